@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The engine: one execution of one machine, over real threads.
+
+It knows nothing of kernels and imports nothing of them.
+"""
+
+from .config import BASELINE, Backend, Config, Timers
+from .events import Access, Event, conflict
+from .machine import Machine, MachineLocal, current_machine, enter, leave
+from .objects import Field, Named, Root, Struct
+from .pool import Pool
+from .scheduler import Schedule, Scheduler
+from .sync import Cell, Counter, Mutex, RWLock
+from .thread import Sleep, Thread, ThreadState, current_thread
+
+__all__ = [
+    "BASELINE",
+    "Access",
+    "Backend",
+    "Cell",
+    "Config",
+    "Counter",
+    "Event",
+    "Field",
+    "Machine",
+    "MachineLocal",
+    "Mutex",
+    "Named",
+    "Pool",
+    "RWLock",
+    "Root",
+    "Schedule",
+    "Scheduler",
+    "Sleep",
+    "Struct",
+    "Thread",
+    "ThreadState",
+    "Timers",
+    "conflict",
+    "current_machine",
+    "current_thread",
+    "enter",
+    "leave",
+]

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Real threads, one at a time: whoever holds the baton runs.
+
+A thread that comes to a step asks the scheduler who goes next and hands the
+baton straight to that thread's OS thread; there is no scheduler thread in
+between, and nothing is handed over when the same thread goes on. The host
+thread holds the baton before a run and gets it back when nobody can run.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from typing import TYPE_CHECKING
+
+from ..errors import Livelock
+from .thread import Sleep, Thread, ThreadState, Unwind, ambient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .machine import Machine
+    from .objects import Named
+    from .pool import Worker
+    from .scheduler import Scheduler
+
+__all__ = ["Baton"]
+
+#: How long a host that was interrupted waits for the running thread to notice.
+_PATIENCE_SECONDS = 10.0
+
+
+class Baton:
+    """The controlled backend of one machine."""
+
+    def __init__(self, machine: Machine, scheduler: Scheduler) -> None:
+        self.machine = machine
+        self.scheduler = scheduler
+        self.host = allocate_lock()
+        self.host.acquire()
+
+    # -- what primitives call -------------------------------------------------
+
+    def enter(
+        self,
+        t: Thread,
+        obj: Named,
+        kind: str,
+        guard: Callable[[], object] | None,
+        sleep: Sleep,
+    ) -> None:
+        """Announce *t*'s next step and return when it may be taken."""
+        machine = self.machine
+        if machine.stopping or t is machine.boot:
+            machine.enter_inert(t, obj, kind, guard)
+            return
+        t.obj = obj
+        t.kind = kind
+        t.guard = guard
+        t.sleep = sleep
+        chosen = self.pick(t)
+        if chosen is not t:
+            self._hand(chosen)
+            t.lock.acquire()  # type: ignore[union-attr]  # set when it started
+            if machine.stopping:
+                t.unwinding = True
+                raise Unwind
+        t.guard = None
+        owner = obj.owner
+        if (obj if owner is None else owner)._death is not None:
+            machine.use_after_free(obj, kind)
+
+    def leave(self, t: Thread) -> None:
+        """End a step; nothing can have come between."""
+
+    def kick(self, t: Thread) -> None:
+        """Guards are looked at before each step anyway."""
+
+    # -- who goes next --------------------------------------------------------
+
+    def pick(self, running: Thread | None) -> Thread | None:
+        """Ask the scheduler for the next thread; None if nobody can run."""
+        machine = self.machine
+        while True:
+            enabled = [x for x in machine.live if x.guard is None or x.guard()]
+            if enabled:
+                break
+            if not machine.clock.jump():
+                return None
+            machine.cuts.append(len(machine.events))
+        if running is not None and running not in enabled:
+            running = None
+        chosen = self.scheduler.choose(enabled, running)
+        steps = machine.steps
+        if running is not None and chosen is not running:
+            machine.preemptions.append(len(steps))
+        steps.append(chosen)
+        if len(steps) > machine.max_steps:
+            raise Livelock(
+                f"no rest after {machine.max_steps} steps: {chosen.name} is about "
+                f"to {chosen.waits()}"
+            )
+        return chosen
+
+    def _hand(self, chosen: Thread | None) -> None:
+        if chosen is None:
+            self.host.release()
+        elif chosen.state is ThreadState.NEW:
+            worker = self.machine.pool.take()
+            chosen.state = ThreadState.STARTED
+            chosen.lock = worker.lock
+            worker.give(lambda worker: self._carry(chosen, worker))
+        else:
+            chosen.lock.release()  # type: ignore[union-attr]  # set when it started
+
+    def _carry(self, t: Thread, worker: Worker) -> None:
+        """Run *t* from start to end on its OS thread, then pass the baton on."""
+        machine = self.machine
+        machine.live_body(t)
+        machine.pool.idle.append(worker)
+        chosen: Thread | None = None
+        if not machine.stopping:
+            try:
+                chosen = self.pick(None)
+            except BaseException as error:
+                machine.fail(error, None)
+                chosen = None
+        self._hand(chosen)
+
+    # -- what the host calls --------------------------------------------------
+
+    def run(self) -> None:
+        """Run until nobody can go on, or somebody failed."""
+        try:
+            chosen = self.pick(None)
+        except BaseException as error:
+            self.machine.fail(error, None)
+            return
+        if chosen is None:
+            return
+        self._hand(chosen)
+        outer, ambient.thread = ambient.thread, None
+        try:
+            self.host.acquire()
+        except BaseException:  # Ctrl-C: stop whoever runs at its next step
+            self.machine.stopping = True
+            self.host.acquire(timeout=_PATIENCE_SECONDS)
+            raise
+        finally:
+            ambient.thread = outer
+
+    def unwind(self) -> None:
+        """Take all started threads down, one after the other."""
+        for t in [x for x in self.machine.live if x.state is ThreadState.STARTED]:
+            t.lock.release()  # type: ignore[union-attr]  # set when it started
+            self.host.acquire()

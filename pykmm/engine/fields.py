@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Structures whose fields know their locking rule.
+
+A rule is data on the field, checked at each access while the machine runs:
+
+``const()``
+    Set when the structure is made, or by its owner before anyone else can see
+    it; no rule, no step.
+``guarded(by=...)``
+    Plain accesses need the lock (a write needs it exclusively). They are no
+    steps: the lock's own steps order them, which is sound because the rule is
+    checked. With ``lockless=True`` somebody also reads it with ``READ_ONCE()``,
+    so writes are steps; with ``owner=`` the owning task's own thread may read
+    it without the lock, because only that thread writes it.
+``owned()``
+    Only the task that the structure is (``task_struct``) writes it, on its own
+    thread, and reads it freely there. Its writes are steps, and so are the
+    reads of everybody else.
+``shared()``
+    No lock. Every access is a step of its own; ``READ_ONCE()``,
+    ``WRITE_ONCE()`` and ``data_race()`` mark it, a plain access is a finding
+    for a data-race detector.
+``embedded(primitive)``
+    A lock, counter or flag word that lives inside the structure.
+
+The host may do as it likes while the machine is at rest.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
+
+import attrs
+
+from ..errors import ContextError, UsageError
+from .events import Access
+from .machine import enter, leave
+from .objects import Field, Struct
+from .thread import Thread, ambient
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class _Lock(Protocol):
+        """What a guarding lock answers."""
+
+        def held_by(self, thread: Thread) -> bool: ...
+
+        def held_exclusively_by(self, thread: Thread) -> bool: ...
+
+
+__all__ = [
+    "RULES",
+    "Once",
+    "Rule",
+    "const",
+    "embedded",
+    "field_of",
+    "guarded",
+    "kernel_struct",
+    "owned",
+    "shared",
+    "step_read",
+    "step_write",
+]
+
+_T = TypeVar("_T")
+_MISSING: Any = attrs.NOTHING  # attrs types its own marker so
+
+
+@attrs.frozen
+class Rule:
+    """The locking rule of one field, for checks and for the lock tables."""
+
+    kind: str
+    by: str = ""
+    lockless: bool = False
+    owner: str = ""
+    lock_of: Callable[[Any], Any] | None = None
+
+
+#: Rules by class and field name; filled at import, then constant.
+RULES: dict[tuple[str, str], Rule] = {}
+
+
+def _spec(rule: Rule, default: Any, factory: Any) -> Any:  # a dataclass field specifier
+    if factory is not None:
+        default = attrs.Factory(factory)
+    return attrs.field(default=default, metadata={"rule": rule}, kw_only=True)
+
+
+def const(*, default: Any = _MISSING, factory: Callable[[], Any] | None = None) -> Any:
+    """Declare a field that does not change while others can see it."""
+    return _spec(Rule("const"), default, factory)
+
+
+def guarded(
+    *,
+    by: str | Callable[[Any], Any],
+    default: Any = _MISSING,
+    factory: Callable[[], Any] | None = None,
+    lockless: bool = False,
+    owner: str = "",
+) -> Any:
+    """Declare a field that the lock at path *by* protects.
+
+    Where the lock is no part of the structure, *by* is a function that finds it.
+    """
+    path, lock_of = (by, None) if isinstance(by, str) else (by.__name__, by)
+    return _spec(Rule("guarded", path, lockless, owner, lock_of), default, factory)
+
+
+def owned(*, default: Any = _MISSING, factory: Callable[[], Any] | None = None) -> Any:
+    """Declare a field that only its task's own thread writes."""
+    return _spec(Rule("owned"), default, factory)
+
+
+def shared(*, default: Any = _MISSING, factory: Callable[[], Any] | None = None) -> Any:
+    """Declare a field that is read and written without a lock."""
+    return _spec(Rule("shared"), default, factory)
+
+
+def embedded(primitive: Callable[[Struct], Any]) -> Any:
+    """Declare a lock, counter or flag word inside the structure."""
+    return attrs.field(
+        init=False,
+        default=attrs.Factory(primitive, takes_self=True),
+        metadata={"rule": Rule("embedded")},
+    )
+
+
+def _plain_names(
+    cls: type, fields: list[attrs.Attribute[Any]]
+) -> list[attrs.Attribute[Any]]:
+    """Let constructors take private fields by their own names, as mypy expects."""
+    del cls
+    return [field.evolve(alias=field.name) for field in fields]
+
+
+@dataclass_transform(
+    kw_only_default=True, eq_default=False, field_specifiers=(const, guarded, owned, shared, embedded)
+)
+def kernel_struct(cls: type[_T]) -> type[_T]:
+    """Make *cls* a structure: an attrs class whose fields follow their rules."""
+    made = attrs.define(
+        cls, slots=False, eq=False, repr=False, field_transformer=_plain_names
+    )
+    for attribute in attrs.fields(made):
+        rule: Rule | None = attribute.metadata.get("rule")
+        if rule is None:
+            raise UsageError(
+                f"{cls.__name__}.{attribute.name} has no locking rule: declare it with "
+                "const(), guarded(), shared() or embedded()"
+            )
+        RULES[cls.__name__, attribute.name] = rule
+        if rule.kind == "guarded":
+            setattr(made, attribute.name, _Guarded(attribute.name, rule))
+        elif rule.kind == "owned":
+            setattr(made, attribute.name, _Owned(attribute.name))
+        elif rule.kind == "shared":
+            setattr(made, attribute.name, _Shared(attribute.name))
+    return made
+
+
+def field_of(obj: Struct, name: str) -> Field:
+    """Return the object that stands for one field of *obj* in events."""
+    key = f"&{name}"
+    found = obj.__dict__.get(key)
+    if found is None:
+        found = obj.__dict__.setdefault(key, Field(obj, name))
+    return cast("Field", found)
+
+
+def step_read(obj: Struct, name: str, kind: str = "READ_ONCE") -> Any:
+    """Read a field in a step of its own."""
+    field = field_of(obj, name)
+    t = enter(field, kind)
+    value = obj.__dict__[name]
+    leave(t, field, Access.READ, value)
+    return value
+
+
+def step_write(obj: Struct, name: str, value: Any, kind: str = "WRITE_ONCE") -> None:
+    """Write a field in a step of its own."""
+    field = field_of(obj, name)
+    t = enter(field, kind)
+    obj.__dict__[name] = value
+    leave(t, field, Access.WRITE, value)
+
+
+class _Shared:
+    """Descriptor of a lockless field: plain accesses are steps, too."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, obj: Struct | None, cls: type) -> Any:
+        return self if obj is None else step_read(obj, self.name, "read")
+
+    def __set__(self, obj: Struct, value: Any) -> None:
+        if "_uid" in obj.__dict__:
+            step_write(obj, self.name, value, "write")
+        else:
+            obj.__dict__[self.name] = value
+
+
+class _Owned(_Shared):
+    """Descriptor of a field that its task owns: the owner reads for nothing."""
+
+    def __get__(self, obj: Struct | None, cls: type) -> Any:
+        if obj is None:
+            return self
+        t = ambient.thread
+        if t is None or t.task is obj or "_uid" not in obj.__dict__:
+            return obj.__dict__[self.name]
+        return step_read(obj, self.name, "read")
+
+    def __set__(self, obj: Struct, value: Any) -> None:
+        t = ambient.thread
+        if t is not None and t.task is not obj and t is not t.machine.boot:
+            if "_uid" in obj.__dict__ and not t.machine.stopping:
+                raise ContextError(f"{t.name} writes {obj.name}.{self.name}: not its own task")
+        super().__set__(obj, value)
+
+
+class _Guarded:
+    """Descriptor of a locked field: accesses check the rule."""
+
+    def __init__(self, name: str, rule: Rule) -> None:
+        self.name = name
+        self.rule = rule
+        self.lock_of = rule.lock_of or operator.attrgetter(rule.by)
+        self.owner_of: Callable[[Any], Any] | None = None
+        if rule.owner:
+            self.owner_of = (
+                _itself if rule.owner == "self" else operator.attrgetter(rule.owner)
+            )
+
+    def __get__(self, obj: Struct | None, cls: type) -> Any:
+        if obj is None:
+            return self
+        t = ambient.thread
+        if t is not None and t is not t.machine.boot and "_uid" in obj.__dict__:
+            if obj._death is not None and not t.machine.stopping:
+                raise obj._dead(f"read ({self.name})")
+            if not self._may_read(obj, t):
+                self._complain(obj, t, "reads")
+        return obj.__dict__[self.name]
+
+    def __set__(self, obj: Struct, value: Any) -> None:
+        t = ambient.thread
+        if "_uid" in obj.__dict__ and t is not None and t is not t.machine.boot:
+            if obj._death is not None and not t.machine.stopping:
+                raise obj._dead(f"written ({self.name})")
+            if not self.lock_of(obj).held_exclusively_by(t):
+                self._complain(obj, t, "writes")
+            if self.rule.lockless:
+                step_write(obj, self.name, value, "write")
+                return
+        obj.__dict__[self.name] = value
+
+    def _may_read(self, obj: Struct, t: Thread) -> bool:
+        if self.owner_of is not None and self.owner_of(obj) is t.task:
+            return True
+        return cast("_Lock", self.lock_of(obj)).held_by(t)
+
+    def _complain(self, obj: Struct, t: Thread, verb: str) -> None:
+        if t.machine.stopping:
+            return
+        held = ", ".join(lock.name for lock in t.held) or "nothing"
+        raise ContextError(
+            f"{t.name} {verb} {obj.name}.{self.name} without {obj.name}.{self.rule.by}",
+            facts=[(t.name, f"holds {held}")],
+        )
+
+
+def _itself(obj: Struct) -> Struct:
+    return obj
+
+
+class Once:
+    """A view of a structure through which accesses are marked, not plain."""
+
+    __slots__ = ("_kind", "_obj")
+
+    def __init__(self, obj: Struct, kind: str) -> None:
+        object.__setattr__(self, "_obj", obj)
+        object.__setattr__(self, "_kind", kind)
+
+    def __getattr__(self, name: str) -> Any:
+        rule = self._rule(name)
+        if rule.kind == "guarded" and not rule.lockless:
+            raise UsageError(
+                f"{type(self._obj).__name__}.{name} is guarded by {rule.by}: take the "
+                "lock, or declare the field lockless=True"
+            )
+        return step_read(self._obj, name, self._kind)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self._rule(name)
+        step_write(self._obj, name, value, self._kind)
+
+    def _rule(self, name: str) -> Rule:
+        for cls in type(self._obj).__mro__:
+            rule = RULES.get((cls.__name__, name))
+            if rule is not None:
+                return rule
+        raise UsageError(f"{type(self._obj).__name__} has no field {name!r}")

@@ -1,0 +1,436 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One booted machine: its threads, its objects, its clock, and what it recorded.
+
+A machine performs *one* execution. It knows no default scheduler's cleverness,
+no detector and nothing of kernels: who assembles those is the runner. Many
+machines can exist at once, in different OS threads, without knowing each other.
+
+Host code (a scenario, a test) that works on a machine between its runs does so
+as the *boot* thread: its steps are taken at once and are not scheduled.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from ..errors import ContextError, Deadlock, Report, UsageError
+from .baton import Baton
+from .clock import Clock
+from .config import Backend, Config
+from .events import Access, Event
+from .free_running import FreeRunning
+from .pool import Pool
+from .scheduler import Schedule
+from .thread import Sleep, Thread, ThreadState, Unwind, ambient, current_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+    from typing import Protocol
+
+    from .objects import Named, Struct
+    from .scheduler import Scheduler
+
+    class Observer(Protocol):
+        """Sees every event of a machine, and the machine at rest."""
+
+        def event(self, event: Event) -> None: ...
+
+        def at_rest(self, machine: Machine) -> None: ...
+
+
+__all__ = ["FirstEnabled", "Machine", "MachineLocal", "current_machine", "enter", "leave"]
+
+_T = TypeVar("_T")
+_INERT_STEPS_AT_MOST = 100_000
+
+
+class FirstEnabled:
+    """The plainest scheduler: go on, else the first thread that can run."""
+
+    def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
+        """Return *running* if it can go on."""
+        return running or enabled[0]
+
+
+class Machine:
+    """An execution of kernel code over real threads.
+
+    *scheduler* picks who takes each step (baton only). *observers* see each
+    event. *pool* lends OS threads. *stacks* records function names with each
+    event, which costs more than the event. *max_steps* bounds a run.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        scheduler: Scheduler | None = None,
+        backend: Backend = Backend.BATON,
+        observers: Sequence[Observer] = (),
+        pool: Pool | None = None,
+        stacks: bool = False,
+        max_steps: int = 1_000_000,
+        jitter: int = 0,
+        seed: int = 0,
+    ) -> None:
+        self.config = config or Config()
+        self.backend = backend
+        self._own_pool = pool is None
+        self.pool = pool or Pool(pin=backend is Backend.BATON)
+        self.observers = list(observers)
+        self.stacks = stacks
+        self.max_steps = max_steps
+        self.clock = Clock()
+        #: Everything that happened, in order, and who took each step.
+        self.events: list[Event] = []
+        self.steps: list[Thread] = []
+        #: Steps before which a thread gave way that could have gone on.
+        self.preemptions: list[int] = []
+        #: Numbers of events at which a run began or the clock jumped: nobody could
+        #: go on there, so everything before happened before everything after.
+        self.cuts: list[int] = []
+        #: All threads ever made, and those that have not ended.
+        self.threads: list[Thread] = []
+        self.live: list[Thread] = []
+        #: Structures alive, in order of birth (a dict for its order).
+        self.alive: dict[Struct, None] = {}
+        #: Structures freed, in order of death.
+        self.dead: list[Struct] = []
+        self.locals: dict[MachineLocal[object], object] = {}
+        self.patches: dict[object, Callable[..., object]] = {}
+        self.stopping = False
+        self.failure: BaseException | None = None
+        self.closed = False
+        self._counts: dict[str, int] = {}
+        self._inert = 0
+        self._outer: list[Thread | None] = []
+        self.boot = Thread(self, "boot", lambda: None, None)
+        self.carrier: Baton | FreeRunning
+        if backend is Backend.BATON:
+            self.carrier = Baton(self, scheduler or FirstEnabled())
+        else:
+            self.carrier = FreeRunning(self, seed=seed, jitter=jitter)
+        self.enter = self.carrier.enter
+
+    # -- threads ----------------------------------------------------------------
+
+    def thread(
+        self,
+        name: str,
+        body: Callable[[], object],
+        *,
+        obj: Named | None = None,
+        kind: str = "start",
+        guard: Callable[[], object] | None = None,
+        sleep: Sleep = Sleep.INTERRUPTIBLE,
+        access: Access = Access.READ,
+        task: object = None,
+    ) -> Thread:
+        """Make a thread that runs *body* when it is first chosen.
+
+        Its first step is the event *kind* on *obj*; until *guard* holds it
+        cannot be taken. A name that is in use gets a number behind it.
+        """
+        if not name or any(c.isspace() or c == "*" for c in name):
+            raise UsageError(
+                f"thread name={name!r} must hold no spaces and no '*': "
+                "schedules are written with it"
+            )
+        number = self._number(f"thread {name}")
+        t = Thread(
+            self, name if number == 1 else f"{name}/{number}", body, current_or(self.boot)
+        )
+        t.obj = obj
+        t.kind = kind
+        t.guard = guard
+        t.sleep = sleep
+        t.access = access
+        t.task = task
+        t.born = len(self.events)
+        self.threads.append(t)
+        self.live.append(t)
+        if isinstance(self.carrier, FreeRunning):
+            self.carrier.started(t)
+        return t
+
+    def live_body(self, t: Thread) -> None:
+        """Run *t* from start to end; called on its OS thread."""
+        ambient.thread = t
+        try:
+            t.guard = None
+            self.record(t, t.obj or self.clock, t.access, None, blocking=True)
+            t.result = t.body()
+            if t.held or t.atomic or t.rcu_depth:
+                held = ", ".join(lock.name for lock in t.held) or "an RCU read section"
+                raise ContextError(f"{t.name} ended while it held {held}")
+        except Unwind:
+            pass
+        except BaseException as error:
+            t.error = error
+            self.fail(error, t)
+        finally:
+            ambient.thread = None
+            t.state = ThreadState.DONE
+            self.live.remove(t)
+
+    # -- names and statics ------------------------------------------------------
+
+    def _number(self, key: str) -> int:
+        number = self._counts.get(key, 0) + 1
+        self._counts[key] = number
+        return number
+
+    def count(self, kind: str) -> str:
+        """Name the next object of *kind*: ``mm_struct#2``."""
+        return f"{kind}#{self._number(kind)}"
+
+    def allocated(self, obj: Struct) -> None:
+        """Note a birth."""
+        self.alive[obj] = None
+
+    def freed(self, obj: Struct) -> None:
+        """Note a death."""
+        del self.alive[obj]
+        self.dead.append(obj)
+
+    # -- steps ------------------------------------------------------------------
+
+    def record(
+        self, t: Thread, obj: Named, access: Access, value: object, *, blocking: bool
+    ) -> None:
+        """Append the event of a step that has just been taken."""
+        events = self.events
+        event = Event(len(events), t, t.kind, obj, access, blocking, value)
+        if self.stacks:
+            event.stack = _stack()
+        events.append(event)
+        for observer in self.observers:
+            observer.event(event)
+
+    def enter_inert(
+        self, t: Thread, obj: Named, kind: str, guard: Callable[[], object] | None
+    ) -> None:
+        """Take a step on a machine at rest, or on one that is coming down."""
+        if self.stopping:
+            self._inert += 1
+            if not t.unwinding or self._inert > _INERT_STEPS_AT_MOST:
+                t.unwinding = True
+                raise Unwind
+            return
+        t.kind = kind
+        t.obj = obj
+        owner = obj.owner
+        if (obj if owner is None else owner)._death is not None:
+            self.use_after_free(obj, kind)
+        if guard is not None and not guard():
+            raise UsageError(
+                f"host code would have to wait in {kind} {obj.name}: call it on a "
+                "thread of the machine, or run the machine to rest first"
+            )
+
+    def use_after_free(self, obj: Named, kind: str) -> None:
+        """Report that the running thread did *kind* to a dead object."""
+        owner = cast("Struct", obj if obj.owner is None else obj.owner)
+        where = "" if owner is obj else f" ({obj.name})"
+        raise owner._dead(f"touched by {kind}{where}")
+
+    # -- running ----------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run until the machine is at rest; raise what went wrong, if anything.
+
+        At rest nobody can take a step. Interruptible sleepers may stay so;
+        anybody who waits uninterruptibly, or holds a lock, is a deadlock.
+        """
+        if self.closed:
+            raise UsageError("this machine was closed: boot another one")
+        self.cuts.append(len(self.events))
+        self.carrier.run()
+        if self.failure is None:
+            try:
+                self._judge_rest()
+                for observer in self.observers:
+                    observer.at_rest(self)
+            except Report as report:
+                self.fail(report, None)
+        if self.failure is not None:
+            failure = self.failure
+            self.close()
+            raise failure
+
+    def _judge_rest(self) -> None:
+        stuck = [
+            t
+            for t in self.live
+            if t.sleep is not Sleep.INTERRUPTIBLE or t.held or t.atomic or t.rcu_depth
+        ]
+        if stuck:
+            facts = [(t.name, _plight(t, stuck)) for t in stuck]
+            names = " and ".join(t.name for t in stuck)
+            raise Deadlock(f"{names} can never go on", facts=facts)
+
+    def fail(self, error: BaseException, t: Thread | None) -> None:
+        """Stop the machine because of *error*; the first one counts."""
+        if t is not None:
+            t.unwinding = True
+        if self.failure is not None:
+            if error is self.failure and isinstance(error, Report):
+                error.stack = _stack_of(error)  # it has come further up by now
+            return
+        self.failure = error
+        self.stopping = True
+        if isinstance(error, Report):
+            error.schedule = str(self.schedule)
+            error.threads = tuple(f"{x.name}: {x.waits()}" for x in self.live)
+            if t is not None:
+                error.thread = t.name
+                error.held = tuple(lock.name for lock in t.held)
+                error.stack = _stack_of(error)
+
+    @property
+    def schedule(self) -> Schedule:
+        """Who took each step so far."""
+        return Schedule(t.name for t in self.steps)
+
+    def close(self) -> None:
+        """Power off: every thread comes down, and its OS thread goes back."""
+        if self.closed:
+            return
+        self.closed = True
+        self.stopping = True
+        outer, ambient.thread = ambient.thread, None
+        try:
+            self.carrier.unwind()
+        finally:
+            ambient.thread = outer
+            if self._own_pool:
+                self.pool.close()
+
+    def __enter__(self) -> Machine:
+        self._outer.append(ambient.thread)
+        ambient.thread = self.boot
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+        ambient.thread = self._outer.pop()
+
+
+def _plight(t: Thread, stuck: Sequence[Thread]) -> str:
+    holders = [x.name for x in stuck if x is not t and t.obj in x.held]
+    by = f", held by {', '.join(holders)}" if holders else ""
+    held = ", ".join(lock.name for lock in t.held)
+    return f"waits in {t.waits()}{by}" + (f"; holds {held}" if held else "")
+
+
+def current_or(boot: Thread) -> Thread:
+    """Return the running thread if it belongs to *boot*'s machine, else *boot*."""
+    t = ambient.thread
+    return t if t is not None and t.machine is boot.machine else boot
+
+
+def current_machine() -> Machine:
+    """Return the machine whose code runs here."""
+    return current_thread().machine
+
+
+# -- the two halves of every step ---------------------------------------------------
+
+
+def enter(
+    obj: Named,
+    kind: str,
+    guard: Callable[[], object] | None = None,
+    sleep: Sleep = Sleep.UNINTERRUPTIBLE,
+) -> Thread:
+    """Announce the step *kind* on *obj*; return, scheduled, the running thread.
+
+    The step may not be taken while *guard* answers False. From here to the
+    matching :func:`leave` the caller is alone with *obj* and must neither begin
+    another step nor wait.
+    """
+    t = ambient.thread
+    if t is None:
+        t = current_thread()
+    error = sys.exc_info()[1]
+    if error is not None and isinstance(error, Report) and not t.is_boot:
+        t.machine.fail(error, t)  # a finally clause while it unwinds: no step of its own
+    t.machine.enter(t, obj, kind, guard, sleep)
+    return t
+
+
+def leave(
+    t: Thread,
+    obj: Named,
+    access: Access,
+    value: object = None,
+    blocking: bool = False,  # noqa: FBT001, FBT002 -- hot path
+) -> None:
+    """Record what the step did: its access class and what *obj* holds now."""
+    machine = t.machine
+    if t is not machine.boot and not machine.stopping:
+        machine.record(t, obj, access, value, blocking=blocking)
+    machine.carrier.leave(t)
+
+
+class MachineLocal(Generic[_T]):
+    """A module's file-static variables, one set a machine.
+
+    >>> _oom = MachineLocal(OomStatics)  # doctest: +SKIP
+    >>> _oom().oom_lock  # doctest: +SKIP
+    """
+
+    def __init__(self, factory: Callable[[], _T]) -> None:
+        self._factory = factory
+
+    def __call__(self) -> _T:
+        machine = current_thread().machine
+        found = machine.locals.get(cast("MachineLocal[object]", self))
+        if found is None:
+            # Of two threads that come here at once, both get what one of them made.
+            found = machine.locals.setdefault(
+                cast("MachineLocal[object]", self), self._factory()
+            )
+        return cast("_T", found)
+
+
+# -- stacks -----------------------------------------------------------------------
+
+_PLUMBING = ("/pykmm/engine/", "/threading.py", "/contextlib.py")
+_WRAPPERS = frozenset({"call", "__enter__", "__exit__", "<genexpr>", "<listcomp>"})
+
+
+def _keep(filename: str, function: str) -> bool:
+    where = filename.replace("\\", "/")
+    return function not in _WRAPPERS and not any(part in where for part in _PLUMBING)
+
+
+def _stack() -> tuple[str, ...]:
+    names = []
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if _keep(code.co_filename, code.co_name):
+            names.append(code.co_name)
+        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+    return tuple(names)
+
+
+def _stack_of(error: BaseException) -> tuple[str, ...]:
+    names: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if _keep(code.co_filename, code.co_name):
+            names.append(code.co_name)
+        trace = trace.tb_next
+    return tuple(reversed(names))
+
+

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Things that events happen to: named, countable, mortal.
+
+A name is for people (``mm_struct#2``, counted per machine, never an address). A
+uid is for the explorer: it is made of the creating thread's path and a counter
+of its own, so that it is the same object's in every interleaving, whichever
+thread happened to allocate first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import UseAfterFree
+from .thread import current_thread
+
+if TYPE_CHECKING:
+    from _thread import LockType
+    from collections.abc import Hashable
+
+    from .thread import Thread
+
+__all__ = ["Field", "Named", "Root", "Struct"]
+
+
+class Named:
+    """Something that steps happen to.
+
+    *owner* is the structure it is embedded in; a primitive finds its own name
+    there. An owner that is dead makes every step on its parts a use after free.
+    """
+
+    #: The structure that dies with this object inside, or the object itself.
+    owner: Struct | None = None
+    #: Who freed the object, and when; None while it lives.
+    _death: tuple[str, int] | None = None
+    #: Free running: the raw lock around a step, and who waits for the state.
+    raw: LockType | None = None
+    waiters: list[Thread] | None = None
+
+    @property
+    def uid(self) -> Hashable:
+        """Identify the object across executions."""
+        owner = self.owner
+        return id(self) if owner is None else (owner.uid, self._field())
+
+    @property
+    def name(self) -> str:
+        """Name the object for people: the owner's name and the field."""
+        owner = self.owner
+        return type(self).__name__ if owner is None else f"{owner.name}.{self._field()}"
+
+    def _field(self) -> str:
+        for key, value in vars(self.owner).items():
+            if value is self:
+                return str(key)
+            if isinstance(value, list) and any(part is self for part in value):
+                return f"{key}[{next(i for i, p in enumerate(value) if p is self)}]"
+        return "?"
+
+
+class Struct(Named):
+    """An object with a life of its own: allocated, used, freed.
+
+    Subclasses name their C struct; the machine counts them by class name.
+    """
+
+    _uid: Hashable
+    _name: str
+    #: Who allocated it, and where the machine's trace stood then.
+    _birth: tuple[str, int]
+
+    def _register(self) -> None:
+        """Give the object its name; from now on accesses to it are checked."""
+        thread = current_thread()
+        machine = thread.machine
+        self._name = machine.count(type(self).__name__)
+        self._uid = (*thread.key, -thread.created)
+        thread.created += 1
+        self._birth = (thread.name, len(machine.events))
+        machine.allocated(self)
+
+    @property
+    def uid(self) -> Hashable:
+        return self._uid
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def __repr__(self) -> str:
+        return self.__dict__.get("_name", type(self).__name__)
+
+    def _free(self) -> None:
+        """End the object's life; a second time is a double free."""
+        thread = current_thread()
+        if self._death is not None:
+            raise self._dead("freed again")
+        self._death = (thread.name, len(thread.machine.events))
+        thread.machine.freed(self)
+
+    def _dead(self, what: str) -> UseAfterFree:
+        """Make the report that somebody did *what* to this dead object."""
+        thread = current_thread()
+        by, when = self._death or ("nobody", 0)
+        born, birth = self._birth
+        events = thread.machine.events
+        facts = [
+            (what, f"by {thread.name} at step {len(events)}"),
+            ("freed", f"by {by} at step {when}{_where(thread, when)}"),
+            ("allocated", f"by {born} at step {birth}{_where(thread, birth)}"),
+        ]
+        held = ", ".join(lock.name for lock in thread.held) or "nothing"
+        facts.append(("kept alive", f"{thread.name} holds {held}: not this object"))
+        return UseAfterFree(f"{self.name} was {what} after it had been freed", facts=facts)
+
+
+def _where(thread: Thread, index: int) -> str:
+    events = thread.machine.events
+    stack = events[index - 1].stack if 0 < index <= len(events) else ()
+    return f"  {' < '.join(stack[:5])}" if stack else ""
+
+
+class Root(Struct):
+    """A structure that lives as long as its machine, such as a file's statics."""
+
+    def __init__(self) -> None:
+        self._register()
+
+
+class Field(Named):
+    """One field of a structure, as an object of its own for the explorer."""
+
+    def __init__(self, owner: Struct, field: str) -> None:
+        self.owner = owner
+        self.field = field
+
+    def _field(self) -> str:
+        return self.field

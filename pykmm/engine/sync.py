@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cells, counters and locks for programs that are not about kernels.
+
+They are what litmus tests and the explorer's own tests are written with. The
+kernel's primitives live in :mod:`pykmm.linux` and are built on the same two
+halves of a step, :func:`enter` and :func:`leave`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ..errors import ContextError
+from .events import Access
+from .machine import enter, leave
+from .objects import Root
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .thread import Thread
+
+__all__ = ["Cell", "Counter", "Mutex", "RWLock"]
+
+_T = TypeVar("_T")
+
+
+class Cell(Root, Generic[_T]):
+    """A shared variable; each access is a step of its own."""
+
+    def __init__(self, value: _T) -> None:
+        super().__init__()
+        self._value = value
+
+    def get(self) -> _T:
+        """Read the value."""
+        t = enter(self, "read")
+        value = self._value
+        leave(t, self, Access.READ, value)
+        return value
+
+    def set(self, value: _T) -> None:
+        """Write the value."""
+        t = enter(self, "write")
+        self._value = value
+        leave(t, self, Access.WRITE, value)
+
+    def cas(self, old: _T, new: _T) -> bool:
+        """Write *new* if the value is *old*; a failure has only read."""
+        t = enter(self, "cas")
+        hit = self._value == old
+        if hit:
+            self._value = new
+        leave(t, self, Access.WRITE if hit else Access.READ, self._value)
+        return hit
+
+    def peek(self) -> _T:
+        """Look without a step; for the host, when the machine is at rest."""
+        return self._value
+
+
+class Counter(Cell[int]):
+    """A shared number that can be added to in one step."""
+
+    def fetch_add(self, amount: int = 1) -> int:
+        """Add, and return the value before."""
+        t = enter(self, "fetch_add")
+        before = self._value
+        self._value = before + amount
+        leave(t, self, Access.WRITE, self._value)
+        return before
+
+    def add(self, amount: int = 1) -> None:
+        """Add without looking: commutes with other additions."""
+        t = enter(self, "add")
+        self._value += amount
+        leave(t, self, Access.ADD, self._value)
+
+
+class Mutex(Root):
+    """A lock that one thread holds; usable as a context manager."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holder: Thread | None = None
+
+    def _idle(self) -> bool:
+        return self.holder is None
+
+    def lock(self) -> None:
+        """Wait until the lock is free, and take it."""
+        t = enter(self, "lock", self._idle)
+        self.holder = t
+        t.held.append(self)
+        leave(t, self, Access.ACQUIRE, t.name, blocking=True)
+
+    def trylock(self) -> bool:
+        """Take the lock if it is free; a failure has only read."""
+        t = enter(self, "trylock")
+        free = self.holder is None
+        if free:
+            self.holder = t
+            t.held.append(self)
+        leave(t, self, Access.ACQUIRE if free else Access.READ, free)
+        return free
+
+    def unlock(self) -> None:
+        """Give the lock back."""
+        t = enter(self, "unlock")
+        if self.holder is not t and not t.machine.stopping:
+            raise ContextError(f"{t.name} unlocks {self.name}, which it does not hold")
+        self.holder = None
+        if self in t.held:
+            t.held.remove(self)
+        leave(t, self, Access.RELEASE, "free")
+
+    def __enter__(self) -> None:
+        self.lock()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.unlock()
+
+
+class RWLock(Root):
+    """A lock that one writer or many readers hold; nobody queues."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writer: Thread | None = None
+        self.readers: list[Thread] = []
+
+    def _readable(self) -> bool:
+        return self.writer is None
+
+    def _writable(self) -> bool:
+        return self.writer is None and not self.readers
+
+    def read_lock(self) -> None:
+        """Wait until no writer holds the lock, and share it."""
+        t = enter(self, "read_lock", self._readable)
+        self.readers.append(t)
+        t.held.append(self)
+        leave(t, self, Access.SHARE, len(self.readers), blocking=True)
+
+    def read_unlock(self) -> None:
+        """Give a share back."""
+        t = enter(self, "read_unlock")
+        self.readers.remove(t)
+        t.held.remove(self)
+        leave(t, self, Access.UNSHARE, len(self.readers))
+
+    def write_lock(self) -> None:
+        """Wait until nobody holds the lock, and take it."""
+        t = enter(self, "write_lock", self._writable)
+        self.writer = t
+        t.held.append(self)
+        leave(t, self, Access.ACQUIRE, t.name, blocking=True)
+
+    def write_unlock(self) -> None:
+        """Give the lock back."""
+        t = enter(self, "write_unlock")
+        self.writer = None
+        t.held.remove(self)
+        leave(t, self, Access.RELEASE, "free")

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A model thread, and how code finds the one it runs on.
+
+A thread is where kernel code runs: a task's own path, a timer callback, an RCU
+callback. It has a name that is the same in every run, a stack of held locks,
+and, while it waits, the step it wants to take and the guard that forbids it.
+
+The ambient thread is the whole trick that keeps Linux's signatures: a kernel
+function finds its machine through the OS thread that it runs on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from .events import Access
+
+if TYPE_CHECKING:
+    from _thread import LockType
+
+    from .machine import Machine
+    from .objects import Named
+
+__all__ = ["Sleep", "Thread", "ThreadState", "Unwind", "ambient", "current_thread"]
+
+
+class Unwind(BaseException):
+    """Takes a stopped machine's threads down; user code never sees it."""
+
+
+class ThreadState(Enum):
+    """Where a model thread is in its life."""
+
+    NEW = "new"
+    STARTED = "started"
+    DONE = "done"
+
+
+class Sleep(Enum):
+    """What may end a wait, in the letters of ``ps``."""
+
+    #: Nothing but the thing waited for: a machine at rest may not hold it.
+    UNINTERRUPTIBLE = "D"
+    #: That, or a fatal signal. At rest it counts as hung, too.
+    KILLABLE = "K"
+    #: Any signal. Waiting so for ever is what idle processes do.
+    INTERRUPTIBLE = "S"
+
+
+class Thread:
+    """One flow of control of a machine.
+
+    Made by :meth:`Machine.thread`; the body runs on an OS thread of its own from
+    the first time that the thread is chosen.
+    """
+
+    __slots__ = (
+        "access",
+        "atomic",
+        "body",
+        "born",
+        "children",
+        "created",
+        "creator",
+        "entered",
+        "error",
+        "guard",
+        "held",
+        "key",
+        "kind",
+        "lock",
+        "machine",
+        "name",
+        "obj",
+        "rcu_depth",
+        "rcu_section",
+        "result",
+        "sleep",
+        "state",
+        "task",
+        "unwinding",
+        "waiting_on",
+    )
+
+    def __init__(
+        self,
+        machine: Machine,
+        name: str,
+        body: Callable[[], object],
+        creator: Thread | None,
+    ) -> None:
+        self.machine = machine
+        self.name = name
+        self.body = body
+        self.creator = creator
+        #: How many events the machine had seen when the thread was made.
+        self.born = 0
+        #: Path of creation ordinals: the same in every interleaving in which
+        #: the creator did the same before.
+        self.key: tuple[int, ...] = ()
+        if creator is not None:
+            creator.children += 1
+            self.key = (*creator.key, creator.children)
+        self.state = ThreadState.NEW
+        self.children = 0
+        self.created = 0
+        self.result: object = None
+        self.error: BaseException | None = None
+        #: The next step: the object, the kind of event, and what forbids it.
+        self.obj: Named | None = None
+        self.kind = "start"
+        self.guard: Callable[[], object] | None = None
+        self.sleep = Sleep.UNINTERRUPTIBLE
+        #: The access class of the first step, which is to start.
+        self.access = Access.READ
+        #: Whether it has been told to come down: its primitives are inert now.
+        self.unwinding = False
+        #: Free running only: the object whose raw lock the thread is inside.
+        self.entered: Named | None = None
+        self.waiting_on: Named | None = None
+        self.lock: LockType | None = None
+        #: Locks held, oldest first; a lock held twice (shared) stands twice.
+        self.held: list[Named] = []
+        #: How many spinlocks and the like forbid sleeping.
+        self.atomic = 0
+        self.rcu_depth = 0
+        self.rcu_section = 0
+        #: The task that runs here; the engine does not look inside.
+        self.task: object = None
+
+    def __repr__(self) -> str:
+        return f"<thread {self.name}>"
+
+    @property
+    def is_boot(self) -> bool:
+        """Whether this is the host's own flow, before, between and after runs."""
+        return self is self.machine.boot
+
+    def waits(self) -> str:
+        """Say in a phrase what the thread is about to do or waits for."""
+        what = self.kind if self.obj is None else f"{self.kind} {self.obj.name}"
+        return f"{what} ({self.sleep.value})" if self.guard else what
+
+
+class _Ambient(threading.local):
+    thread: Thread | None = None
+
+
+#: The model thread of the running OS thread.
+ambient = _Ambient()
+
+
+def current_thread() -> Thread:
+    """Return the model thread that runs here, or say that there is none."""
+    thread = ambient.thread
+    if thread is None:
+        raise UsageError(
+            "kernel code ran outside of a machine: call it from a scenario that "
+            "explore() or replay() runs, or inside `with Machine():`"
+        )
+    return thread

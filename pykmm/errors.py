@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything that can go wrong, sorted by whose fault it is.
+
+The modelled program's mistakes are negative errnos (:mod:`pykmm.errno`).
+The modelled kernel's mistakes are a :class:`Report`: a bug was found.
+The caller's mistakes are a :class:`UsageError`, and a replay that meets another
+world than the one it was recorded in is a :class:`Nondeterminism`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "ContextError",
+    "Deadlock",
+    "InvariantViolation",
+    "KernelBug",
+    "KernelPanic",
+    "KernelWarning",
+    "Leak",
+    "Livelock",
+    "Nondeterminism",
+    "RefcountError",
+    "Report",
+    "UsageError",
+    "UseAfterFree",
+    "choices",
+]
+
+
+class UsageError(Exception):
+    """The caller handed pykmm something it cannot use; nothing was done.
+
+    The text is one sentence that names the argument, the value and the remedy.
+    """
+
+
+def choices(values: Sequence[str]) -> str:
+    """Spell *values* as the tail of a remedy: ``a, b or c``."""
+    if len(values) < 2:
+        return "".join(values)
+    return f"{', '.join(values[:-1])} or {values[-1]}"
+
+
+class Nondeterminism(Exception):
+    """A replay met another set of runnable threads than its schedule expects.
+
+    *step* counts scheduling points from 0; *expected* is the thread that the
+    schedule names there, *found* are the threads that could run.
+    """
+
+    def __init__(self, step: int, expected: str, found: Sequence[str]) -> None:
+        self.step = step
+        self.expected = expected
+        self.found = tuple(found)
+        runnable = ", ".join(self.found) or "nobody"
+        super().__init__(
+            f"the schedule runs {expected!r} at step {step}, but there {runnable} "
+            "can run: the scenario differs from the one that was recorded, or it "
+            "depends on something outside the machine"
+        )
+
+
+class Report(Exception):
+    """A bug of the modelled kernel or program, with the story that led there.
+
+    *summary* is one line. *facts* are further lines as label and text. The
+    engine fills in where it happened: *thread*, *held* (names of its locks) and
+    the schedule; :meth:`render` puts everything on paper.
+    """
+
+    kind = "report"
+
+    def __init__(self, summary: str, *, facts: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.facts = list(facts)
+        self.thread = ""
+        self.held: tuple[str, ...] = ()
+        self.stack: tuple[str, ...] = ()
+        #: The functions that the headline names: where it happened, and where the
+        #: other side of it did; by default the first of the stack.
+        self.functions: tuple[str, ...] = ()
+        self.threads: tuple[str, ...] = ()
+        #: The schedule as text; pasteable into :func:`pykmm.replay`.
+        self.schedule = ""
+        #: How to run it again: one line, filled in by whoever knows the scenario.
+        self.replay = ""
+        #: The execution's trace, drawn; filled in by the runner.
+        self.drawing = ""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.summary, self.__dict__.copy()))
+
+    def render(self) -> str:
+        """Write the whole report; the last line is the one that replays it."""
+        functions = self.functions or self.stack[:1]
+        where = f" in {' / '.join(f'{name}()' for name in functions)}" if functions else ""
+        lines = [f"BUG: {self.kind}{where}", "", f"  {self.summary}"]
+        rows = list(self.facts)
+        if self.thread:
+            rows.append(("found in", "  ".join((self.thread, " < ".join(self.stack)))))
+        if self.held:
+            rows.append(("held there", ", ".join(self.held)))
+        if rows:
+            lines += ["", *_aligned(rows)]
+        if self.drawing:
+            lines += ["", self.drawing.rstrip("\n")]
+        if self.replay or self.schedule:
+            lines += ["", f"replay: {self.replay or self.schedule}"]
+        return "\n".join(lines) + "\n"
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Lay out label, text and, behind two spaces in the text, the call path."""
+    parts = [(label, *text.partition("  ")[::2]) for label, text in rows]
+    wide = max(len(label) for label, _, _ in parts)
+    broad = max((len(text) for _, text, path in parts if path), default=0)
+    return [
+        f"  {label:<{wide}}  {text:<{broad if path else 0}}  {path.lstrip()}".rstrip()
+        for label, text, path in parts
+    ]
+
+
+def _rebuild(
+    cls: type[Report], summary: str, state: dict[str, object]
+) -> Report:  # pickling keeps the fields the engine filled in
+    report = cls(summary)
+    report.__dict__.update(state)
+    return report
+
+
+class UseAfterFree(Report):
+    """Something touched an object that had been freed (or freed it again)."""
+
+    kind = "use-after-free"
+
+
+class RefcountError(Report):
+    """A reference count underflowed, saturated, or rose from zero."""
+
+    kind = "refcount"
+
+
+class ContextError(Report):
+    """A locking rule was broken: a lock not held, or sleeping where one may not."""
+
+    kind = "context"
+
+
+class Deadlock(Report):
+    """Threads wait for each other, or for something that nobody will do."""
+
+    kind = "deadlock"
+
+
+class Livelock(Report):
+    """The execution went on past its step limit without coming to rest."""
+
+    kind = "livelock"
+
+
+class Leak(Report):
+    """At rest, an object is held by references that nobody owns."""
+
+    kind = "leak"
+
+
+class InvariantViolation(Report):
+    """A law of the modelled kernel does not hold."""
+
+    kind = "invariant"
+
+
+class KernelBug(Report):
+    """The modelled kernel hit a ``BUG_ON()``, or its program raised."""
+
+    kind = "kernel-bug"
+
+
+class KernelWarning(Report):
+    """The modelled kernel hit a ``WARN_ON()``."""
+
+    kind = "kernel-warning"
+
+
+class KernelPanic(Report):
+    """The modelled kernel called ``panic()``: it stops here, as Linux does."""
+
+    kind = "panic"
