@@ -96,7 +96,9 @@ class Report(Exception):
     def render(self) -> str:
         """Write the whole report; the last line is the one that replays it."""
         functions = self.functions or self.stack[:1]
-        where = f" in {' / '.join(f'{name}()' for name in functions)}" if functions else ""
+        where = (
+            f" in {' / '.join(f'{name}()' for name in functions)}" if functions else ""
+        )
         lines = [f"BUG: {self.kind}{where}", "", f"  {self.summary}"]
         rows = list(self.facts)
         if self.thread:

@@ -58,13 +58,17 @@ def mirrors(
     say what is left out, and why that is right. *inline* spares the dispatch.
     """
     if abridged == "" or stub == "" or (abridged and stub):
-        raise UsageError("mirrors(): abridged or stub takes a reason, and only one of them")
+        raise UsageError(
+            "mirrors(): abridged or stub takes a reason, and only one of them"
+        )
     grade = "abridged" if abridged else "stub" if stub else "faithful"
     reason = abridged or stub or ""
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
         name = function.__name__
-        symbol = Symbol(name, function.__module__, path, checked, grade, reason, not inline)
+        symbol = Symbol(
+            name, function.__module__, path, checked, grade, reason, not inline
+        )
         SYMBOLS[function.__module__, name] = symbol
         why = f": {reason}" if reason else ""
         line = f"Mirrors {name}() in Linux {checked} {path} ({grade}{why})."

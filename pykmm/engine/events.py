@@ -34,7 +34,8 @@ class Access(IntEnum):
     INC = 3
     #: Drops a reference, not the last one: commutes with DEC. Dropping the last
     #: one is a WRITE. That INC and DEC conflict keeps the classes sound: only
-    #: then does "not the last one" hold in every order of a commuting set.
+    #: then does "not the last one" hold in every order of a commuting set. The
+    #: event's value is the number of references left.
     DEC = 4
     #: Takes and gives back a lock exclusively.
     ACQUIRE = 5

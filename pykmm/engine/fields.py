@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, dataclass_transform
 
 import attrs
 
@@ -122,10 +122,16 @@ def shared(*, default: Any = _MISSING, factory: Callable[[], Any] | None = None)
     return _spec(Rule("shared"), default, factory)
 
 
-def embedded(primitive: Callable[[Struct], Any]) -> Any:
-    """Declare a lock, counter or flag word inside the structure."""
+def embedded(
+    primitive: Callable[[Struct], Any], *, init: Literal[False] = False
+) -> Any:
+    """Declare a lock, counter or flag word inside the structure.
+
+    *init* is never given: type checkers read from it that constructors do not
+    take the field.
+    """
     return attrs.field(
-        init=False,
+        init=init,
         default=attrs.Factory(primitive, takes_self=True),
         metadata={"rule": Rule("embedded")},
     )
@@ -140,14 +146,16 @@ def _plain_names(
 
 
 @dataclass_transform(
-    kw_only_default=True, eq_default=False, field_specifiers=(const, guarded, owned, shared, embedded)
+    kw_only_default=True,
+    eq_default=False,
+    field_specifiers=(const, guarded, owned, shared, embedded),
 )
 def kernel_struct(cls: type[_T]) -> type[_T]:
     """Make *cls* a structure: an attrs class whose fields follow their rules."""
     made = attrs.define(
         cls, slots=False, eq=False, repr=False, field_transformer=_plain_names
     )
-    for attribute in attrs.fields(made):
+    for attribute in attrs.fields(cast("Any", made)):
         rule: Rule | None = attribute.metadata.get("rule")
         if rule is None:
             raise UsageError(
@@ -221,7 +229,9 @@ class _Owned(_Shared):
         t = ambient.thread
         if t is not None and t.task is not obj and t is not t.machine.boot:
             if "_uid" in obj.__dict__ and not t.machine.stopping:
-                raise ContextError(f"{t.name} writes {obj.name}.{self.name}: not its own task")
+                raise ContextError(
+                    f"{t.name} writes {obj.name}.{self.name}: not its own task"
+                )
         super().__set__(obj, value)
 
 

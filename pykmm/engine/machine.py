@@ -14,22 +14,25 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from ..errors import ContextError, Deadlock, Report, UsageError
+from ..errors import ContextError, Report, UsageError
 from .baton import Baton
 from .clock import Clock
 from .config import Backend, Config
+from .deadlock import judge_rest
 from .events import Access, Event
 from .free_running import FreeRunning
+from .objects import Birth, Named
 from .pool import Pool
-from .scheduler import Schedule
+from .scheduler import FirstEnabled, Schedule
+from .stacks import stack_here, stack_of
 from .thread import Sleep, Thread, ThreadState, Unwind, ambient, current_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
-    from typing import Protocol
+    from typing import Protocol, Self
 
-    from .objects import Named, Struct
+    from .objects import Struct
     from .scheduler import Scheduler
 
     class Observer(Protocol):
@@ -40,18 +43,16 @@ if TYPE_CHECKING:
         def at_rest(self, machine: Machine) -> None: ...
 
 
-__all__ = ["FirstEnabled", "Machine", "MachineLocal", "current_machine", "enter", "leave"]
+__all__ = [
+    "Machine",
+    "MachineLocal",
+    "current_machine",
+    "enter",
+    "leave",
+]
 
 _T = TypeVar("_T")
 _INERT_STEPS_AT_MOST = 100_000
-
-
-class FirstEnabled:
-    """The plainest scheduler: go on, else the first thread that can run."""
-
-    def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
-        """Return *running* if it can go on."""
-        return running or enabled[0]
 
 
 class Machine:
@@ -140,7 +141,10 @@ class Machine:
             )
         number = self._number(f"thread {name}")
         t = Thread(
-            self, name if number == 1 else f"{name}/{number}", body, current_or(self.boot)
+            self,
+            name if number == 1 else f"{name}/{number}",
+            body,
+            current_or(self.boot),
         )
         t.obj = obj
         t.kind = kind
@@ -160,7 +164,7 @@ class Machine:
         ambient.thread = t
         try:
             t.guard = None
-            self.record(t, t.obj or self.clock, t.access, None, blocking=True)
+            self.record(t, t.obj or Birth(t), t.access, None, blocking=True)
             t.result = t.body()
             if t.held or t.atomic or t.rcu_depth:
                 held = ", ".join(lock.name for lock in t.held) or "an RCU read section"
@@ -204,7 +208,7 @@ class Machine:
         events = self.events
         event = Event(len(events), t, t.kind, obj, access, blocking, value)
         if self.stacks:
-            event.stack = _stack()
+            event.stack = stack_here()
         events.append(event)
         for observer in self.observers:
             observer.event(event)
@@ -261,15 +265,7 @@ class Machine:
             raise failure
 
     def _judge_rest(self) -> None:
-        stuck = [
-            t
-            for t in self.live
-            if t.sleep is not Sleep.INTERRUPTIBLE or t.held or t.atomic or t.rcu_depth
-        ]
-        if stuck:
-            facts = [(t.name, _plight(t, stuck)) for t in stuck]
-            names = " and ".join(t.name for t in stuck)
-            raise Deadlock(f"{names} can never go on", facts=facts)
+        judge_rest(self.live)
 
     def fail(self, error: BaseException, t: Thread | None) -> None:
         """Stop the machine because of *error*; the first one counts."""
@@ -277,7 +273,7 @@ class Machine:
             t.unwinding = True
         if self.failure is not None:
             if error is self.failure and isinstance(error, Report):
-                error.stack = _stack_of(error)  # it has come further up by now
+                error.stack = stack_of(error)  # it has come further up by now
             return
         self.failure = error
         self.stopping = True
@@ -287,7 +283,7 @@ class Machine:
             if t is not None:
                 error.thread = t.name
                 error.held = tuple(lock.name for lock in t.held)
-                error.stack = _stack_of(error)
+                error.stack = stack_of(error)
 
     @property
     def schedule(self) -> Schedule:
@@ -308,7 +304,7 @@ class Machine:
             if self._own_pool:
                 self.pool.close()
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> Self:
         self._outer.append(ambient.thread)
         ambient.thread = self.boot
         return self
@@ -321,13 +317,6 @@ class Machine:
     ) -> None:
         self.close()
         ambient.thread = self._outer.pop()
-
-
-def _plight(t: Thread, stuck: Sequence[Thread]) -> str:
-    holders = [x.name for x in stuck if x is not t and t.obj in x.held]
-    by = f", held by {', '.join(holders)}" if holders else ""
-    held = ", ".join(lock.name for lock in t.held)
-    return f"waits in {t.waits()}{by}" + (f"; holds {held}" if held else "")
 
 
 def current_or(boot: Thread) -> Thread:
@@ -361,7 +350,9 @@ def enter(
         t = current_thread()
     error = sys.exc_info()[1]
     if error is not None and isinstance(error, Report) and not t.is_boot:
-        t.machine.fail(error, t)  # a finally clause while it unwinds: no step of its own
+        t.machine.fail(
+            error, t
+        )  # a finally clause while it unwinds: no step of its own
     t.machine.enter(t, obj, kind, guard, sleep)
     return t
 
@@ -371,7 +362,7 @@ def leave(
     obj: Named,
     access: Access,
     value: object = None,
-    blocking: bool = False,  # noqa: FBT001, FBT002 -- hot path
+    blocking: bool = False,
 ) -> None:
     """Record what the step did: its access class and what *obj* holds now."""
     machine = t.machine
@@ -399,38 +390,3 @@ class MachineLocal(Generic[_T]):
                 cast("MachineLocal[object]", self), self._factory()
             )
         return cast("_T", found)
-
-
-# -- stacks -----------------------------------------------------------------------
-
-_PLUMBING = ("/pykmm/engine/", "/threading.py", "/contextlib.py")
-_WRAPPERS = frozenset({"call", "__enter__", "__exit__", "<genexpr>", "<listcomp>"})
-
-
-def _keep(filename: str, function: str) -> bool:
-    where = filename.replace("\\", "/")
-    return function not in _WRAPPERS and not any(part in where for part in _PLUMBING)
-
-
-def _stack() -> tuple[str, ...]:
-    names = []
-    frame = sys._getframe(1)
-    while frame is not None:
-        code = frame.f_code
-        if _keep(code.co_filename, code.co_name):
-            names.append(code.co_name)
-        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
-    return tuple(names)
-
-
-def _stack_of(error: BaseException) -> tuple[str, ...]:
-    names: list[str] = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if _keep(code.co_filename, code.co_name):
-            names.append(code.co_name)
-        trace = trace.tb_next
-    return tuple(reversed(names))
-
-

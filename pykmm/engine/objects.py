@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .thread import Thread
 
-__all__ = ["Field", "Named", "Root", "Struct"]
+__all__ = ["Birth", "Field", "Named", "Root", "Struct"]
 
 
 class Named:
@@ -89,7 +89,7 @@ class Struct(Named):
         return self._name
 
     def __repr__(self) -> str:
-        return self.__dict__.get("_name", type(self).__name__)
+        return str(self.__dict__.get("_name", type(self).__name__))
 
     def _free(self) -> None:
         """End the object's life; a second time is a double free."""
@@ -112,7 +112,9 @@ class Struct(Named):
         ]
         held = ", ".join(lock.name for lock in thread.held) or "nothing"
         facts.append(("kept alive", f"{thread.name} holds {held}: not this object"))
-        return UseAfterFree(f"{self.name} was {what} after it had been freed", facts=facts)
+        return UseAfterFree(
+            f"{self.name} was {what} after it had been freed", facts=facts
+        )
 
 
 def _where(thread: Thread, index: int) -> str:
@@ -137,3 +139,18 @@ class Field(Named):
 
     def _field(self) -> str:
         return self.field
+
+
+class Birth(Named):
+    """What a thread's first step happens to, where it is nothing else."""
+
+    def __init__(self, t: Thread) -> None:
+        self.thread = t
+
+    @property
+    def uid(self) -> tuple[object, ...]:
+        return ("birth", *self.thread.key)
+
+    @property
+    def name(self) -> str:
+        return self.thread.name

@@ -22,7 +22,7 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from .thread import Thread
 
-__all__ = ["Schedule", "Scheduler"]
+__all__ = ["FirstEnabled", "Schedule", "Scheduler"]
 
 _WORD = re.compile(r"([^\s*]+)(?:\*([1-9][0-9]*))?")
 _STEPS_AT_MOST = 10_000_000
@@ -72,9 +72,13 @@ class Schedule:
         try:
             data = json.loads(text)
         except ValueError as error:
-            raise UsageError(f"schedule is not JSON ({error}): pass to_json()'s text") from None
+            raise UsageError(
+                f"schedule is not JSON ({error}): pass to_json()'s text"
+            ) from None
         if not isinstance(data, list) or not all(isinstance(s, str) for s in data):
-            raise UsageError("schedule JSON must be a list of words such as [\"v\", \"m*2\"]")
+            raise UsageError(
+                'schedule JSON must be a list of words such as ["v", "m*2"]'
+            )
         return cls.parse(" ".join(data))
 
     def to_json(self) -> str:
@@ -111,3 +115,11 @@ class Scheduler(Protocol):
     def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
         """Return one of *enabled*."""
         ...
+
+
+class FirstEnabled:
+    """The plainest scheduler: go on, else the first thread that can run."""
+
+    def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
+        """Return *running* if it can go on."""
+        return running or enabled[0]

@@ -97,6 +97,7 @@ class Thread:
         self.name = name
         self.body = body
         self.creator = creator
+        self.children = 0
         #: How many events the machine had seen when the thread was made.
         self.born = 0
         #: Path of creation ordinals: the same in every interleaving in which
@@ -106,7 +107,6 @@ class Thread:
             creator.children += 1
             self.key = (*creator.key, creator.children)
         self.state = ThreadState.NEW
-        self.children = 0
         self.created = 0
         self.result: object = None
         self.error: BaseException | None = None

@@ -49,9 +49,7 @@ def increments(m: Machine, threads: int = 3) -> Cell[int]:
 @pytest.mark.parametrize("backend", Backend)
 @pytest.mark.parametrize("seed", range(20))
 def test_locked_increments_are_never_lost(backend: Backend, seed: int) -> None:
-    with Machine(
-        scheduler=Shuffled(seed), backend=backend, seed=seed, jitter=3
-    ) as m:
+    with Machine(scheduler=Shuffled(seed), backend=backend, seed=seed, jitter=3) as m:
         assert increments(m).peek() == 9
 
 
@@ -59,7 +57,9 @@ def test_one_schedule_gives_one_trace() -> None:
     def trace() -> list[str]:
         with Machine(scheduler=Shuffled(7)) as m:
             increments(m)
-            return [f"{e.thread.name} {e.kind} {e.obj.name} {e.value}" for e in m.events]
+            return [
+                f"{e.thread.name} {e.kind} {e.obj.name} {e.value}" for e in m.events
+            ]
 
     assert trace() == trace()
 

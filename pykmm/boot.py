@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Making tasks out of nothing, while a machine is at rest.
+
+This is what ``copy_process()`` leaves behind, without the way there: a process
+that is found by its number, stands in the lists, and sleeps in user mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from .engine.events import Access
+from .engine.machine import Machine
+from .engine.thread import Sleep
+from .errno import Errno
+from .errors import UsageError
+from .kernel.entry.common import user_mode
+from .kernel.fork import mm_alloc
+from .kernel.pid import alloc_pid, attach_pid
+from .linux.atomic import atomic_inc
+from .linux.fdtable import files_struct
+from .linux.memcontrol import mem_cgroup
+from .linux.mm import mm_flags_set
+from .linux.mm_types import MM_SWAPENTS, MMF_MULTIPROCESS, mm_struct
+from .linux.pid import PIDTYPE_PGID, PIDTYPE_PID, PIDTYPE_SID, PIDTYPE_TGID, pid
+from .linux.rculist import list_add_tail_rcu
+from .linux.refcount import refcount_inc
+from .linux.sched import PF_KTHREAD, task_struct
+from .linux.sched.mm import mmget
+from .linux.sched.signal import init_tasks, sighand_struct, signal_struct
+from .linux.uapi import SIGCHLD
+from .mm.mmap import _map_region
+
+__all__ = ["Region", "build_process", "build_thread", "start_kthread"]
+
+#: Where the first mapping of a spawned process begins.
+_BASE = 0x10_0000_0000
+#: Mappings start at multiples of what one page-table page covers.
+_ALIGN = 1 << 21
+
+_KINDS = ("anon", "file", "shmem", "hugetlb", "pfnmap")
+
+
+@frozen
+class Region:
+    """A mapping of a spawned process: what kind, how many bytes, how full.
+
+    ``populated`` is how many bytes are present, from the start; all by default.
+    """
+
+    kind: str
+    size: int
+    shared: bool = False
+    populated: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            raise UsageError(
+                f"Region: kind={self.kind!r} must be one of {', '.join(_KINDS)}"
+            )
+        if self.size <= 0:
+            raise UsageError(f"Region: size={self.size!r} must be above 0 bytes")
+
+
+def build_process(
+    machine: Machine,
+    *,
+    name: str,
+    thread_name: str,
+    pid: int = 0,
+    uid: int = 0,
+    oom_score_adj: int = 0,
+    parent: task_struct | None = None,
+    mm: mm_struct | None = None,
+    regions: Sequence[Region] = (),
+    swap: int = 0,
+    kthread: bool = False,
+    memcg: mem_cgroup | None = None,
+) -> task_struct:
+    """Make a single-threaded process and put it into all tables.
+
+    With *mm* it becomes one more user of that address space; a *kthread* has none.
+    """
+    number = alloc_pid(pid)
+    if isinstance(number, Errno):
+        raise UsageError(f"spawn(): pid={pid!r} is in use: choose another number")
+    sighand = sighand_struct()
+    signal = signal_struct(
+        _siglock=sighand.siglock, oom_score_adj=oom_score_adj, oom_score_adj_min=0
+    )
+    task = task_struct(
+        pid=number.nr,
+        tgid=number.nr,
+        uid_=uid,
+        comm=name[:15],
+        signal=signal,
+        sighand=sighand,
+        files=files_struct(),
+        exit_signal=SIGCHLD,
+        flags=PF_KTHREAD if kthread else 0,
+        memcg=memcg,
+    )
+    task.group_leader = task
+    task._thread_name = thread_name
+    if not kthread:
+        _give_mm(task, mm, regions, swap)
+        task._program = lambda: user_mode(None)
+    _enlist(task, number, parent or _init_of(machine))
+    if memcg is not None:
+        memcg.procs = [*memcg.procs, task]
+    return task
+
+
+def _init_of(machine: Machine) -> task_struct | None:
+    first = init_tasks().next.entry
+    del machine
+    return first
+
+
+def _give_mm(
+    task: task_struct, mm: mm_struct | None, regions: Sequence[Region], swap: int
+) -> None:
+    if mm is None:
+        mm = mm_alloc()
+        mm.owner = task
+        _map_all(mm, regions)
+        if swap:
+            mm.rss_stat[MM_SWAPENTS].counter += swap
+    else:
+        mmget(mm)
+        mm_flags_set(MMF_MULTIPROCESS, mm)
+    task.mm = mm
+    task.active_mm = mm
+
+
+def _map_all(mm: mm_struct, regions: Sequence[Region]) -> None:
+    start = _BASE
+    for region in regions:
+        page = 4096
+        length = -(-region.size // page) * page
+        populated = length if region.populated is None else region.populated
+        _map_region(
+            mm,
+            start,
+            length,
+            kind=region.kind,
+            shared=region.shared,
+            populate_pages=populated // page,
+        )
+        start += -(-length // _ALIGN) * _ALIGN + _ALIGN
+
+
+def _enlist(task: task_struct, number: pid, parent: task_struct | None) -> None:
+    """Do what ``copy_process()`` does past the point of no failure."""
+    task.real_parent = parent
+    task.parent = parent
+    if parent is not None:
+        parent.children = [*parent.children, task]
+    list_add_tail_rcu(task.tasks, init_tasks())
+    list_add_tail_rcu(task.thread_node, task.signal.thread_head)
+    for kind in (PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_PID):
+        attach_pid(task, kind, number)
+
+
+def build_thread(
+    machine: Machine, leader: task_struct, thread_name: str
+) -> task_struct:
+    """Add a thread to *leader*'s group, as ``CLONE_THREAD`` does."""
+    del machine
+    number = alloc_pid()
+    if isinstance(number, Errno):
+        raise UsageError("spawn(): no number is left for another thread")
+    signal = leader.signal
+    sighand = leader.__dict__["sighand"]
+    mm = leader.__dict__["mm"]
+    task = task_struct(
+        pid=number.nr,
+        tgid=leader.tgid,
+        uid_=leader.uid_,
+        comm=leader.__dict__["comm"],
+        signal=signal,
+        sighand=sighand,
+        files=leader.__dict__["files"],
+        exit_signal=-1,
+        memcg=leader.memcg,
+    )
+    task.group_leader = leader
+    task._thread_name = thread_name
+    task._program = lambda: user_mode(None)
+    mmget(mm)
+    task.mm = mm
+    task.active_mm = mm
+    task.real_parent = leader.__dict__["real_parent"]
+    task.parent = leader.__dict__["parent"]
+    refcount_inc(sighand.count)
+    refcount_inc(signal.sigcnt)
+    atomic_inc(signal.live)
+    atomic_inc(leader.__dict__["files"].count)
+    signal.nr_threads += 1
+    signal.quick_threads += 1
+    list_add_tail_rcu(task.thread_node, signal.thread_head)
+    attach_pid(task, PIDTYPE_PID, number)
+    return task
+
+
+def start_kthread(
+    machine: Machine, name: str, body: Callable[[], object]
+) -> task_struct:
+    """Make a kernel thread that runs *body* from the machine's first run on."""
+    task = build_process(machine, name=name, thread_name=name, kthread=True)
+    task._thread = machine.thread(
+        name, body, task=task, sleep=Sleep.INTERRUPTIBLE, access=Access.READ
+    )
+    return task

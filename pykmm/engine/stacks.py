@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Call stacks as function names, innermost first, without the plumbing."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["stack_here", "stack_of"]
+
+_PLUMBING = ("/pykmm/engine/", "/threading.py", "/contextlib.py")
+_WRAPPERS = frozenset({"call", "__enter__", "__exit__", "<genexpr>", "<listcomp>"})
+
+
+def _keep(filename: str, function: str) -> bool:
+    where = filename.replace("\\", "/")
+    return function not in _WRAPPERS and not any(part in where for part in _PLUMBING)
+
+
+def stack_here() -> tuple[str, ...]:
+    """Name the functions that the caller is in."""
+    names = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if _keep(code.co_filename, code.co_name):
+            names.append(code.co_name)
+        frame = frame.f_back
+    return tuple(names)
+
+
+def stack_of(error: BaseException) -> tuple[str, ...]:
+    """Name the functions that *error* came through."""
+    names: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if _keep(code.co_filename, code.co_name):
+            names.append(code.co_name)
+        trace = trace.tb_next
+    return tuple(reversed(names))

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The laws of a kernel at rest, one short function each.
+
+They count who *should* hold a reference by looking at the objects, and compare
+with what the counters say. A counter that says more is a leak, one that says
+less is a use after free that has not happened yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from .engine.machine import MachineLocal
+from .errors import InvariantViolation, Leak
+from .linux.bitops import Bit
+from .linux.fdtable import pidfd_file
+from .linux.maple_tree import mtree_empty
+from .linux.mm_types import MMF_OOM_SKIP, MMF_UNSTABLE, mm_struct
+from .linux.mmu_notifier import mmu_notifier
+from .linux.pid import PIDTYPE_MAX, pid
+from .linux.sched import TIF_MEMDIE, task_struct
+from .linux.sched.signal import sighand_struct, signal_struct
+from .mm.oom_kill import oom
+
+if TYPE_CHECKING:
+    from .engine.events import Event
+    from .engine.machine import Machine
+    from .engine.objects import Named, Struct
+
+__all__ = ["LAWS", "Hold", "Law", "ReapLaw", "check_at_rest", "holds"]
+
+
+@frozen
+class Hold:
+    """A reference that the host took on somebody's behalf, and owns up to."""
+
+    counter: Named
+    by: str
+
+
+class _Holds:
+    def __init__(self) -> None:
+        self.all: list[Hold] = []
+
+
+_holds = MachineLocal(_Holds)
+
+
+def holds() -> list[Hold]:
+    """Return the machine's declared references, to add to or take from."""
+    return _holds().all
+
+
+@frozen
+class Law:
+    """One law: its name, what it says, and a check that yields broken cases."""
+
+    name: str
+    says: str
+    check: Callable[[Machine], Iterator[tuple[Named, int, int]]]
+
+
+def _alive(machine: Machine, kind: type[Struct]) -> list[Struct]:
+    return [obj for obj in machine.alive if type(obj) is kind]
+
+
+def _field(obj: Struct, name: str) -> object:
+    return obj.__dict__[name]
+
+
+def _declared(counter: Named) -> int:
+    return sum(hold.counter is counter for hold in holds())
+
+
+def _mm_users(machine: Machine) -> Iterator[tuple[Named, int, int]]:
+    tasks = _alive(machine, task_struct)
+    for mm in _alive(machine, mm_struct):
+        assert isinstance(mm, mm_struct)
+        users = sum(_field(t, "mm") is mm for t in tasks) + _declared(mm.mm_users)
+        yield mm.mm_users, users, mm.mm_users.counter
+
+
+def _mm_count(machine: Machine) -> Iterator[tuple[Named, int, int]]:
+    signals = _alive(machine, signal_struct)
+    notifiers = _alive(machine, mmu_notifier)
+    for mm in _alive(machine, mm_struct):
+        assert isinstance(mm, mm_struct)
+        count = sum(_field(s, "oom_mm") is mm for s in signals)
+        count += bool(mm.mm_users.counter) + _declared(mm.mm_count)
+        count += sum(_field(n, "mm") is mm for n in notifiers)
+        yield mm.mm_count, count, mm.mm_count.counter
+
+
+def _task_usage(machine: Machine) -> Iterator[tuple[Named, int, int]]:
+    for task in _alive(machine, task_struct):
+        assert isinstance(task, task_struct)
+        usage = bool(task.rcu_users.counter) + _declared(task.usage)
+        yield task.usage, usage, task.usage.counter
+
+
+def _sigcnt(machine: Machine) -> Iterator[tuple[Named, int, int]]:
+    tasks = _alive(machine, task_struct)
+    for signal in _alive(machine, signal_struct):
+        assert isinstance(signal, signal_struct)
+        count = sum(_field(t, "signal") is signal for t in tasks)
+        yield signal.sigcnt, count, signal.sigcnt.counter
+
+
+def _sighand(machine: Machine) -> Iterator[tuple[Named, int, int]]:
+    tasks = _alive(machine, task_struct)
+    for sighand in _alive(machine, sighand_struct):
+        assert isinstance(sighand, sighand_struct)
+        count = sum(_field(t, "sighand") is sighand for t in tasks)
+        yield sighand.count, count, sighand.count.counter
+
+
+def _pids(machine: Machine) -> Iterator[tuple[Named, int, int]]:
+    files = _alive(machine, pidfd_file)
+    for number in _alive(machine, pid):
+        assert isinstance(number, pid)
+        borne = any(number.tasks[kind].next.entry for kind in range(PIDTYPE_MAX))
+        count = borne + sum(_field(f, "pid") is number for f in files)
+        yield number.count, count + _declared(number.count), number.count.counter
+
+
+def _victims(machine: Machine) -> Iterator[tuple[Named, int, int]]:
+    tasks = _alive(machine, task_struct)
+    marked = sum(
+        t.thread_flags._has(TIF_MEMDIE) for t in tasks if isinstance(t, task_struct)
+    )
+    yield oom().oom_victims, marked, oom().oom_victims.counter
+
+
+#: All laws, in the order in which they are checked.
+LAWS: Final = (
+    Law(
+        "mm-users", "every user of an address space is a task that shows it", _mm_users
+    ),
+    Law(
+        "mm-count",
+        "its users together hold one reference on the structure; victims' groups and "
+        "notifiers hold one each",
+        _mm_count,
+    ),
+    Law("task-usage", "at rest only a task's visibility keeps it", _task_usage),
+    Law("sigcnt", "each task of a group holds its signal_struct", _sigcnt),
+    Law("sighand", "each task that is not released holds its sighand", _sighand),
+    Law("pid-count", "a pid is held by its bearers together, and by each pidfd", _pids),
+    Law("oom-victims", "oom_victims counts the threads with TIF_MEMDIE", _victims),
+)
+
+
+class ReapLaw:
+    """Watches that no reap pass begins on an address space that is gone.
+
+    ``exit_mmap()`` sets ``MMF_OOM_SKIP`` and then passes through ``mmap_lock`` for
+    writing; who gets the lock for reading later has to see the flag and leave.
+    """
+
+    def event(self, event: Event) -> None:
+        """Look at each marking as unstable, which is how a pass begins."""
+        bit = event.obj
+        if (
+            event.kind != "set_bit"
+            or not isinstance(bit, Bit)
+            or bit.nr != MMF_UNSTABLE
+        ):
+            return
+        mm = bit.owner
+        assert isinstance(mm, mm_struct)  # nothing else has such a flag
+        if mm.mm_users.counter or not mm.flags._has(MMF_OOM_SKIP):
+            return
+        if mtree_empty(mm.__dict__["mm_mt"]):
+            raise self._broken(event, mm)
+
+    def at_rest(self, machine: Machine) -> None:
+        """Nothing to say: the law is about steps."""
+
+    def _broken(self, event: Event, mm: mm_struct) -> InvariantViolation:
+        events = event.thread.machine.events
+        skip = mm.flags.bit(MMF_OOM_SKIP)
+        gone = [e for e in events if e.obj is skip and e.thread is not event.thread]
+        facts = [("law", "a reap pass ends before exit_mmap() takes the tree down")]
+        facts += [("taken down", f"by {e.thread.name}, {_deed(e)}") for e in gone[-1:]]
+        facts.append(("reap pass", f"by {event.thread.name}, {_deed(event)}"))
+        return InvariantViolation(
+            f"{event.thread.name} reaps {mm.name}, which was taken down before",
+            facts=facts,
+        )
+
+
+def check_at_rest(machine: Machine) -> None:
+    """Check every law; the first broken one is raised as a report.
+
+    Context: The machine is at rest, and the caller is its host.
+    """
+    for law in LAWS:
+        for counter, expected, found in law.check(machine):
+            if expected != found:
+                raise _broken(machine, law, counter, expected, found)
+
+
+def _broken(
+    machine: Machine, law: Law, counter: Named, expected: int, found: int
+) -> InvariantViolation | Leak:
+    facts = [("law", f"{law.name}: {law.says}"), ("owners", str(expected))]
+    facts += [
+        (f"{event.thread.name}", _deed(event)) for event in _story(machine, counter)
+    ]
+    if found > expected:
+        return Leak(
+            f"{counter.name} is {found} at rest, but {expected} can be accounted for",
+            facts=facts,
+        )
+    return InvariantViolation(
+        f"{counter.name} is {found} at rest, but {expected} hold a reference",
+        facts=facts,
+    )
+
+
+def _story(machine: Machine, counter: Named) -> list[Event]:
+    """Return the last things that happened to *counter*."""
+    told = [event for event in machine.events if event.obj is counter]
+    return told[-8:]
+
+
+def _deed(event: Event) -> str:
+    where = f"  {' < '.join(event.stack[1:5])}" if event.stack else ""
+    return f"step {event.index}: {event.kind} -> {event.value}{where}"

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The end of a task's structures — part of ``kernel/fork.c``."""
+
+from __future__ import annotations
+
+from ..engine.annotate import mirrors
+from ..engine.machine import current_machine
+from ..linux.bug import WARN_ON
+from ..linux.compiler import READ_ONCE
+from ..linux.completion import complete
+from ..linux.mm_types import mm_struct
+from ..linux.refcount import refcount_dec_and_test
+from ..linux.sched import current, task_struct
+from ..linux.sched.mm import mmdrop
+from ..linux.sched.signal import signal_struct
+from ..linux.sched.task import task_lock, task_unlock
+
+__all__ = [
+    "__put_task_struct",
+    "free_signal_struct",
+    "mmdrop_async",
+    "put_signal_struct",
+]
+
+
+@mirrors("kernel/fork.c", checked="v7.2")
+def mmdrop_async(mm: mm_struct) -> None:
+    """Drop a reference on the structure from a work item.
+
+    Context: Any: the last drop may not run where a task is freed, in softirq.
+    """
+    current_machine().thread("kworker", lambda: mmdrop(mm))
+
+
+@mirrors("kernel/fork.c", checked="v7.2", abridged="no autogroup, no taskstats")
+def free_signal_struct(sig: signal_struct) -> None:
+    """Free what the threads of a group shared, and let go of the victim's mm."""
+    oom_mm = sig.__dict__["oom_mm"]
+    if oom_mm is not None:
+        mmdrop_async(oom_mm)
+    sig._free()
+
+
+@mirrors("kernel/fork.c", checked="v7.2")
+def put_signal_struct(sig: signal_struct) -> None:
+    """Give one task's reference on its group back."""
+    if refcount_dec_and_test(sig.sigcnt):
+        free_signal_struct(sig)
+
+
+@mirrors("kernel/fork.c", checked="v7.2", abridged="no stack, no credentials to free")
+def __put_task_struct(tsk: task_struct) -> None:
+    """Free a task that nobody knows any more.
+
+    Context: Any; never sleeps.
+    """
+    WARN_ON(not tsk.__dict__["exit_state"], f"{tsk.name} freed before it exited")
+    WARN_ON(tsk is current(), f"{tsk.name} frees itself")
+    put_signal_struct(tsk.signal)
+    tsk._free()
+
+
+@mirrors(
+    "kernel/fork.c", checked="v7.2", abridged="no robust futexes, no clear_child_tid"
+)
+def exit_mm_release(tsk: task_struct) -> None:
+    """Let a parent that waits for its vfork child go on.
+
+    Context: Takes task_lock.
+    """
+    if READ_ONCE(tsk).vfork_done is None:
+        return
+    task_lock(tsk)
+    vfork_done = tsk.vfork_done
+    tsk.vfork_done = None
+    if vfork_done is not None:
+        complete(vfork_done)
+    task_unlock(tsk)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Finding room: the lowest and the highest gap of a size within a window.
+
+Linux keeps the largest gap below every tree node, which makes the search
+O(log n). Here the search walks the ranges and remembers what it proved, so that
+the next search for as much or more does not walk the full part again. The usual
+load, one mapping stacked below the other, costs O(1) a search this way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import attrs
+
+if TYPE_CHECKING:
+    from pykmm.lib.maple_tree_slots import SlotTable
+
+__all__ = ["GapMemo", "highest_gap", "lowest_gap"]
+
+T = TypeVar("T")
+
+#: More proofs than this cost every erase more than they save a search.
+_KEPT: Final = 8
+
+
+@attrs.define(eq=False)
+class GapMemo:
+    """What downward searches proved, for as long as it is true.
+
+    A proof ``(size, top): end`` says: cut off at *top*, no gap that has room for
+    *size* reaches above *end*. Entries that come cannot make it false; a gap that
+    opens can, and :meth:`opened` corrects it. Upward searches use a memo of their
+    own, in which every address is negated.
+    """
+
+    _proofs: dict[tuple[int, int], int] = attrs.field(init=False, factory=dict)
+
+    def begin(self, top: int, size: int) -> int:
+        """Say where a search for *size* that comes down from *top* may begin."""
+        begin = top
+        for (proved, upto), end in self._proofs.items():
+            if proved <= size and end <= top <= upto and end < begin:
+                begin = end
+        return begin
+
+    def prove(self, top: int, size: int, end: int) -> None:
+        """Remember that no gap for *size*, cut off at *top*, reaches above *end*."""
+        if end == top:
+            return
+        self._proofs.pop((size, top), None)
+        if len(self._proofs) == _KEPT:
+            del self._proofs[next(iter(self._proofs))]
+        self._proofs[size, top] = end
+
+    def opened(self, first: int, last: int) -> None:
+        """Correct what a gap that now reaches from *first* to *last* made false."""
+        for (size, top), end in self._proofs.items():
+            reach = min(last, top)
+            if end < reach and reach - first >= size - 1:
+                self._proofs[size, top] = reach
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._proofs.clear()
+
+
+def highest_gap(table: SlotTable[T], low: int, high: int, size: int) -> int | None:
+    """Find the highest gap of *size* addresses within ``[low, high]``.
+
+    O(log n) while the space fills from above, O(n) at worst.
+
+    Return: Its first address, or None.
+    """
+    end = table.gaps_down.begin(high, size)
+    if end < low:
+        return None
+    below = table.floor(end)
+    if end <= below.last:
+        end, below = below.first - 1, below.prev
+    while end - below.last < size and below.last >= low:
+        end, below = below.first - 1, below.prev
+    if end - below.last < size:
+        end = below.last
+    table.gaps_down.prove(high, size, end)
+    first = end - size + 1
+    return first if first >= max(low, below.last + 1) else None
+
+
+def lowest_gap(table: SlotTable[T], low: int, high: int, size: int) -> int | None:
+    """Find the lowest gap of *size* addresses within ``[low, high]``.
+
+    O(log n) while the space fills from below, O(n) at worst.
+
+    Return: Its first address, or None.
+    """
+    first = -table.gaps_up.begin(-low, size)
+    if first > high:
+        return None
+    below = table.floor(first)
+    first, above = max(first, below.last + 1), below.next
+    while above.first - first < size and above.first <= high:
+        first, above = above.last + 1, above.next
+    if above.first - first < size:
+        first = above.first
+    table.gaps_up.prove(-low, size, -first)
+    return first if first + size - 1 <= min(high, above.first - 1) else None

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Waits that a signal may end.
+
+A task, as far as waiting goes, answers two questions without a step, and names
+the object whose steps change the answers.
+
+Before a thread sleeps it looks at its signals in a step of its own, as Linux
+does. Whatever a signal can do to the wait, it does in some order of that step and
+the sender's; so an explorer finds it, even if the wait was over before the signal
+came in all that it has seen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ..engine.events import Access
+from ..engine.machine import enter, leave
+from ..engine.thread import Sleep, Thread, current_thread
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from ..engine.objects import Named
+
+    class _Signalled(Protocol):
+        """What ``thread.task`` answers; ``_signal_object`` may be missing."""
+
+        def _fatal_signal_pending(self) -> bool: ...
+
+        def _signal_pending(self) -> bool: ...
+
+        _signal_object: Named
+
+
+__all__ = ["fatal_or_any", "look_at_signals", "refuse_host", "wait_for"]
+
+
+def fatal_or_any(t: Thread, sleep: Sleep) -> bool:
+    """Tell, without a step, whether a signal ends a wait of the kind *sleep*."""
+    if sleep is Sleep.UNINTERRUPTIBLE or t.task is None:
+        return False
+    task = cast("_Signalled", t.task)
+    if sleep is Sleep.KILLABLE:
+        return task._fatal_signal_pending()
+    return task._signal_pending()
+
+
+def look_at_signals(sleep: Sleep) -> bool:
+    """Tell whether a signal forbids to begin a wait of the kind *sleep*."""
+    t = current_thread()
+    signals = cast("Named | None", getattr(t.task, "_signal_object", None))
+    if sleep is Sleep.UNINTERRUPTIBLE or signals is None:
+        return fatal_or_any(t, sleep)
+    t = enter(signals, "signal_pending_state")
+    pending = fatal_or_any(t, sleep)
+    leave(t, signals, Access.READ, pending)
+    return pending
+
+
+def refuse_host(t: Thread, obj: Named) -> None:
+    """Tell the host, between two runs, that there is nobody to wait for.
+
+    Context: Inside a step on *obj*, before the caller is queued.
+    """
+    if t.is_boot and not t.machine.stopping:
+        raise UsageError(
+            f"host code would have to wait for {obj.name}: call it on a thread of the "
+            "machine, or run the machine to rest first"
+        )
+
+
+def wait_for(
+    obj: Named, kind: str, ready: Callable[[], bool], sleep: Sleep
+) -> Thread | None:
+    """Wait until *ready*, or for a signal if *sleep* allows one to end the wait.
+
+    Return: The running thread, inside its step on *obj*, which the caller ends;
+        None if a signal came first: then the step is over and did nothing.
+    """
+    if sleep is Sleep.UNINTERRUPTIBLE:
+        return enter(obj, kind, ready, sleep)
+    t = current_thread()
+    t = enter(obj, kind, lambda: ready() or fatal_or_any(t, sleep), sleep)
+    if ready() or t.machine.stopping:
+        return t
+    leave(t, obj, Access.WAIT, "signal", True)
+    return None

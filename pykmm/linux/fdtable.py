@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Open files of a process — ``include/linux/fdtable.h``.
+
+Only what a descriptor needs to lead somewhere: the numbers, what they refer to,
+and the lock under which they are handed out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..engine.fields import const, embedded, guarded, kernel_struct
+from ..engine.objects import Struct
+from .atomic import atomic_t
+from .pid import pid as struct_pid
+from .spinlock import spinlock_t
+
+__all__ = ["NR_OPEN", "files_struct", "pidfd_file"]
+
+#: ``RLIMIT_NOFILE``: how many descriptors a process may have.
+NR_OPEN: Final = 1024
+
+
+@kernel_struct
+class pidfd_file(Struct):
+    """An open pidfd: a file that holds a reference on a ``struct pid``."""
+
+    pid: struct_pid = const()
+    f_flags: int = const(default=0)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+@kernel_struct
+class files_struct(Struct):
+    """The descriptor table of a process; its tasks' own, so reads need no step."""
+
+    count: atomic_t = embedded(lambda files: atomic_t(1, files))
+    file_lock: spinlock_t = embedded(spinlock_t)
+    fdt: dict[int, pidfd_file] = guarded(by="file_lock", factory=dict, lockless=True)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()

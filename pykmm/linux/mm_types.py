@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Address spaces and their parts — ``include/linux/mm_types.h``.
+
+The life of an ``mm_struct``: *used* (``mm_users`` > 0), *tearing down* (the last
+user runs ``exit_mmap()``), *struct only* (somebody's ``mm_count`` is left), freed.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..engine.fields import const, embedded, guarded, kernel_struct, shared
+from ..engine.objects import Struct
+from .atomic import atomic_long_t, atomic_t
+from .bitops import Bits
+from .maple_tree import (
+    MA_STATE,
+    MT_FLAGS_ALLOC_RANGE,
+    MT_FLAGS_LOCK_EXTERN,
+    MT_FLAGS_USE_RCU,
+    ma_state,
+    maple_tree,
+)
+from .refcount import refcount_t
+from .rwsem import rw_semaphore
+from .spinlock import spinlock_t
+
+if TYPE_CHECKING:
+    from .mmu_notifier import mmu_notifier_subscriptions
+    from .sched import task_struct
+
+__all__ = [
+    "MMF_FLAGS",
+    "MMF_MULTIPROCESS",
+    "MMF_OOM_REAP_QUEUED",
+    "MMF_OOM_SKIP",
+    "MMF_UNSTABLE",
+    "MM_ANONPAGES",
+    "MM_FILEPAGES",
+    "MM_MT_FLAGS",
+    "MM_SHMEMPAGES",
+    "MM_SWAPENTS",
+    "NR_MM_COUNTERS",
+    "PMD_SIZE",
+    "PTRS_PER_PTE",
+    "VMA_ITERATOR",
+    "_PFN_ENTRIES",
+    "address_space",
+    "file",
+    "mm_struct",
+    "pgtable_t",
+    "vm_area_struct",
+    "vma_iterator",
+]
+
+#: Bit numbers of ``mm->flags``; all four are sticky.
+MMF_OOM_SKIP = 21
+MMF_UNSTABLE = 22
+MMF_OOM_REAP_QUEUED = 25
+MMF_MULTIPROCESS = 26
+
+MMF_FLAGS = {
+    "MMF_OOM_SKIP": MMF_OOM_SKIP,
+    "MMF_UNSTABLE": MMF_UNSTABLE,
+    "MMF_OOM_REAP_QUEUED": MMF_OOM_REAP_QUEUED,
+    "MMF_MULTIPROCESS": MMF_MULTIPROCESS,
+}
+
+PTRS_PER_PTE = 512
+PMD_SIZE = PTRS_PER_PTE * 4096
+
+
+class _Rss(IntEnum):
+    """Indices into ``mm->rss_stat``."""
+
+    MM_FILEPAGES = 0
+    MM_ANONPAGES = 1
+    MM_SWAPENTS = 2
+    MM_SHMEMPAGES = 3
+
+
+MM_FILEPAGES = _Rss.MM_FILEPAGES
+MM_ANONPAGES = _Rss.MM_ANONPAGES
+MM_SWAPENTS = _Rss.MM_SWAPENTS
+MM_SHMEMPAGES = _Rss.MM_SHMEMPAGES
+NR_MM_COUNTERS = len(_Rss)
+
+#: Index of the entries that are counted nowhere: zero page, raw frame numbers.
+_PFN_ENTRIES = NR_MM_COUNTERS
+
+#: How the VMA tree is made: it finds gaps, and ``mmap_lock`` is its lock.
+MM_MT_FLAGS = MT_FLAGS_ALLOC_RANGE | MT_FLAGS_LOCK_EXTERN | MT_FLAGS_USE_RCU
+
+
+class pgtable_t:
+    """One page of page-table entries: 512 of them, 2 MiB of address space.
+
+    ``present[kind]`` is a bitmap of the entries that map a page of that kind
+    (indices as in ``rss_stat``; ``MM_SWAPENTS`` are swap entries, and
+    ``_PFN_ENTRIES`` have no page behind them). It is protected by :attr:`ptl`,
+    the split page-table lock.
+    """
+
+    __slots__ = ("_ptl", "index", "nid", "owner", "page_nid", "present")
+
+    def __init__(self, mm: mm_struct, index: int, nid: int = 0) -> None:
+        #: Dies with the table, so that its lock does, too: the mm, and once the
+        #: table has been freed what stands for the freed ones.
+        self.owner: Struct = mm
+        #: Which 2 MiB of the address space: address >> 21.
+        self.index = index
+        #: The node that the table comes from, and the one that its pages do.
+        self.nid = self.page_nid = nid
+        self.present = [0, 0, 0, 0, 0]
+        self._ptl: spinlock_t | None = None
+
+    @property
+    def ptl(self) -> spinlock_t:
+        """The split page-table lock, made when somebody first asks for it."""
+        return self._ptl or self._make_ptl()
+
+    def _make_ptl(self) -> spinlock_t:
+        self._ptl = lock = _ptlock(self)
+        return lock
+
+    def _freed_with(self, grave: Struct) -> None:
+        """Make every later step on the lock a use of something freed."""
+        self.owner = grave
+        if self._ptl is not None:
+            self._ptl.owner = grave
+
+
+class _ptlock(spinlock_t):
+    """The lock of one page-table page."""
+
+    def __init__(self, table: pgtable_t) -> None:
+        super().__init__(table.owner)
+        self.index = table.index
+
+    def _field(self) -> str:
+        return f"pte[{self.index:#x}].ptl"
+
+
+@kernel_struct
+class address_space(Struct):
+    """The pages of a file that are in memory, mapped or not."""
+
+    i_pages_lock: spinlock_t = embedded(spinlock_t)
+    #: Bitmaps of cached pages, by file offset in units of 512 pages.
+    i_pages: dict[int, int] = const(factory=dict)
+    #: How many of them each node holds.
+    _nrpages: dict[int, int] = guarded(by="i_pages_lock", factory=dict)
+    #: Whether the file has a name; without one its pages go with the last user.
+    is_linked: bool = const(default=True)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+@kernel_struct
+class file(Struct):
+    """An open file, as far as a mapping looks at it."""
+
+    f_path: str = const(default="")
+    #: Whether it is a shmem (tmpfs, memfd) file: swap-backed, not page cache.
+    is_shmem: bool = const(default=False)
+    f_mapping: address_space = const(factory=address_space)
+    #: The opener's reference, and one for each mapping.
+    f_ref: refcount_t = embedded(lambda f: refcount_t(1, f))
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+@kernel_struct
+class vm_area_struct(Struct):
+    """One mapping: addresses from ``vm_start`` up to, not including, ``vm_end``.
+
+    Everything in it is protected by ``mmap_lock`` of :attr:`vm_mm`.
+    """
+
+    vm_mm: mm_struct = const()
+    vm_start: int = guarded(by="vm_mm.mmap_lock")
+    vm_end: int = guarded(by="vm_mm.mmap_lock")
+    vm_flags: int = guarded(by="vm_mm.mmap_lock")
+    vm_pgoff: int = guarded(by="vm_mm.mmap_lock", default=0)
+    vm_file: file | None = guarded(by="vm_mm.mmap_lock", default=None)
+    #: Whether the mapping has operations; an anonymous one has none.
+    vm_ops: bool = guarded(by="vm_mm.mmap_lock", default=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+def _mm_mt() -> maple_tree[vm_area_struct]:
+    return maple_tree(MM_MT_FLAGS)
+
+
+def _rss_stat(mm: Struct) -> list[atomic_long_t]:
+    return [atomic_long_t(0, mm) for _ in _Rss]
+
+
+@kernel_struct
+class mm_struct(Struct):
+    """An address space, and the structure that keeps it."""
+
+    # -- counts of its two lives
+    mm_users: atomic_t = embedded(lambda mm: atomic_t(1, mm))
+    mm_count: atomic_t = embedded(lambda mm: atomic_t(1, mm))
+
+    # -- protected by mmap_lock
+    mmap_lock: rw_semaphore = embedded(rw_semaphore)
+    mm_mt: maple_tree[vm_area_struct] = guarded(by="mmap_lock", factory=_mm_mt)
+    map_count: int = guarded(by="mmap_lock", default=0)
+    total_vm: int = guarded(by="mmap_lock", default=0, lockless=True)
+    locked_vm: int = guarded(by="mmap_lock", default=0)
+    data_vm: int = guarded(by="mmap_lock", default=0)
+    exec_vm: int = guarded(by="mmap_lock", default=0)
+    stack_vm: int = guarded(by="mmap_lock", default=0)
+
+    # -- protected by page_table_lock: which page-table pages exist
+    page_table_lock: spinlock_t = embedded(spinlock_t)
+    #: Page-table pages by index (address >> 21), and the 1 GiB and 512 GiB parts
+    #: of the address space that have upper tables. Pages of hugetlbfs hang in the
+    #: middle level: index by index, the node that each came from.
+    pgd: dict[int, pgtable_t] = const(factory=dict)
+    _pmds: dict[int, int] = const(factory=dict)
+    _puds: dict[int, int] = const(factory=dict)
+    _huge: dict[int, int] = const(factory=dict)
+
+    # -- counters
+    rss_stat: list[atomic_long_t] = embedded(_rss_stat)
+    pgtables_bytes: atomic_long_t = embedded(lambda mm: atomic_long_t(0, mm))
+    hugetlb_usage: atomic_long_t = embedded(lambda mm: atomic_long_t(0, mm))
+
+    # -- no lock
+    flags: Bits = embedded(Bits)
+    #: The task that memory is charged to; RCU-read, written under its task_lock.
+    owner: task_struct | None = shared(default=None)
+
+    # -- set under mmap_lock, once; freed with the structure
+    notifier_subscriptions: mmu_notifier_subscriptions | None = guarded(
+        by="mmap_lock", default=None, lockless=True
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+@attrs.define(eq=False)
+class vma_iterator:
+    """A position in the VMAs of one address space."""
+
+    mas: ma_state[vm_area_struct]
+
+
+def VMA_ITERATOR(mm: mm_struct, addr: int) -> vma_iterator:  # noqa: N802 -- Linux's name
+    """Make an iterator that starts at *addr*.
+
+    Context: Any: nothing is looked at before the first step, which needs
+        ``mmap_lock``.
+    """
+    return vma_iterator(MA_STATE(mm.__dict__["mm_mt"], addr, addr))

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sleeping locks with readers — ``linux/rwsem.h``, ``kernel/locking/rwsem.c``.
+
+Whoever cannot have the lock queues. Any waiter, even one that only asks to read,
+makes every trylock fail; that is how one queued writer keeps the OOM reaper out.
+Readers are *granted* the lock by whoever lets them in, all those in the queue at
+once; the first writer is only woken, and others may take the lock before it runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..engine.annotate import mirrors
+from ..engine.events import Access
+from ..engine.machine import enter, leave
+from ..engine.thread import Sleep, Thread
+from ..errno import EINTR
+from ._primitive import Lock, let_go
+from ._waiting import look_at_signals, refuse_host, wait_for
+from .kernel import might_sleep
+
+if TYPE_CHECKING:
+    from ..engine.objects import Struct
+
+__all__ = [
+    "down_read",
+    "down_read_killable",
+    "down_read_trylock",
+    "down_write",
+    "down_write_killable",
+    "down_write_trylock",
+    "downgrade_write",
+    "rw_semaphore",
+    "rwsem_is_contended",
+    "rwsem_is_locked",
+    "up_read",
+    "up_write",
+]
+
+#: How many readers one wake-up lets in at most.
+MAX_READERS_WAKEUP: Final = 0x100
+
+_NO_HANDOFF = "no HANDOFF after 4 ms, no spinning: a woken writer may never be in time"
+
+
+class _Waiter:
+    """One entry of the queue. A woken reader has the lock, a woken writer tries."""
+
+    __slots__ = ("thread", "woken", "writes")
+
+    def __init__(self, thread: Thread, *, writes: bool) -> None:
+        self.thread = thread
+        self.writes = writes
+        self.woken = False
+
+    def is_woken(self) -> bool:
+        """Be the guard of the sleep."""
+        return self.woken
+
+
+class rw_semaphore(Lock):
+    """A lock that one writer or many readers hold, with one queue for both."""
+
+    def __init__(self, owner: Struct | None = None) -> None:
+        super().__init__(owner)
+        self.writer: Thread | None = None
+        self.readers = 0
+        self.queue: list[_Waiter] = []
+
+    def held_exclusively_by(self, thread: Thread) -> bool:
+        """Tell whether *thread* keeps everybody else out."""
+        return self.writer is thread
+
+    def _state(self) -> str:
+        """Spell the lock's state: its holders, and how many wait."""
+        holders = self.writer.name if self.writer else "free"
+        if self.readers:
+            holders = f"{self.readers} reader" + "s" * (self.readers > 1)
+        return f"{holders}, {len(self.queue)} wait" if self.queue else holders
+
+
+# -- letting the queue in, inside of a step -----------------------------------------
+
+
+def _grant_readers(sem: rw_semaphore) -> None:
+    """Give the lock to the readers of the queue, also those behind writers."""
+    readers = [w for w in sem.queue if not w.writes][:MAX_READERS_WAKEUP]
+    for waiter in readers:
+        sem.queue.remove(waiter)
+        sem.readers += 1
+        waiter.woken = True
+
+
+def _wake_head(sem: rw_semaphore) -> None:
+    """Let the head of the queue in, or try, if no writer has the lock."""
+    head = sem.queue[0] if sem.queue else None
+    if head is None:
+        return
+    if head.writes:
+        head.woken = True
+    elif sem.writer is None:
+        _grant_readers(sem)
+
+
+def _enqueue(sem: rw_semaphore, t: Thread, *, writes: bool) -> _Waiter:
+    refuse_host(t, sem)
+    waiter = _Waiter(t, writes=writes)
+    sem.queue.append(waiter)
+    sem.contended += 1
+    # Readers that one wake-up left behind, being too many, get in with others.
+    if sem.writer is None and not sem.queue[0].writes:
+        _grant_readers(sem)
+    return waiter
+
+
+def _cancel(sem: rw_semaphore, waiter: _Waiter) -> None:
+    """Leave the queue; a head that leaves makes way for the others."""
+    was_head = sem.queue[0] is waiter
+    sem.queue.remove(waiter)
+    if was_head:
+        _wake_head(sem)
+
+
+# -- reading --------------------------------------------------------------------------
+
+
+def _try_read(sem: rw_semaphore, t: Thread) -> bool:
+    if sem.writer is not None or sem.queue:
+        return False
+    sem.readers += 1
+    t.held.append(sem)
+    leave(t, sem, Access.SHARE, sem._state())
+    return True
+
+
+def _steal_read(sem: rw_semaphore, t: Thread) -> bool:
+    """Take a free lock ahead of the queue, and its readers along if one is first."""
+    if sem.writer is not None or sem.readers:
+        return False
+    sem.readers = 1
+    t.held.append(sem)
+    if not sem.queue[0].writes:
+        _grant_readers(sem)
+    leave(t, sem, Access.ACQUIRE, sem._state())
+    return True
+
+
+def _down_read(sem: rw_semaphore, kind: str, sleep: Sleep) -> int:
+    might_sleep()
+    t = enter(sem, kind)
+    if _try_read(sem, t) or _steal_read(sem, t):
+        return 0
+    waiter = _enqueue(sem, t, writes=False)
+    leave(t, sem, Access.WRITE, sem._state())
+    # A reader that has been granted the lock no longer looks at its signals.
+    if waiter.woken or not look_at_signals(sleep):
+        granted = wait_for(sem, f"{kind}_wait", waiter.is_woken, sleep)
+        if granted is not None:
+            granted.held.append(sem)
+            leave(granted, sem, Access.WAIT, sem._state(), True)
+            return 0
+    return _give_up_read(sem, kind, waiter)
+
+
+def _give_up_read(sem: rw_semaphore, kind: str, waiter: _Waiter) -> int:
+    t = enter(sem, f"{kind}_killed")
+    if waiter.woken:
+        t.held.append(sem)
+        leave(t, sem, Access.SHARE, sem._state())
+        return 0
+    _cancel(sem, waiter)
+    leave(t, sem, Access.WRITE, f"{sem._state()}: -EINTR")
+    return -EINTR
+
+
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)
+def down_read(sem: rw_semaphore) -> None:
+    """Share the lock; queue while a writer has it, or waits behind readers.
+
+    Context: May sleep. A holder that asks again can deadlock behind a writer.
+    """
+    _down_read(sem, "down_read", Sleep.UNINTERRUPTIBLE)
+
+
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)
+def down_read_killable(sem: rw_semaphore) -> int:
+    """Share the lock, or give up when killed in the queue.
+
+    Context: May sleep. Without a need to wait it succeeds even for a task that
+        is being killed.
+    Return: 0, or -EINTR without the lock.
+    """
+    return _down_read(sem, "down_read_killable", Sleep.KILLABLE)
+
+
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", inline=True)
+def down_read_trylock(sem: rw_semaphore) -> bool:
+    """Share the lock if no writer has it and *nobody waits*.
+
+    Context: Any; never sleeps.
+    Return: Whether it was taken; a failure has only read.
+    """
+    t = enter(sem, "down_read_trylock")
+    if _try_read(sem, t):
+        return True
+    leave(t, sem, Access.READ, sem._state())
+    return False
+
+
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", inline=True)
+def up_read(sem: rw_semaphore) -> None:
+    """Give a share back; the last one lets the queue in.
+
+    Context: Called by a thread that took or was granted a share.
+    """
+    t = enter(sem, "up_read")
+    let_go(t, sem, holds=sem.readers > 0)
+    sem.readers -= 1
+    wakes = not sem.readers and bool(sem.queue)
+    if wakes:
+        _wake_head(sem)
+    leave(t, sem, Access.RELEASE if wakes else Access.UNSHARE, sem._state())
+
+
+# -- writing --------------------------------------------------------------------------
+
+
+def _try_write(
+    sem: rw_semaphore, t: Thread, access: Access, *, waited: bool = False
+) -> bool:
+    """Take a lock that nobody holds, whoever waits for it."""
+    if sem.writer is not None or sem.readers:
+        return False
+    sem.writer = t
+    t.held.append(sem)
+    leave(t, sem, access, sem._state(), waited)
+    return True
+
+
+def _down_write(sem: rw_semaphore, kind: str, sleep: Sleep) -> int:
+    might_sleep()
+    t = enter(sem, kind)
+    if _try_write(sem, t, Access.ACQUIRE):
+        return 0
+    waiter = _enqueue(sem, t, writes=True)
+    leave(t, sem, Access.WRITE, sem._state())
+    while not look_at_signals(sleep):
+        woken = wait_for(sem, f"{kind}_wait", waiter.is_woken, sleep)
+        if woken is None:
+            break
+        waiter.woken = False
+        if _take_in_turn(sem, woken, waiter, waited=True):
+            return 0
+        leave(woken, sem, Access.WAIT, sem._state(), True)  # somebody was faster
+    return _give_up_write(sem, kind, waiter)
+
+
+def _take_in_turn(
+    sem: rw_semaphore, t: Thread, waiter: _Waiter, *, waited: bool
+) -> bool:
+    if sem.writer is not None or sem.readers:
+        return False
+    sem.queue.remove(waiter)
+    return _try_write(sem, t, Access.WRITE, waited=waited)
+
+
+def _give_up_write(sem: rw_semaphore, kind: str, waiter: _Waiter) -> int:
+    t = enter(sem, f"{kind}_killed")
+    if _take_in_turn(sem, t, waiter, waited=False):
+        return 0
+    _cancel(sem, waiter)
+    leave(t, sem, Access.WRITE, f"{sem._state()}: -EINTR")
+    return -EINTR
+
+
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)
+def down_write(sem: rw_semaphore) -> None:
+    """Take the lock alone; queue while anybody holds it.
+
+    Context: May sleep. The caller must not hold the lock in either way.
+    """
+    _down_write(sem, "down_write", Sleep.UNINTERRUPTIBLE)
+
+
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)
+def down_write_killable(sem: rw_semaphore) -> int:
+    """Take the lock alone, or give up when killed in the queue.
+
+    Context: May sleep. Without a need to wait it succeeds even for a task that
+        is being killed.
+    Return: 0, or -EINTR without the lock.
+    """
+    return _down_write(sem, "down_write_killable", Sleep.KILLABLE)
+
+
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", inline=True)
+def down_write_trylock(sem: rw_semaphore) -> bool:
+    """Take the lock alone if nobody holds it and *nobody waits*.
+
+    Context: Any; never sleeps.
+    Return: Whether it was taken; a failure has only read.
+    """
+    t = enter(sem, "down_write_trylock")
+    if not sem.queue and _try_write(sem, t, Access.ACQUIRE):
+        return True
+    leave(t, sem, Access.READ, sem._state())
+    return False
+
+
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", inline=True)
+def up_write(sem: rw_semaphore) -> None:
+    """Give the lock back and let the queue in.
+
+    Context: Called by the thread that took it.
+    """
+    t = enter(sem, "up_write")
+    let_go(t, sem, holds=sem.writer is t)
+    sem.writer = None
+    _wake_head(sem)
+    leave(t, sem, Access.RELEASE, sem._state())
+
+
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", inline=True)
+def downgrade_write(sem: rw_semaphore) -> None:
+    """Turn the write lock into a share, with no moment in between.
+
+    Readers at the head of the queue get in; a writer there keeps all out.
+
+    Context: Called by the writer. Never sleeps.
+    """
+    t = enter(sem, "downgrade_write")
+    let_go(t, sem, holds=sem.writer is t)
+    t.held.append(sem)
+    sem.writer = None
+    sem.readers = 1
+    if sem.queue and not sem.queue[0].writes:
+        _grant_readers(sem)
+    leave(t, sem, Access.WRITE, sem._state())
+
+
+# -- looking --------------------------------------------------------------------------
+
+
+@mirrors("include/linux/rwsem.h", checked="v7.2", inline=True)
+def rwsem_is_locked(sem: rw_semaphore) -> bool:
+    """Tell whether anybody holds the lock or waits for it.
+
+    Context: Any; the answer may be old when it arrives.
+    """
+    t = enter(sem, "rwsem_is_locked")
+    locked = sem.writer is not None or sem.readers > 0 or bool(sem.queue)
+    leave(t, sem, Access.READ, sem._state())
+    return locked
+
+
+@mirrors("include/linux/rwsem.h", checked="v7.2", inline=True)
+def rwsem_is_contended(sem: rw_semaphore) -> bool:
+    """Tell whether anybody waits for the lock.
+
+    Context: Any; the answer may be old when it arrives.
+    """
+    t = enter(sem, "rwsem_is_contended")
+    contended = bool(sem.queue)
+    leave(t, sem, Access.READ, sem._state())
+    return contended

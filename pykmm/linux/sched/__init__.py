@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The task — ``include/linux/sched.h``.
+
+The life of a task, as others see it: *running*, *exiting* (``PF_EXITING``),
+*zombie* (``EXIT_ZOMBIE``: waits for its parent), *dead* (``EXIT_DEAD``: released,
+in no list), *freed* (the last ``usage`` is gone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, cast
+
+from ...engine.annotate import mirrors
+from ...engine.fields import const, embedded, guarded, kernel_struct, owned, shared
+from ...engine.machine import MachineLocal
+from ...engine.objects import Root, Struct
+from ...engine.thread import Thread, current_thread
+from ..bitops import Bit, Bits
+from ..completion import completion
+from ..mm_types import mm_struct
+from ..pid import PIDTYPE_MAX
+from ..pid import pid as struct_pid
+from ..rculist import list_head
+from ..refcount import refcount_t
+from ..spinlock import rwlock_t, spinlock_t
+from ..timer import timer_list
+from ..uapi import SIGKILL
+
+if TYPE_CHECKING:
+    from ..fdtable import files_struct
+    from ..memcontrol import mem_cgroup
+    from .signal import sighand_struct, signal_struct
+
+__all__ = [
+    "EXIT_DEAD",
+    "EXIT_TRACE",
+    "EXIT_ZOMBIE",
+    "PF_DUMPCORE",
+    "PF_EXITING",
+    "PF_FORKNOEXEC",
+    "PF_KTHREAD",
+    "PF_MEMALLOC",
+    "PF_POSTCOREDUMP",
+    "PF_SIGNALED",
+    "TASK_COMM_LEN",
+    "TIF_MEMDIE",
+    "TIF_SIGPENDING",
+    "cred",
+    "current",
+    "is_global_init",
+    "task_struct",
+    "tasklist_lock",
+]
+
+# -- task->flags
+PF_EXITING: Final = 0x4
+PF_POSTCOREDUMP: Final = 0x8
+PF_FORKNOEXEC: Final = 0x40
+PF_DUMPCORE: Final = 0x200
+PF_SIGNALED: Final = 0x400
+PF_MEMALLOC: Final = 0x800
+PF_KTHREAD: Final = 0x200000
+
+# -- task->exit_state
+EXIT_DEAD: Final = 0x10
+EXIT_ZOMBIE: Final = 0x20
+EXIT_TRACE: Final = EXIT_ZOMBIE | EXIT_DEAD
+
+# -- thread flags (bit numbers)
+TIF_SIGPENDING: Final = 2
+TIF_MEMDIE: Final = 18
+
+TASK_COMM_LEN: Final = 16
+
+
+class _SchedStatics(Root):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasklist_lock = rwlock_t(self)
+
+
+_sched = MachineLocal(_SchedStatics)
+
+
+def tasklist_lock(_: object = None) -> rwlock_t:
+    """Return the machine's lock of the process list and of family links."""
+    return _sched().tasklist_lock
+
+
+def _siglock(task: task_struct) -> spinlock_t:
+    # A released task has no sighand any more; nobody may touch what it guarded.
+    sighand = task.__dict__["sighand"]
+    return cast("spinlock_t", sighand.siglock if sighand else task._no_siglock)
+
+
+@kernel_struct
+class cred(Struct):
+    """Who a task acts as; only what permission checks of signals look at."""
+
+    uid_: int = const(default=0)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+@kernel_struct
+class task_struct(Struct):
+    """One thread."""
+
+    # -- fixed before anybody can find the task
+    pid: int = const(default=0)
+    tgid: int = const(default=0)
+    uid_: int = const(default=0)
+    #: Whether it has CAP_SYS_ADMIN, which old kernels rewarded.
+    cap_sys_admin: bool = const(default=False)
+    group_leader: task_struct = const(default=None)
+    signal: signal_struct = const(default=None)
+    #: None is the root memory cgroup; the mems are None for all nodes.
+    memcg: mem_cgroup | None = const(default=None)
+    mems_allowed: frozenset[int] | None = const(default=None)
+    mempolicy_nodes: frozenset[int] | None = const(default=None)
+    thread_pid: struct_pid | None = guarded(
+        by=tasklist_lock, default=None, lockless=True
+    )
+
+    # -- references
+    usage: refcount_t = embedded(lambda task: refcount_t(1, task))
+    rcu_users: refcount_t = embedded(lambda task: refcount_t(2, task))
+
+    # -- protected by alloc_lock (task_lock)
+    alloc_lock: spinlock_t = embedded(spinlock_t)
+    #: None for kernel threads and after ``exit_mm()``; only the task itself
+    #: changes it, so that it reads its own without the lock.
+    mm: mm_struct | None = guarded(
+        by="alloc_lock", default=None, lockless=True, owner="self"
+    )
+    comm: str = guarded(by="alloc_lock", default="", lockless=True, owner="self")
+    vfork_done: completion | None = guarded(
+        by="alloc_lock", default=None, lockless=True
+    )
+
+    # -- written by the task itself
+    flags: int = owned(default=0)
+    exit_code: int = owned(default=0)
+    active_mm: mm_struct | None = owned(default=None)
+    in_user_fault: bool = owned(default=False)
+
+    # -- protected by tasklist_lock
+    exit_state: int = guarded(by=tasklist_lock, default=0, lockless=True)
+    exit_signal: int = guarded(by=tasklist_lock, default=0, lockless=True)
+    real_parent: task_struct | None = guarded(
+        by=tasklist_lock, default=None, lockless=True
+    )
+    parent: task_struct | None = guarded(by=tasklist_lock, default=None, lockless=True)
+    children: list[task_struct] = guarded(by=tasklist_lock, factory=list)
+    tasks: list_head[task_struct] = embedded(
+        lambda t: list_head(t, cast("task_struct", t))
+    )
+    thread_node: list_head[task_struct] = embedded(
+        lambda t: list_head(t, cast("task_struct", t))
+    )
+    pid_links: list[list_head[task_struct]] = embedded(
+        lambda t: [list_head(t, cast("task_struct", t)) for _ in range(PIDTYPE_MAX)]
+    )
+
+    # -- protected by sighand->siglock
+    sighand: sighand_struct | None = shared(default=None)
+    pending: set[int] = guarded(by=_siglock, factory=set, lockless=True)
+    blocked: set[int] = guarded(by=_siglock, factory=set, owner="self")
+    #: Stands in for the lock of a sighand that is gone: nobody ever holds it.
+    _no_siglock: spinlock_t = embedded(spinlock_t)
+
+    # -- no lock
+    thread_flags: Bits = embedded(Bits)
+    files: files_struct | None = owned(default=None)
+
+    # -- the OOM reaper's: protected by oom_reaper_lock, and by being queued once
+    oom_reaper_list: task_struct | None = const(default=None)
+    oom_reaper_timer: timer_list = embedded(timer_list)
+
+    # -- pykmm's own: where the task's code runs, and what it does in user mode
+    _thread: Thread | None = const(default=None)
+    _program: Callable[[], object] | None = const(default=None)
+    _thread_name: str = const(default="")
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+    def _signal_pending(self) -> bool:
+        """Look, without a step, whether a signal ends an interruptible sleep."""
+        return self.thread_flags._has(TIF_SIGPENDING)
+
+    @property
+    def _signal_object(self) -> Bit:
+        """Name what a sender changes when it makes the task look."""
+        return self.thread_flags.bit(TIF_SIGPENDING)
+
+    def _fatal_signal_pending(self) -> bool:
+        """Look, without a step, whether a signal ends a killable sleep."""
+        return self._signal_pending() and SIGKILL in self.__dict__["pending"]
+
+
+def current() -> task_struct:
+    """Return the task whose code runs here."""
+    return cast("task_struct", current_thread().task)
+
+
+@mirrors("include/linux/sched.h", checked="v7.2", inline=True)
+def is_global_init(t: task_struct) -> bool:
+    """Tell whether *t* belongs to the first process of the machine."""
+    return t.tgid == 1

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Thread groups and their signals — ``include/linux/sched/signal.h``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from ...engine.annotate import mirrors
+from ...engine.fields import const, embedded, guarded, kernel_struct, shared
+from ...engine.machine import MachineLocal
+from ...engine.objects import Root, Struct
+from ..atomic import atomic_t
+from ..bitops import test_bit
+from ..compiler import READ_ONCE, data_race
+from ..rculist import list_for_each_entry_rcu, list_head, list_is_last
+from ..refcount import refcount_t
+from ..spinlock import spinlock_t
+from ..uapi import SIG_DFL, SIGKILL
+from ..wait import wait_queue_head_t
+from . import TIF_SIGPENDING, task_struct, tasklist_lock
+
+if TYPE_CHECKING:
+    from ..mm_types import mm_struct
+    from ..pid import pid
+
+__all__ = [
+    "SIGNAL_GROUP_EXIT",
+    "SIGNAL_STOP_STOPPED",
+    "SIGNAL_UNKILLABLE",
+    "core_state",
+    "fatal_signal_pending",
+    "for_each_process",
+    "for_each_thread",
+    "k_sigaction",
+    "same_thread_group",
+    "sighand_struct",
+    "signal_pending",
+    "signal_struct",
+    "thread_group_empty",
+    "thread_group_leader",
+    "init_tasks",
+]
+
+# -- signal->flags
+SIGNAL_STOP_STOPPED: Final = 0x1
+SIGNAL_GROUP_EXIT: Final = 0x4
+SIGNAL_UNKILLABLE: Final = 0x40
+
+#: What a signal does: ``SIG_DFL``, ``SIG_IGN``, or a program's function.
+k_sigaction = int | Callable[[int], None]
+
+
+@kernel_struct
+class sighand_struct(Struct):
+    """The signal actions, shared by all tasks cloned with ``CLONE_SIGHAND``."""
+
+    count: refcount_t = embedded(lambda s: refcount_t(1, s))
+    siglock: spinlock_t = embedded(spinlock_t)
+    action: dict[int, k_sigaction] = guarded(by="siglock", factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+    def _action(self, sig: int) -> k_sigaction:
+        """Return the action of *sig*; siglock is held."""
+        return self.action.get(sig, SIG_DFL)
+
+
+@kernel_struct
+class core_state(Struct):
+    """A core dump under way: how many threads are still to come to rest."""
+
+    nr_threads: atomic_t = embedded(lambda s: atomic_t(0, s))
+    dumper: task_struct = const()
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+@kernel_struct
+class signal_struct(Struct):
+    """What the threads of a group share; it outlives them all."""
+
+    # -- counts
+    sigcnt: refcount_t = embedded(lambda s: refcount_t(1, s))
+    live: atomic_t = embedded(lambda s: atomic_t(1, s))
+
+    # -- protected by siglock
+    _siglock: spinlock_t = const(default=None)
+    nr_threads: int = guarded(by="_siglock", default=1, lockless=True)
+    quick_threads: int = guarded(by="_siglock", default=1)
+    flags: int = guarded(by="_siglock", default=0, lockless=True)
+    group_exit_code: int = guarded(by="_siglock", default=0, lockless=True)
+    group_stop_count: int = guarded(by="_siglock", default=0)
+    shared_pending: set[int] = guarded(by="_siglock", factory=set)
+    curr_target: task_struct | None = guarded(by="_siglock", default=None)
+    core_state: core_state | None = guarded(by="_siglock", default=None, lockless=True)
+    #: The exec'ing thread, and how many others it waits for.
+    group_exec_task: task_struct | None = guarded(by="_siglock", default=None)
+    notify_count: int = guarded(by="_siglock", default=0)
+
+    # -- protected by tasklist_lock for changes, RCU for walks
+    thread_head: list_head[task_struct] = embedded(list_head)
+    wait_chldexit: wait_queue_head_t = embedded(wait_queue_head_t)
+    pids: list[pid | None] = guarded(by=tasklist_lock, factory=lambda: [None] * 4)
+
+    # -- no lock of their own
+    oom_flag_origin: bool = shared(default=False)
+    #: Written under ``oom_adj_mutex``; read under ``task_lock()`` of a member.
+    oom_score_adj: int = shared(default=0)
+    oom_score_adj_min: int = shared(default=0)
+    #: Set once, by compare-and-swap; owns one ``mm_count``.
+    oom_mm: mm_struct | None = shared(default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+class _Tasks(Root):
+    def __init__(self) -> None:
+        super().__init__()
+        #: Anchored at the idle task, which is never visited itself.
+        self.tasks: list_head[task_struct] = list_head(self)
+
+
+_init_task = MachineLocal(_Tasks)
+
+
+def init_tasks() -> list_head[task_struct]:
+    """Return the anchor of the machine's process list."""
+    return _init_task().tasks
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def for_each_process() -> Iterator[task_struct]:
+    """Walk the thread-group leaders in order of creation.
+
+    Context: RCU read section or tasklist_lock.
+    """
+    return list_for_each_entry_rcu(init_tasks())
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def for_each_thread(p: task_struct) -> Iterator[task_struct]:
+    """Walk the threads of *p*'s group, the leader first.
+
+    Context: RCU read section, siglock or tasklist_lock. Visits nothing once
+        the whole group has been released.
+    """
+    return list_for_each_entry_rcu(p.signal.thread_head)
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def thread_group_leader(p: task_struct) -> bool:
+    """Tell whether *p* leads its group (``exit_signal`` is negative otherwise)."""
+    return READ_ONCE(p).exit_signal >= 0
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def same_thread_group(p1: task_struct, p2: task_struct) -> bool:
+    """Tell whether two tasks belong to one process."""
+    return p1.signal is p2.signal
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def thread_group_empty(p: task_struct) -> bool:
+    """Tell whether *p* is a leader without other threads.
+
+    Context: Any; without a lock the answer may be old when it arrives.
+    """
+    return thread_group_leader(p) and list_is_last(p.thread_node, p.signal.thread_head)
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def signal_pending(p: task_struct) -> bool:
+    """Tell whether *p* has a signal to look at."""
+    return test_bit(TIF_SIGPENDING, p.thread_flags)
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def fatal_signal_pending(p: task_struct) -> bool:
+    """Tell whether *p* is about to be killed: SIGKILL in its *private* set."""
+    if not signal_pending(p):
+        return False
+    return SIGKILL in data_race(p).pending

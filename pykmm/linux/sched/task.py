@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""References on tasks, and their lock — ``include/linux/sched/task.h``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ...engine.annotate import extern, mirrors
+from ..refcount import refcount_dec_and_test, refcount_inc
+from ..spinlock import spin_lock, spin_unlock
+from . import task_struct
+
+__all__ = [
+    "get_task_struct",
+    "put_task_struct",
+    "task_lock",
+    "task_locked",
+    "task_unlock",
+]
+
+_put_task_struct: Callable[[task_struct], None] = extern(
+    "pykmm.kernel.fork_task", "__put_task_struct"
+)
+
+
+@mirrors("include/linux/sched/task.h", checked="v7.2", inline=True)
+def get_task_struct(t: task_struct) -> task_struct:
+    """Keep the structure alive beyond the RCU read section it was found in.
+
+    Context: Any; the caller knows that *t* is alive now.
+    Return: *t*, with a reference owed to :func:`put_task_struct`.
+    """
+    refcount_inc(t.usage)
+    return t
+
+
+@mirrors("include/linux/sched/task.h", checked="v7.2", inline=True)
+def put_task_struct(t: task_struct) -> None:
+    """Give a reference back; the last one frees the structure.
+
+    Context: Any; never sleeps.
+    """
+    if refcount_dec_and_test(t.usage):
+        _put_task_struct(t)
+
+
+@mirrors("include/linux/sched/task.h", checked="v7.2", inline=True)
+def task_lock(p: task_struct) -> None:
+    """Take ``alloc_lock``, which keeps ``p.mm`` from changing.
+
+    Context: Nests inside and outside of a read-held tasklist_lock, and inside
+        no write-held one. Nobody may wait for ``mmap_lock`` under it.
+    """
+    spin_lock(p.alloc_lock)
+
+
+@mirrors("include/linux/sched/task.h", checked="v7.2", inline=True)
+def task_unlock(p: task_struct) -> None:
+    """Give ``alloc_lock`` back."""
+    spin_unlock(p.alloc_lock)
+
+
+@contextmanager
+def task_locked(p: task_struct) -> Iterator[None]:
+    """Hold ``task_lock(p)`` for a block, as Linux's ``guard(task_lock)`` does."""
+    task_lock(p)
+    try:
+        yield
+    finally:
+        task_unlock(p)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether all memory adds up; true whenever a machine is at rest.
+
+Every page is free, mapped as anonymous memory, in a page cache, a huge page, or a
+page of page tables. Counters are sums of what the page tables hold. Nothing here
+takes a step.
+"""
+
+from __future__ import annotations
+
+from ..engine.machine import current_machine
+from ..linux.mm import PAGE_SIZE, PTRS_PER_PTE
+from ..linux.mm_types import (
+    MM_ANONPAGES,
+    MM_SWAPENTS,
+    NR_MM_COUNTERS,
+    _Rss,
+    address_space,
+    mm_struct,
+)
+from .page_alloc import nr_free_pages
+from .swapfile import nr_swap_pages
+
+__all__ = ["_books"]
+
+
+def _books() -> list[str]:
+    """Audit the running machine; return one sentence for each law that is broken."""
+    machine = current_machine()
+    spaces = [x for x in machine.alive if isinstance(x, mm_struct)]
+    files = [x for x in machine.alive if isinstance(x, address_space)]
+    wrong = [sentence for mm in spaces for sentence in _miscounted(mm)]
+    used = sum(_pages_of(mm) for mm in spaces)
+    used += sum(sum(mapping.__dict__["_nrpages"].values()) for mapping in files)
+    present = machine.config.totalram_pages
+    if nr_free_pages() + used != present:
+        wrong.append(
+            f"{nr_free_pages()} pages are free and {used} in use, of {present}: "
+            f"{nr_free_pages() + used - present:+}"
+        )
+    swapped = sum(_entries(mm, MM_SWAPENTS) for mm in spaces)
+    slots = machine.config.total_swap_pages
+    if nr_swap_pages().counter + swapped != slots:
+        wrong.append(
+            f"{nr_swap_pages().counter} swap slots free, {swapped} used, of {slots}"
+        )
+    return wrong
+
+
+def _entries(mm: mm_struct, member: int) -> int:
+    """Count the entries of *mm* that map *member*."""
+    return sum(table.present[member].bit_count() for table in mm.pgd.values())
+
+
+def _tables(mm: mm_struct) -> int:
+    return len(mm.pgd) + len(mm._pmds) + len(mm._puds)
+
+
+def _pages_of(mm: mm_struct) -> int:
+    """Count the pages that go when *mm* does."""
+    return _entries(mm, MM_ANONPAGES) + _tables(mm) + len(mm._huge) * PTRS_PER_PTE
+
+
+def _miscounted(mm: mm_struct) -> list[str]:
+    pairs = [
+        (_Rss(member).name, mm.rss_stat[member].counter, _entries(mm, member))
+        for member in range(NR_MM_COUNTERS)
+    ]
+    pairs += [
+        ("pgtables_bytes", mm.pgtables_bytes.counter, _tables(mm) * PAGE_SIZE),
+        ("hugetlb_usage", mm.hugetlb_usage.counter, len(mm._huge) * PTRS_PER_PTE),
+    ]
+    return [
+        f"{mm.name}: {name} is {counted}, but there are {there}"
+        for name, counted, there in pairs
+        if counted != there
+    ]

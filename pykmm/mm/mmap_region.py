@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Making whole mappings with their pages, for address spaces as they boot.
+
+A scenario begins with processes that have lived for a while. What they have mapped
+and touched is put there at once instead of by system calls and faults: without
+steps, and at a cost per page-table page.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from ..engine.annotate import mirrors
+from ..errors import UsageError, choices
+from ..lib.maple_tree import mas_store, mt_find
+from ..linux.atomic import atomic_long_add
+from ..linux.fs import get_file
+from ..linux.hugetlb import hugetlb_count_add
+from ..linux.maple_tree import MA_STATE
+from ..linux.mm import (
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PMD_SHIFT,
+    PMD_SIZE,
+    PTRS_PER_PTE,
+    TASK_SIZE,
+    VM_ACCOUNT,
+    VM_DONTDUMP,
+    VM_DONTEXPAND,
+    VM_HUGETLB,
+    VM_IO,
+    VM_LOCKED,
+    VM_MAYEXEC,
+    VM_MAYREAD,
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_NORESERVE,
+    VM_PFNMAP,
+    VM_READ,
+    VM_SHARED,
+    VM_WRITE,
+    add_mm_counter,
+)
+from ..linux.mm_types import (
+    _PFN_ENTRIES,
+    MM_ANONPAGES,
+    MM_FILEPAGES,
+    MM_SHMEMPAGES,
+    MM_SWAPENTS,
+    address_space,
+    file,
+    mm_struct,
+    pgtable_t,
+    vm_area_struct,
+)
+from ..linux.mman import vm_acct_memory
+from ..linux.mmap_lock import mmap_write_lock, mmap_write_unlock
+from ..linux.mmzone import NODE_DATA, nr_online_nodes
+from .filemap import _cache_fill, _cache_missing
+from .memory_tables import _install_upper, _missing_upper
+from .swapfile import _swap_alloc
+from .vma import is_data_mapping, is_exec_mapping, is_stack_mapping
+from .vma_init import vm_area_alloc
+
+__all__ = ["_map_region", "vm_stat_account"]
+
+#: The entries of a full page-table page; one number for all of them.
+_FULL: Final = (1 << PTRS_PER_PTE) - 1
+
+_MAY: Final = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+_PFN_FLAGS: Final = VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
+
+#: By kind: flags, and as what a page that is not copied counts.
+_KINDS: Final[dict[str, tuple[int, int]]] = {
+    "anon": (0, MM_ANONPAGES),
+    "file": (0, MM_FILEPAGES),
+    "shmem": (0, MM_SHMEMPAGES),
+    "hugetlb": (VM_HUGETLB, _PFN_ENTRIES),
+    "pfnmap": (_PFN_FLAGS, _PFN_ENTRIES),
+}
+
+
+@attrs.frozen
+class _Plan:
+    """What a new mapping holds: pages in order of address, from its start on."""
+
+    kind: str
+    shared: bool
+    #: Present pages; the first of them are private copies.
+    populated: int
+    copied: int
+    #: Then, pages in swap.
+    swapped: int
+
+    @property
+    def member(self) -> int:
+        """How a page counts that is no private copy."""
+        return MM_SHMEMPAGES if self.is_shared_anon else _KINDS[self.kind][1]
+
+    @property
+    def is_shared_anon(self) -> bool:
+        """Whether it is memory that only looks anonymous: a file without a name."""
+        return self.kind == "anon" and self.shared
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether the pages are those of a file."""
+        return self.is_shared_anon or self.kind in ("file", "shmem")
+
+    def runs(self) -> list[tuple[int, int, int]]:
+        """List what counts as what: member, first page, number of pages."""
+        own = self.populated - self.copied
+        return [
+            (MM_ANONPAGES, 0, self.copied),
+            (self.member, self.copied, own),
+            (MM_SWAPENTS, self.populated, self.swapped),
+        ]
+
+    def flags(self, extra: int) -> int:
+        """Put the flags of the mapping together."""
+        flags = VM_READ | VM_WRITE | _MAY | _KINDS[self.kind][0] | extra
+        if self.shared:
+            return flags | VM_SHARED | VM_MAYSHARE
+        plain = not flags & (VM_HUGETLB | VM_NORESERVE | VM_PFNMAP)
+        return flags | (VM_ACCOUNT if plain and flags & VM_WRITE else 0)
+
+
+class _Supply:
+    """Free pages, handed out without steps and taken from the nodes at the end."""
+
+    def __init__(self) -> None:
+        nodes = range(nr_online_nodes())
+        self.left = [NODE_DATA(nid).nr_free_pages.nr for nid in nodes]
+        self.taken = [0 for _ in nodes]
+
+    def get(self, pages: int) -> int:
+        """Take *pages* from the first node that has as many; return which."""
+        for nid, left in enumerate(self.left):
+            if left >= pages:
+                return self.get_from(nid, pages)
+        return self.get_from(0, pages)
+
+    def get_from(self, nid: int, pages: int) -> int:
+        """Take *pages* from node *nid*; return it."""
+        self.left[nid] -= pages
+        self.taken[nid] += pages
+        if self.left[nid] < 0:
+            raise UsageError(
+                f"the address space does not fit: {pages} more pages are needed than "
+                "are free: boot the machine with a larger Config(node_pages=...)"
+            )
+        return nid
+
+    def commit(self) -> None:
+        """Take what was handed out."""
+        for nid, pages in enumerate(self.taken):
+            if pages and not NODE_DATA(nid).nr_free_pages.take(pages):
+                raise UsageError(
+                    "memory was taken while the address space was being built"
+                )
+
+
+@mirrors("mm/mmap.c", checked="v7.2")
+def vm_stat_account(mm: mm_struct, flags: int, npages: int) -> None:
+    """Count *npages* of address space of the class that *flags* say.
+
+    Context: ``mmap_lock`` for writing.
+    """
+    mm.total_vm += npages
+    if is_exec_mapping(flags):
+        mm.exec_vm += npages
+    elif is_stack_mapping(flags):
+        mm.stack_vm += npages
+    elif is_data_mapping(flags):
+        mm.data_vm += npages
+
+
+# -- building --------------------------------------------------------------------------
+
+
+def _map_region(
+    mm: mm_struct,
+    start: int,
+    length: int,
+    *,
+    kind: str,
+    shared: bool = False,
+    populate_pages: int | None = None,
+    extra_flags: int = 0,
+    copied_pages: int = 0,
+    swapped_pages: int = 0,
+    vm_file: file | None = None,
+) -> vm_area_struct:
+    """Map *length* bytes at *start*, with pages that are there already.
+
+    *kind* is one of anon, file, shmem, hugetlb and pfnmap. The first
+    *populate_pages* pages are present (None: none are), of which *copied_pages*
+    are private copies of a private file's; the next *swapped_pages* are in swap.
+    Without *vm_file* a mapping that needs a file gets its own. Never merges.
+
+    Context: Takes ``mmap_lock`` for writing. Nobody faults in *mm* yet.
+    """
+    plan = _Plan(kind, shared, populate_pages or 0, copied_pages, swapped_pages)
+    _check(plan, start, length)
+    mmap_write_lock(mm)
+    try:
+        if mt_find(mm.mm_mt, start, start + length - 1)[0] is not None:
+            raise UsageError(
+                f"start={start:#x}, length={length:#x} overlaps a mapping of "
+                f"{mm.name}: choose free addresses"
+            )
+        vma = _new_vma(mm, start, length, plan, extra_flags, vm_file)
+        _populate(mm, vma, plan)
+        return vma
+    finally:
+        mmap_write_unlock(mm)
+
+
+def _check(plan: _Plan, start: int, length: int) -> None:
+    if plan.kind not in _KINDS:
+        raise UsageError(
+            f"kind={plan.kind!r} is no kind of mapping: use {choices([*_KINDS])}"
+        )
+    unit = PMD_SIZE if plan.kind == "hugetlb" else PAGE_SIZE
+    if start % unit or length % unit or not 0 <= start < start + length <= TASK_SIZE:
+        raise UsageError(
+            f"start={start:#x}, length={length:#x} must be multiples of {unit}, the "
+            f"length not 0, and end at or below {TASK_SIZE:#x}"
+        )
+    _check_pages(plan, length >> PAGE_SHIFT, unit >> PAGE_SHIFT)
+
+
+def _check_pages(plan: _Plan, pages: int, unit: int) -> None:
+    counts = (plan.populated, plan.copied, plan.swapped)
+    if (
+        min(counts) < 0
+        or plan.populated + plan.swapped > pages
+        or plan.populated % unit
+    ):
+        raise UsageError(
+            f"populate_pages={plan.populated}, swapped_pages={plan.swapped} do not fit "
+            f"a {plan.kind} mapping of {pages} pages: give multiples of {unit} that do"
+        )
+    private = plan.kind in ("file", "shmem") and not plan.shared
+    if plan.copied > (plan.populated if private else 0):
+        raise UsageError(
+            f"copied_pages={plan.copied} must be some of the populated pages of a "
+            "private file or shmem mapping"
+        )
+    if (plan.swapped and plan.shared) or (
+        plan.swapped and plan.kind in ("hugetlb", "pfnmap")
+    ):
+        raise UsageError(
+            f"swapped_pages={plan.swapped} must be 0: only private memory has swap "
+            f"entries, not a {'shared ' * plan.shared}{plan.kind} mapping"
+        )
+
+
+def _new_vma(
+    mm: mm_struct,
+    start: int,
+    length: int,
+    plan: _Plan,
+    extra_flags: int,
+    vm_file: file | None,
+) -> vm_area_struct:
+    """Make the mapping, count it, and put it into the tree."""
+    flags = plan.flags(extra_flags)
+    vm_ops = plan.kind != "anon" or plan.shared
+    if vm_file is not None:
+        get_file(vm_file)
+    elif vm_ops and plan.kind != "pfnmap":
+        vm_file = _own_file(plan)
+    vma = vm_area_alloc(mm, start, start + length, flags, vm_file, vm_ops=vm_ops)
+    vma.vm_pgoff = 0 if vm_ops else start >> PAGE_SHIFT
+    mas_store(MA_STATE(mm.mm_mt, start, start + length - 1), vma)
+    mm.map_count += 1
+    pages = length >> PAGE_SHIFT
+    vm_stat_account(mm, flags, pages)
+    if flags & VM_LOCKED:
+        mm.locked_vm += pages
+    if flags & VM_ACCOUNT:
+        vm_acct_memory(pages)
+    return vma
+
+
+def _own_file(plan: _Plan) -> file:
+    """Make a file of which the mapping has the only reference."""
+    named = plan.kind == "file"
+    return file(
+        f_path="/usr/bin/app" if named else "/dev/zero (deleted)",
+        is_shmem=not named and plan.kind != "hugetlb",
+        f_mapping=address_space(is_linked=named),
+    )
+
+
+def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
+    supply = _Supply()
+    made = 0
+    if plan.has_cache and vma.vm_file is not None:
+        _cache(vma.vm_file.f_mapping, plan.populated, supply)
+    if plan.kind == "hugetlb":
+        made += _populate_huge(mm, vma.vm_start >> PMD_SHIFT, plan.populated, supply)
+    else:
+        for member, first, nr in plan.runs():
+            start = vma.vm_start + (first << PAGE_SHIFT)
+            made += _populate_run(mm, start, nr, member, supply)
+    _swap_alloc(plan.swapped)
+    supply.commit()
+    if made:
+        atomic_long_add(made * PAGE_SIZE, mm.pgtables_bytes)
+
+
+def _cache(mapping: address_space, nr: int, supply: _Supply) -> None:
+    """Have the first *nr* pages of a file in memory."""
+    with mapping.i_pages_lock:
+        for first in range(0, nr, PTRS_PER_PTE):
+            part = min(PTRS_PER_PTE, nr - first)
+            missing = _cache_missing(mapping, first, part)
+            if missing:
+                _cache_fill(mapping, first, part, supply.get(missing))
+
+
+def _populate_huge(mm: mm_struct, index: int, nr: int, supply: _Supply) -> int:
+    """Map *nr* small pages' worth of huge pages; return how many tables that took."""
+    made = 0
+    for at in range(index, index + nr // PTRS_PER_PTE):
+        made += _make_upper(mm, at, supply)
+        mm._huge[at] = supply.get(PTRS_PER_PTE)
+    hugetlb_count_add(nr, mm)
+    return made
+
+
+def _make_upper(mm: mm_struct, index: int, supply: _Supply) -> int:
+    made = _missing_upper(mm, index)
+    if made:
+        _install_upper(mm, index, supply.get(made))
+    return made
+
+
+def _populate_run(
+    mm: mm_struct, start: int, nr: int, member: int, supply: _Supply
+) -> int:
+    """Fill *nr* entries from *start* on; return how many tables that took."""
+    if not nr:
+        return 0
+    made = 0
+    first, end = start >> PAGE_SHIFT, (start >> PAGE_SHIFT) + nr
+    while first < end:
+        index, at = divmod(first, PTRS_PER_PTE)
+        count = min(end - first, PTRS_PER_PTE - at)
+        table = mm.pgd.get(index)
+        if table is None:
+            made += 1 + _make_upper(mm, index, supply)
+            table = mm.pgd[index] = pgtable_t(mm, index, supply.get(1))
+        if member == MM_ANONPAGES:
+            _take_for(table, count, supply)
+        table.present[member] |= (
+            _FULL if count == PTRS_PER_PTE else (1 << count) - 1 << at
+        )
+        first += count
+    if member != _PFN_ENTRIES:
+        add_mm_counter(mm, member, nr)
+    return made
+
+
+def _take_for(table: pgtable_t, count: int, supply: _Supply) -> None:
+    """Take *count* pages for *table*, all of whose pages are of one node."""
+    if table.present[MM_ANONPAGES]:
+        supply.get_from(table.page_nid, count)
+    else:
+        table.page_nid = supply.get(count)

@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The OOM killer and ``process_mrelease()`` — ``mm/oom_kill.c``.
+
+The file is too long for one here; its parts stand beside it and everything can
+be imported from this one: who is dying (``oom_kill_victim``), whom to kill
+(``oom_kill_select``), the reaper (``oom_kill_reaper``), the log (``oom_kill_dump``).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..engine.annotate import mirrors
+from ..engine.machine import MachineLocal, current_machine
+from ..errno import EAGAIN, EINTR, EINVAL, ENOSYS, ESRCH, Errno
+from ..kernel.pid import pidfd_get_task
+from ..kernel.signal import do_send_sig_info
+from ..linux.bug import panic
+from ..linux.compiler import READ_ONCE
+from ..linux.jiffies import HZ, jiffies
+from ..linux.lockdep import lockdep_assert_held
+from ..linux.mm import mm_flags_set, mm_flags_test
+from ..linux.mm_types import MMF_OOM_SKIP, mm_struct
+from ..linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
+from ..linux.oom import (
+    __GFP_FS,
+    LONG_MIN,
+    Aborted,
+    oom_constraint,
+    oom_control,
+    oom_task_origin,
+    tsk_is_oom_victim,
+)
+from ..linux.pid import PIDTYPE_TGID
+from ..linux.printk import count_vm_event, pr_info, pr_warn, trace
+from ..linux.rcupdate import rcu_read_lock, rcu_read_unlock
+from ..linux.sched import PF_KTHREAD, current, is_global_init, task_struct
+from ..linux.sched.mm import mmdrop, mmgrab
+from ..linux.sched.signal import for_each_process, same_thread_group
+from ..linux.sched.task import (
+    get_task_struct,
+    put_task_struct,
+    task_lock,
+    task_unlock,
+)
+from ..linux.uapi import OOM_SCORE_ADJ_MIN, SIGKILL
+from .memcontrol import (
+    mem_cgroup_get_oom_group,
+    mem_cgroup_print_oom_group,
+    mem_cgroup_scan_tasks,
+    memcg_memory_event,
+    memcg_of,
+)
+from .oom_kill_dump import (
+    dump_header,
+    dump_oom_victim,
+    dump_tasks,
+    print_kill,
+    task_comm,
+)
+from .oom_kill_reaper import (
+    MAX_OOM_REAP_RETRIES,
+    __oom_reap_task_mm,
+    oom_reap_task,
+    oom_reap_task_mm,
+    oom_reaper,
+    queue_oom_reaper,
+    wake_oom_reaper,
+)
+from .oom_kill_select import (
+    constrained_alloc,
+    is_memcg_oom,
+    is_sysrq_oom,
+    oom_badness,
+    oom_cpuset_eligible,
+    oom_evaluate_task,
+    select_bad_process,
+)
+from .oom_kill_victim import (
+    __task_will_free_mem,
+    exit_oom_victim,
+    find_lock_task_mm,
+    mark_oom_victim,
+    oom,
+    oom_unkillable_task,
+    process_shares_mm,
+    task_will_free_mem,
+)
+
+__all__ = [
+    "LONG_MIN",
+    "MAX_OOM_REAP_RETRIES",
+    "__oom_kill_process",
+    "__oom_reap_task_mm",
+    "__task_will_free_mem",
+    "check_panic_on_oom",
+    "constrained_alloc",
+    "dump_header",
+    "dump_tasks",
+    "exit_oom_victim",
+    "find_lock_task_mm",
+    "is_memcg_oom",
+    "mark_oom_victim",
+    "mrelease_reap",
+    "oom",
+    "oom_badness",
+    "oom_cpuset_eligible",
+    "oom_evaluate_task",
+    "oom_kill_process",
+    "oom_reap_task",
+    "oom_reap_task_mm",
+    "oom_reaper",
+    "oom_task_origin",
+    "oom_unkillable_task",
+    "out_of_memory",
+    "process_mrelease",
+    "process_shares_mm",
+    "queue_oom_reaper",
+    "select_bad_process",
+    "task_will_free_mem",
+    "tsk_is_oom_victim",
+    "wake_oom_reaper",
+]
+
+_REPORTS_AT_MOST: Final = 10
+_REPORT_WINDOW_SECONDS: Final = 5
+
+
+class _Ratelimit:
+    """``oom_rs``: how many reports the current window has seen."""
+
+    def __init__(self) -> None:
+        self.begin = 0
+        self.printed = 0
+
+    def allows(self) -> bool:
+        now = jiffies()
+        if not self.printed or now >= self.begin + _REPORT_WINDOW_SECONDS * HZ():
+            self.begin, self.printed = now, 0
+        self.printed += 1
+        return self.printed <= _REPORTS_AT_MOST
+
+
+_oom_rs = MachineLocal(_Ratelimit)
+
+
+@mirrors("mm/oom_kill.c", checked="v7.2")
+def check_panic_on_oom(oc: oom_control) -> None:
+    """Panic if the administrator prefers that to killing.
+
+    Context: oom_lock held.
+    """
+    policy = current_machine().config.panic_on_oom
+    if not policy:
+        return
+    if policy != 2 and oc.constraint != oom_constraint.CONSTRAINT_NONE:
+        return
+    if is_sysrq_oom(oc):
+        return
+    dump_header(oc)
+    kind = "compulsory" if policy == 2 else "system-wide"
+    panic(f"Out of memory: {kind} panic_on_oom is enabled")
+
+
+def _lock_victim(victim: task_struct, message: str) -> task_struct | None:
+    """Move the caller's reference to a thread that has the mm, and lock that one."""
+    p = find_lock_task_mm(victim)
+    if p is None:
+        pr_info(
+            f"{message}: OOM victim {victim.pid} ({task_comm(victim)}) is already "
+            "exiting. Skip killing the task"
+        )
+        put_task_struct(victim)
+        return None
+    if p is not victim:
+        get_task_struct(p)
+        put_task_struct(victim)
+    return p
+
+
+@mirrors("mm/oom_kill.c", checked="v7.2")
+def __oom_kill_process(victim: task_struct, message: str) -> None:
+    """Kill *victim* and everybody who shares its address space, and queue a reap.
+
+    Context: oom_lock held. Consumes the caller's reference on *victim*.
+    """
+    locked = _lock_victim(victim, message)
+    if locked is None:
+        return
+    victim = locked
+    mm = victim.mm
+    assert mm is not None  # that is what was found
+    mmgrab(mm)
+    # Counted before the signal: a parent that waits must find it in the count.
+    count_vm_event("OOM_KILL")
+    owner = READ_ONCE(mm).owner
+    if owner is not None:
+        memcg_memory_event(memcg_of(owner), "OOM_KILL")
+    trace("signal", SIGKILL, victim.pid)
+    do_send_sig_info(SIGKILL, victim, PIDTYPE_TGID, priv=True)
+    # After the signal, so that user space cannot run with access to reserves.
+    mark_oom_victim(victim)
+    print_kill(message, victim, mm)
+    task_unlock(victim)
+    if _kill_sharers(victim, mm):
+        queue_oom_reaper(victim)
+    mmdrop(mm)
+    put_task_struct(victim)
+
+
+def _kill_sharers(victim: task_struct, mm: mm_struct) -> bool:
+    """Kill the other processes that use *mm*; False if one of them is init."""
+    can_oom_reap = True
+    rcu_read_lock()
+    try:
+        for p in for_each_process():
+            if not process_shares_mm(p, mm) or same_thread_group(p, victim):
+                continue
+            if is_global_init(p):
+                can_oom_reap = False
+                mm_flags_set(MMF_OOM_SKIP, mm)
+                pr_info(
+                    f"oom killer {victim.pid} ({task_comm(victim)}) has mm pinned "
+                    f"by {p.pid} ({task_comm(p)})"
+                )
+                continue
+            # A kernel thread that borrows the mm cannot touch it any more.
+            if p.__dict__["flags"] & PF_KTHREAD:
+                continue
+            trace("signal", SIGKILL, p.pid)
+            do_send_sig_info(SIGKILL, p, PIDTYPE_TGID, priv=True)
+    finally:
+        rcu_read_unlock()
+    return can_oom_reap
+
+
+@mirrors("mm/oom_kill.c", checked="v7.2")
+def oom_kill_memcg_member(task: task_struct, message: str) -> int:
+    """Kill one member of a group that dies together; protected ones are spared."""
+    if READ_ONCE(task.signal).oom_score_adj != OOM_SCORE_ADJ_MIN and not is_global_init(
+        task
+    ):
+        __oom_kill_process(get_task_struct(task), message)
+    return 0
+
+
+@mirrors("mm/oom_kill.c", checked="v7.2")
+def oom_kill_process(oc: oom_control, message: str) -> None:
+    """Kill the chosen task, or only speed it up if it is dying already.
+
+    Context: oom_lock held. Consumes the reference in ``oc.chosen``.
+    """
+    victim = oc.chosen
+    assert isinstance(victim, task_struct)  # the caller's promise
+    task_lock(victim)
+    if task_will_free_mem(victim):
+        mark_oom_victim(victim)
+        queue_oom_reaper(victim)
+        task_unlock(victim)
+        put_task_struct(victim)
+        return
+    task_unlock(victim)
+    if _oom_rs().allows():
+        dump_header(oc)
+        dump_oom_victim(oc, victim)
+    # Asked before the kill, for the victim may leave its cgroup.
+    oom_group = mem_cgroup_get_oom_group(victim, oc.memcg)
+    __oom_kill_process(victim, message)
+    if oom_group is not None:
+        memcg_memory_event(oom_group, "OOM_GROUP_KILL")
+        mem_cgroup_print_oom_group(oom_group)
+        mem_cgroup_scan_tasks(oom_group, lambda p: oom_kill_memcg_member(p, message))
+
+
+@mirrors(
+    "mm/oom_kill.c", checked="v7.2", abridged="the notifier chain has no members yet"
+)
+def out_of_memory(oc: oom_control) -> bool:
+    """Do something about a shortage of memory: kill, or see that it is not needed.
+
+    Context: oom_lock held by the caller; may sleep.
+    Return: False if nothing could be done, so that the caller must give up.
+    """
+    lockdep_assert_held(oom().oom_lock)
+    if oom().oom_killer_disabled:
+        return False
+    # A task that is dying anyway only needs access to reserves.
+    if task_will_free_mem(current()):
+        mark_oom_victim(current())
+        queue_oom_reaper(current())
+        return True
+    # Without I/O the caller cannot have tried everything: let it come again.
+    if not oc.gfp_mask & __GFP_FS and not is_memcg_oom(oc):
+        return True
+    oc.constraint = constrained_alloc(oc)
+    if oc.constraint != oom_constraint.CONSTRAINT_MEMORY_POLICY:
+        oc.nodemask = None
+    check_panic_on_oom(oc)
+    if _may_kill_allocating_task(oc):
+        oc.chosen = get_task_struct(current())
+        oom_kill_process(oc, "Out of memory (oom_kill_allocating_task)")
+        return True
+    select_bad_process(oc)
+    if oc.chosen is None:
+        dump_header(oc)
+        pr_warn("Out of memory and no killable processes...")
+        if not is_sysrq_oom(oc) and not is_memcg_oom(oc):
+            panic("System is deadlocked on memory")
+    if oc.chosen is not None and not isinstance(oc.chosen, Aborted):
+        memcg = is_memcg_oom(oc)
+        oom_kill_process(
+            oc, "Memory cgroup out of memory" if memcg else "Out of memory"
+        )
+    return oc.chosen is not None
+
+
+def _may_kill_allocating_task(oc: oom_control) -> bool:
+    task = current()
+    return (
+        not is_memcg_oom(oc)
+        and bool(current_machine().config.oom_kill_allocating_task)
+        and task.mm is not None
+        and not oom_unkillable_task(task)
+        and oom_cpuset_eligible(task, oc)
+        and READ_ONCE(task.signal).oom_score_adj != OOM_SCORE_ADJ_MIN
+    )
+
+
+@mirrors("mm/oom_kill.c", checked="v7.2")
+def process_mrelease(pidfd: int, flags: int) -> int:
+    """System call: reap the address space of a process that is dying.
+
+    Context: May sleep. The caller needs no permission beyond the descriptor.
+    Return: 0, also if there was nothing left to do; -EINVAL for any flag, or for
+        a process that is not dying; -EBADF for no pidfd; -ESRCH once no thread
+        has the address space any more, which does not mean that it is free;
+        -EINTR if the caller is killed while it waits; -EAGAIN if a notifier
+        refused a part; -ENOSYS without an MMU.
+    """
+    if not current_machine().config.CONFIG_MMU:
+        return -ENOSYS
+    if flags:
+        return -EINVAL
+    task = pidfd_get_task(pidfd)
+    if isinstance(task, Errno):
+        return task
+    p = find_lock_task_mm(task)
+    if p is None:
+        put_task_struct(task)
+        return -ESRCH
+    mm = p.mm
+    assert mm is not None  # that is what was found
+    mmgrab(mm)
+    ret = 0
+    reap = task_will_free_mem(p)
+    # Not dying is an error only if the work has not been done already.
+    if not reap and not mm_flags_test(MMF_OOM_SKIP, mm):
+        ret = -EINVAL
+    task_unlock(p)
+    if reap:
+        ret = mrelease_reap(mm)
+    mmdrop(mm)
+    put_task_struct(task)
+    return ret
+
+
+@mirrors("mm/oom_kill.c", checked="v7.2", abridged="a part of process_mrelease()")
+def mrelease_reap(mm: mm_struct) -> int:
+    """Do the reaping half of :func:`process_mrelease`: lock, look again, reap.
+
+    Context: May sleep. The caller holds a reference on the structure.
+    Return: 0, -EINTR or -EAGAIN.
+    """
+    if mmap_read_lock_killable(mm):
+        return -EINTR
+    ret = 0
+    # Again, under the lock: exit_mmap() may have come in between.
+    if not mm_flags_test(MMF_OOM_SKIP, mm) and not __oom_reap_task_mm(mm):
+        ret = -EAGAIN
+    mmap_read_unlock(mm)
+    return ret

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Swap space, as a number of slots — ``mm/swapfile.c``."""
+
+from __future__ import annotations
+
+from ..engine.annotate import mirrors
+from ..engine.machine import MachineLocal, current_machine
+from ..engine.objects import Root
+from ..errors import KernelBug, UsageError
+from ..linux.atomic import atomic_long_add, atomic_long_t
+
+__all__ = ["_swap_alloc", "nr_swap_pages", "swap_put_entries_direct"]
+
+
+class _SwapStatics(Root):
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = current_machine().config.total_swap_pages
+        self.nr_swap_pages = atomic_long_t(self.total, self)
+
+
+_swap = MachineLocal(_SwapStatics)
+
+
+def nr_swap_pages() -> atomic_long_t:
+    """Return the machine's count of free slots."""
+    return _swap().nr_swap_pages
+
+
+def _swap_alloc(slots: int) -> None:
+    """Fill *slots*, as reclaim did before the story begins.
+
+    Context: Host code that builds an address space.
+    """
+    free = nr_swap_pages().counter
+    if slots > free:
+        raise UsageError(
+            f"{slots} pages do not fit into swap, which has {free} free of "
+            f"{_swap().total}: boot the machine with Config(total_swap_pages=...)"
+        )
+    atomic_long_add(-slots, nr_swap_pages())
+
+
+@mirrors(
+    "mm/swapfile.c", checked="v7.2", abridged="slots are a number, with one user each"
+)
+def swap_put_entries_direct(nr: int) -> None:
+    """Free *nr* slots whose page-table entries have been cleared.
+
+    Context: Any; usually under the page-table lock.
+    """
+    statics = _swap()
+    if statics.nr_swap_pages.counter + nr > statics.total:
+        raise KernelBug(f"{nr} swap slots freed twice")
+    atomic_long_add(nr, statics.nr_swap_pages)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Taking mappings apart — ``mm/vma.c``, ``mm/vma.h``."""
+
+from __future__ import annotations
+
+from ..engine.annotate import mirrors
+from ..fs.file_table import fput
+from ..linux.kernel import might_sleep
+from ..linux.maple_tree import mas_set
+from ..linux.mm import VM_EXEC, VM_GROWSDOWN, VM_SHARED, VM_WRITE
+from ..linux.mm_types import vm_area_struct
+from .memory import unmap_vmas
+from .memory_tables import free_pgtables
+from .mmu_gather import tlb_finish_mmu, tlb_gather_mmu
+from .vma_init import vm_area_free
+from .vma_unmap import unmap_desc
+
+__all__ = [
+    "is_data_mapping",
+    "is_exec_mapping",
+    "is_stack_mapping",
+    "remove_vma",
+    "unmap_region",
+]
+
+
+@mirrors("mm/vma.c", checked="v7.2")
+def unmap_region(unmap: unmap_desc) -> None:
+    """Unmap mappings that are out of the tree, and free their page tables.
+
+    Context: ``mmap_lock``. May sleep.
+    """
+    tlb = tlb_gather_mmu(unmap.first.vm_mm)
+    unmap_vmas(tlb, unmap)
+    mas_set(unmap.mas, unmap.tree_reset)
+    free_pgtables(tlb, unmap)
+    tlb_finish_mmu(tlb)
+
+
+@mirrors("mm/vma.c", checked="v7.2", abridged="no close operation, no memory policy")
+def remove_vma(vma: vm_area_struct) -> None:
+    """Free a mapping that nobody can find any more, and let go of its file.
+
+    Context: May sleep.
+    """
+    might_sleep()
+    vm_file = vma.vm_file
+    if vm_file is not None:
+        fput(vm_file)
+    vm_area_free(vma)
+
+
+@mirrors("mm/vma.h", checked="v7.2", inline=True)
+def is_exec_mapping(flags: int) -> bool:
+    """Tell whether a mapping with *flags* is code."""
+    return flags & (VM_EXEC | VM_WRITE | VM_GROWSDOWN) == VM_EXEC
+
+
+@mirrors("mm/vma.h", checked="v7.2", inline=True)
+def is_stack_mapping(flags: int) -> bool:
+    """Tell whether a mapping with *flags* is a stack."""
+    return bool(flags & VM_GROWSDOWN)
+
+
+@mirrors("mm/vma.h", checked="v7.2", inline=True)
+def is_data_mapping(flags: int) -> bool:
+    """Tell whether a mapping with *flags* is private memory to write to."""
+    return flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN) == VM_WRITE

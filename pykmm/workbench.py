@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The machine that users boot: an engine machine with a kernel on it.
+
+Boot makes init, which reaps orphans when it is told of a death, and the OOM
+reaper's kernel thread. Processes are spawned by the host while the machine is
+at rest; their programs run when :meth:`Machine.run` is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from . import engine
+from .boot import Region, build_process, build_thread, start_kthread
+from .engine.thread import ambient
+from .errors import UsageError
+from .invariants import Hold, check_at_rest, holds
+from .kernel.entry.common import user_mode
+from .kernel.exit_wait import kernel_wait4
+from .kernel.fork import mmput
+from .linux.mm_types import mm_struct
+from .linux.rculist import list_entries
+from .linux.sched import task_struct
+from .linux.sched.mm import mmget
+from .linux.sched.signal import init_tasks
+from .linux.uapi import SIGCHLD, WNOHANG
+from .mm.oom_kill import oom_reaper
+
+__all__ = ["Machine", "Process", "parse_size"]
+
+_F = TypeVar("_F", bound=Callable[[], object])
+_SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def parse_size(argument: str, value: int | str) -> int:
+    """Read a size in bytes: a number, or text such as ``64M``."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise UsageError(
+            f"{argument}={value!r} is no size: write bytes as a number, or text such "
+            "as '64K', '16M' or '2G'"
+        )
+    return int(match[1]) * _UNITS[match[2].upper()]
+
+
+@frozen(eq=False)
+class Process:
+    """A handle on a process of a machine, for the host."""
+
+    machine: Machine
+    task: task_struct
+    name: str
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self.task.pid
+
+    @property
+    def mm(self) -> mm_struct | None:
+        """The address space that the main thread shows, if it still does."""
+        found: mm_struct | None = self.task.__dict__["mm"]
+        return found
+
+    @property
+    def result(self) -> object:
+        """What the program returned; None before, or if it was killed first."""
+        thread = self.task._thread
+        return None if thread is None else thread.result
+
+    def runs(self, program: _F) -> _F:
+        """Give the process a program, to start with the machine's next run."""
+        if self.task._thread is not None:
+            raise UsageError(
+                f"{self.name} has a program already: spawn another process for "
+                f"{getattr(program, '__name__', program)!r}"
+            )
+        task = self.task
+        task._thread = self.machine.thread(
+            task._thread_name, lambda: user_mode(program), task=task
+        )
+        return program
+
+
+class Machine(engine.Machine):
+    """A booted kernel.
+
+    Takes what :class:`pykmm.engine.Machine` takes. ``reaper=False`` boots without
+    the OOM reaper's thread, which scenarios without an OOM kill do not need.
+    """
+
+    def __init__(self, *args: Any, reaper: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._names: dict[str, int] = {}
+        self.processes: list[Process] = []
+        with self._as_boot():
+            init_tasks()
+            self.init = self.spawn("init", pid=1)
+            sighand = self.init.task.__dict__["sighand"]
+            sighand.action = {SIGCHLD: _reap_children}
+            self.boot.task = self.init.task
+            if reaper:
+                start_kthread(self, "oom_reaper", oom_reaper)
+
+    def spawn(
+        self,
+        name: str,
+        *,
+        anon: int | str = 0,
+        file: int | str = 0,
+        shmem: int | str = 0,
+        regions: Sequence[Region] = (),
+        swap: int = 0,
+        threads: int = 1,
+        uid: int = 0,
+        oom_score_adj: int = 0,
+        shares_mm: Process | None = None,
+        parent: Process | None = None,
+        pid: int = 0,
+    ) -> Process:
+        """Make a process that sleeps until a signal arrives, or until it is given
+        a program with :meth:`Process.runs`.
+
+        *anon*, *file* and *shmem* are sizes of populated mappings, in bytes or as
+        text (``"64M"``); *regions* says the same in detail. *shares_mm* makes it
+        a sharer of another process's address space, as ``CLONE_VM`` does.
+        """
+        if not name or any(c.isspace() or c == "*" for c in name):
+            raise UsageError(f"spawn(): name={name!r} must hold no spaces and no '*'")
+        if threads < 1:
+            raise UsageError(f"spawn(): threads={threads!r} must be at least 1")
+        if not -1000 <= oom_score_adj <= 1000:
+            raise UsageError(
+                f"spawn(): oom_score_adj={oom_score_adj!r} must be -1000 to 1000"
+            )
+        wanted = list(regions) + [
+            Region(kind, parse_size(kind, size))
+            for kind, size in (("anon", anon), ("file", file), ("shmem", shmem))
+            if size
+        ]
+        with self._as_boot():
+            task = build_process(
+                self,
+                name=name,
+                thread_name=self._unique(name),
+                pid=pid,
+                uid=uid,
+                oom_score_adj=oom_score_adj,
+                parent=None if parent is None else parent.task,
+                mm=None if shares_mm is None else shares_mm.mm,
+                regions=wanted,
+                swap=swap,
+            )
+            for _ in range(threads - 1):
+                build_thread(self, task, self._unique(name))
+        process = Process(self, task, name)
+        self.processes.append(process)
+        return process
+
+    def hold_users(self, process: Process, by: str) -> Hold:
+        """Take ``mm_users`` of *process* on behalf of *by*, who keeps the memory.
+
+        :meth:`let_go` gives it back.
+        """
+        mm = process.mm
+        if mm is None:
+            raise UsageError(
+                f"hold_users(): {process.name} shows no address space any more: take "
+                "the reference before it exits"
+            )
+        with self._as_boot():
+            mmget(mm)
+            hold = Hold(mm.mm_users, by)
+            holds().append(hold)
+        return hold
+
+    def let_go(self, hold: Hold) -> None:
+        """Give a reference of :meth:`hold_users` back; the last one frees memory."""
+        with self._as_boot():
+            if hold not in holds():
+                raise UsageError(f"let_go(): {hold.by} holds nothing any more")
+            holds().remove(hold)
+            mm = hold.counter.owner
+            assert isinstance(mm, mm_struct)
+            mmput(mm)
+
+    def _judge_rest(self) -> None:
+        super()._judge_rest()
+        with self._as_boot():
+            check_at_rest(self)
+
+    def _unique(self, name: str) -> str:
+        number = self._names.get(name, 0) + 1
+        self._names[name] = number
+        return name if number == 1 else f"{name}/{number}"
+
+    def _as_boot(self) -> _AsBoot:
+        return _AsBoot(self)
+
+    def tasks(self) -> list[task_struct]:
+        """Return the leaders of all processes, in the order of the process list."""
+        with self._as_boot():
+            return list_entries(init_tasks())
+
+
+class _AsBoot:
+    """Makes the calling OS thread the machine's host for a block."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def __enter__(self) -> None:
+        self.outer = ambient.thread
+        ambient.thread = self.machine.boot
+
+    def __exit__(self, *error: object) -> None:
+        ambient.thread = self.outer
+
+
+def _reap_children(sig: int) -> None:
+    """Be init's handler of SIGCHLD: wait for whoever is dead."""
+    del sig
+    while True:
+        reaped = kernel_wait4(-1, WNOHANG)
+        if not isinstance(reaped, tuple) or reaped == (0, 0):
+            return

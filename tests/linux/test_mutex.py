@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Mutexes: their steps, and when a killable one gives up."""
+
+from __future__ import annotations
+
+import pytest
+
+from pykmm.engine import current_thread
+from pykmm.errno import EINTR
+from pykmm.linux import mutex as x
+
+
+def test_events(events):
+    def body():
+        lock = x.mutex()
+        with lock:
+            assert x.mutex_is_locked(lock)
+            assert not x.mutex_trylock(lock)
+            assert current_thread().held == [lock]
+            assert lock.held_exclusively_by(current_thread())
+        assert x.mutex_trylock(lock)
+        x.mutex_unlock(lock)
+        assert x.mutex_lock_killable(lock) == 0
+        x.mutex_unlock(lock)
+        assert not x.mutex_is_locked(lock)
+
+    assert events(body) == [
+        ("mutex_lock", "ACQUIRE"),
+        ("mutex_is_locked", "READ"),
+        ("mutex_trylock", "READ"),
+        ("mutex_unlock", "RELEASE"),
+        ("mutex_trylock", "ACQUIRE"),
+        ("mutex_unlock", "RELEASE"),
+        ("mutex_lock_killable", "ACQUIRE"),
+        ("mutex_unlock", "RELEASE"),
+        ("mutex_is_locked", "READ"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "result", "steps"),
+    [
+        ("k k v v v", 0, ["ACQUIRE", "RELEASE"]),
+        ("h h v v k k v h", -EINTR, ["READ", "READ"]),
+        ("h h v v v k k v h", -EINTR, ["READ", "READ", "WAIT"]),
+        ("h h v v v h k k v", 0, ["READ", "READ", "ACQUIRE", "RELEASE"]),
+        ("h h v v v k k h v", 0, ["READ", "READ", "ACQUIRE", "RELEASE"]),
+    ],
+)
+def test_killable(scripted, victim, script, result, steps):
+    with scripted(script) as m:
+        lock, task = x.mutex(), victim()
+
+        def hold():
+            x.mutex_lock(lock)
+            x.mutex_unlock(lock)
+
+        def wait():
+            ret = x.mutex_lock_killable(lock)
+            if ret == 0:
+                x.mutex_unlock(lock)
+            return ret
+
+        m.thread("h", hold)
+        v = m.thread("v", wait)
+        v.task = task
+        m.thread("k", lambda: task.kill(v))
+        m.run()
+        assert v.result == result
+        mine = [e.access.name for e in m.events if e.thread is v]
+        assert mine[1:] == steps
+        assert lock.contended == (len(steps) > 2 or result != 0)

@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Selection, the kill, and the reaper, on real objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pykmm.boot import Region, build_process
+from pykmm.engine import Config, Timers
+from pykmm.errors import KernelPanic
+from pykmm.linux.memcontrol import mem_cgroup
+from pykmm.linux.mm import mm_flags_set, mm_flags_test
+from pykmm.linux.mm_types import (
+    MM_ANONPAGES,
+    MM_FILEPAGES,
+    MM_SHMEMPAGES,
+    MM_SWAPENTS,
+    MMF_OOM_SKIP,
+    mm_struct,
+)
+from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
+from pykmm.linux.mutex import mutex_lock, mutex_unlock
+from pykmm.linux.oom import LONG_MAX, LONG_MIN, oom_control
+from pykmm.linux.printk import console
+from pykmm.linux.sched import PF_KTHREAD, task_struct
+from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT
+from pykmm.mm.oom_kill import (
+    oom,
+    oom_badness,
+    out_of_memory,
+    process_shares_mm,
+    select_bad_process,
+    task_will_free_mem,
+)
+from pykmm.workbench import Machine, Process
+
+
+def lines(m: Machine) -> list[str]:
+    with m._as_boot():
+        return [text for _, text in console().lines]
+
+
+def sized(
+    m: Machine,
+    name: str,
+    *,
+    anon: int = 0,
+    file: int = 0,
+    shmem: int = 0,
+    swap: int = 0,
+    pgtables: int = 0,
+    adj: int = 0,
+) -> Process:
+    """Spawn a process with counters set by hand, to score it."""
+    p = m.spawn(name, oom_score_adj=adj)
+    mm = p.mm
+    assert mm is not None
+    counts = {MM_ANONPAGES: anon, MM_FILEPAGES: file, MM_SHMEMPAGES: shmem, MM_SWAPENTS: swap}
+    for kind, pages in counts.items():
+        mm.rss_stat[kind].counter = pages
+    mm.pgtables_bytes.counter = pgtables
+    return p
+
+
+def ask(m: Machine, oc: oom_control | None = None) -> tuple[bool, oom_control]:
+    """Ask the killer on a process's behalf."""
+    oc = oc or oom_control()
+    caller = m.spawn("caller", oom_score_adj=-1000)
+
+    def body() -> bool:
+        mutex_lock(oom().oom_lock)
+        try:
+            return out_of_memory(oc)
+        finally:
+            mutex_unlock(oom().oom_lock)
+
+    caller.runs(body)
+    m.run()
+    assert isinstance(caller.result, bool)
+    return caller.result, oc
+
+
+# -- badness: anon 100, file 20, shmem 5, swap 50, three pages of tables -----------
+
+
+@pytest.mark.parametrize(
+    ("adj", "totalpages", "points"),
+    [
+        (0, 1_000_000, 178),
+        (500, 1_000_000, 500_178),
+        (-500, 1_000_000, -499_822),
+        (-999, 1_000_000, -998_822),
+        (-1000, 1_000_000, LONG_MIN),
+        (1000, 999, 178),
+        (1, 4_194_303, 4372),
+    ],
+)
+def test_badness_is_pages_plus_adj(adj: int, totalpages: int, points: int) -> None:
+    with Machine() as m:
+        p = sized(m, "M", anon=100, file=20, shmem=5, swap=50, pgtables=12288, adj=adj)
+        assert oom_badness(p.task, totalpages) == points
+
+
+def test_badness_counts_whole_pages_of_tables() -> None:
+    with Machine() as m:
+        p = sized(m, "M", anon=100, file=20, shmem=5, swap=50, pgtables=4095)
+        assert oom_badness(p.task, 1_000_000) == 175
+
+
+def test_badness_finds_a_thread_that_still_has_the_mm() -> None:
+    with Machine() as m:
+        p = m.spawn("app", anon="400K", threads=2)
+        before = oom_badness(p.task, 1_000_000)
+        p.task.mm = None
+        assert oom_badness(p.task, 1_000_000) == before > 100
+
+
+@pytest.mark.parametrize("why", ["no mm", "skip", "init", "kthread", "vfork"])
+def test_badness_of_who_must_not_be_chosen(why: str) -> None:
+    with Machine() as m:
+        p = sized(m, "M", anon=100)
+        assert p.mm is not None
+        task = p.task
+        if why == "no mm":
+            task.mm = None
+        elif why == "skip":
+            mm_flags_set(MMF_OOM_SKIP, p.mm)
+        elif why == "init":
+            task = m.init.task
+        elif why == "kthread":
+            task.__dict__["flags"] = PF_KTHREAD
+        else:
+            from pykmm.linux.completion import completion
+
+            parent = m.spawn("parent", shares_mm=p)
+            task.vfork_done = completion(task)
+            task.real_parent = parent.task
+        assert oom_badness(task, 1_000_000) == LONG_MIN
+
+
+def test_a_vfork_flag_without_a_shared_mm_protects_nobody() -> None:
+    from pykmm.linux.completion import completion
+
+    with Machine() as m:
+        p = sized(m, "M", anon=100)
+        p.task.vfork_done = completion(p.task)
+        assert oom_badness(p.task, 1_000_000) == 100
+
+
+# -- selection -----------------------------------------------------------------------
+
+
+def select(oc: oom_control) -> task_struct | None:
+    select_bad_process(oc)
+    return oc.chosen if isinstance(oc.chosen, task_struct) else None
+
+
+def test_the_largest_is_chosen_and_of_equals_the_last() -> None:
+    with Machine() as m:
+        sized(m, "a", anon=50)
+        sized(m, "b", anon=70)
+        last = sized(m, "c", anon=70)
+        sized(m, "d", anon=10)
+        assert select(oom_control(totalpages=1_000_000)) is last.task
+
+
+def test_negative_points_are_still_a_candidate() -> None:
+    with Machine() as m:
+        p = sized(m, "only", anon=10, adj=-999)
+        assert select(oom_control(totalpages=1_000_000)) is p.task
+
+
+def test_an_origin_task_wins_whatever_protects_it() -> None:
+    with Machine() as m:
+        origin = sized(m, "swapoff", anon=1, adj=-1000)
+        origin.task.signal.oom_flag_origin = True
+        sized(m, "hog", anon=10**6)
+        oc = oom_control(totalpages=1_000_000)
+        assert select(oc) is origin.task
+        assert oc.chosen_points == LONG_MAX
+
+
+def test_a_dying_victim_ends_the_search() -> None:
+    with Machine() as m:
+        sized(m, "hog", anon=1000)
+        victim = sized(m, "victim", anon=10)
+        victim.task.signal.oom_mm = victim.mm
+        oc = oom_control(totalpages=1_000_000)
+        select_bad_process(oc)
+        assert repr(oc.chosen) == "-1"
+
+
+def test_a_victim_that_was_given_up_is_passed_over() -> None:
+    with Machine() as m:
+        hog = sized(m, "hog", anon=1000)
+        victim = sized(m, "victim", anon=10**6)
+        assert victim.mm is not None
+        victim.task.signal.oom_mm = victim.mm
+        mm_flags_set(MMF_OOM_SKIP, victim.mm)
+        assert select(oom_control(totalpages=1_000_000)) is hog.task
+
+
+def test_sysrq_does_not_care_for_pending_victims() -> None:
+    with Machine() as m:
+        victim = sized(m, "victim", anon=10)
+        victim.task.signal.oom_mm = victim.mm
+        assert select(oom_control(totalpages=1_000_000, order=-1)) is victim.task
+
+
+def test_a_memcg_is_searched_with_its_children() -> None:
+    with Machine() as m:
+        top = mem_cgroup(cg_name="top")
+        child = mem_cgroup(cg_name="child", parent=top)
+        sized(m, "outside", anon=10**6)
+        for memcg, name, pages in ((top, "inside", 10), (child, "below", 20)):
+            task = build_process(m, name=name, thread_name=name, memcg=memcg)
+            task.__dict__["mm"].rss_stat[MM_ANONPAGES].counter = pages
+        chosen = select(oom_control(totalpages=1_000_000, memcg=top))
+        assert chosen is not None
+        assert chosen.comm == "below"
+
+
+def test_mempolicy_and_cpuset_restrict_the_candidates() -> None:
+    with Machine(Config(node_pages=(1000, 1000))) as m:
+        bound = sized(m, "bound", anon=10**6)
+        bound.task.mempolicy_nodes = frozenset({1})
+        free = sized(m, "free", anon=10)
+        oc = oom_control(totalpages=1_000_000, nodemask=frozenset({0}))
+        assert select(oc) is free.task
+
+
+# -- the kill ------------------------------------------------------------------------
+
+
+def test_the_victim_dies_is_reaped_by_nobody_and_everything_comes_back() -> None:
+    with Machine(Config(timers=Timers.IDLE)) as m:
+        hog = m.spawn("hog", anon="1M")
+        m.spawn("small", anon="64K")
+        ret, oc = ask(m)
+        assert ret
+        assert oc.chosen is hog.task
+        assert hog.task._death is not None
+        assert any("Out of memory: Killed process" in line for line in lines(m))
+        # It exited in time, so the timer found nothing to do.
+        assert not any("oom_reaper" in line for line in lines(m))
+
+
+def stuck(m: Machine, name: str, anon: str) -> Process:
+    """Spawn a process that does not react to its death, as if it were traced."""
+    p = m.spawn(name, anon=anon)
+    p.task._program = None
+    return p
+
+
+def test_a_stuck_victim_is_reaped_after_two_seconds() -> None:
+    with Machine(Config(timers=Timers.IDLE)) as m:
+        hog = stuck(m, "hog", "1M")
+        mm = hog.mm
+        assert mm is not None
+        before = m.clock.now
+        ask(m)
+        assert m.clock.now - before == 2 * m.config.hz
+        assert mm.rss_stat[MM_ANONPAGES].counter == 0
+        assert mm_flags_test(MMF_OOM_SKIP, mm)
+        assert lines(m)[-1] == (
+            f"oom_reaper: reaped process {hog.pid} (hog), now anon-rss:0kB, "
+            "file-rss:0kB, shmem-rss:0kB"
+        )
+
+
+def test_the_reaper_gives_up_after_ten_attempts() -> None:
+    with Machine(Config(timers=Timers.IDLE)) as m:
+        hog = stuck(m, "hog", "1M")
+        mm = hog.mm
+        assert mm is not None
+        blocker = m.spawn("blocker", oom_score_adj=-1000)
+
+        def hold_the_lock() -> None:
+            from pykmm.linux.jiffies import schedule_timeout_uninterruptible
+
+            mmap_write_lock(mm)
+            schedule_timeout_uninterruptible(100 * m.config.hz)
+            mmap_write_unlock(mm)
+
+        blocker.runs(hold_the_lock)
+        ask(m)
+        with m._as_boot():
+            effects = [effect[0] for effect in console().effects]
+        assert effects.count("skip_task_reaping") == 10
+        assert effects.count("sleep") == 10
+        assert f"oom_reaper: unable to reap pid:{hog.pid} (hog)" in lines(m)
+        assert mm_flags_test(MMF_OOM_SKIP, mm)
+        assert mm.rss_stat[MM_ANONPAGES].counter == 256
+
+
+def test_sharers_die_too_whatever_their_adj() -> None:
+    with Machine(Config(timers=Timers.IDLE)) as m:
+        hog = m.spawn("hog", anon="1M")
+        friend = m.spawn("friend", shares_mm=hog, oom_score_adj=-1000)
+        ask(m)
+        assert hog.task._death is not None
+        assert friend.task._death is not None
+        assert sum("Killed process" in line for line in lines(m)) == 1
+
+
+def test_an_mm_shared_with_init_is_not_reaped() -> None:
+    with Machine(Config(timers=Timers.IDLE)) as m:
+        hog = stuck(m, "hog", "1M")
+        mm = hog.mm
+        assert mm is not None
+        with m._as_boot():
+            init = m.init.task
+            old = init.__dict__["mm"]
+            old.mm_users.counter -= 1
+            old.mm_count.counter -= 1
+            old._free()
+            mm.mm_users.counter += 1
+            init.mm = mm
+        ask(m)
+        assert mm.rss_stat[MM_ANONPAGES].counter == 256
+        assert mm_flags_test(MMF_OOM_SKIP, mm)
+        assert f"oom killer {hog.pid} (hog) has mm pinned by 1 (init)" in lines(m)
+
+
+def test_a_victim_that_is_dying_already_is_marked_silently() -> None:
+    with Machine(Config(timers=Timers.IDLE)) as m:
+        hog = stuck(m, "hog", "1M")
+        hog.task.signal.flags = SIGNAL_GROUP_EXIT
+        ask(m)
+        assert not any("Killed" in line or "invoked" in line for line in lines(m))
+        assert lines(m)[-1].startswith("oom_reaper: reaped process")
+
+
+def test_a_group_dies_together_and_the_protected_are_spared() -> None:
+    with Machine(Config(timers=Timers.IDLE)) as m:
+        box = mem_cgroup(cg_name="box", oom_group=True)
+        tasks = {
+            name: build_process(
+                m,
+                name=name,
+                thread_name=name,
+                memcg=box,
+                oom_score_adj=adj,
+                regions=[Region("anon", 4 << 12)],
+            )
+            for name, adj in (("one", 0), ("two", 0), ("spared", -1000))
+        }
+        ask(m, oom_control(memcg=box))
+        assert tasks["one"]._death is not None
+        assert tasks["two"]._death is not None
+        assert tasks["spared"]._death is None
+        text = lines(m)
+        assert "Tasks in /box are going to be killed due to memory.oom.group set" in text
+        box.procs = [task for task in box.procs if task._death is None]
+
+
+def test_nobody_left_is_a_panic_for_the_machine() -> None:
+    with pytest.raises(KernelPanic, match="System is deadlocked on memory"):
+        with Machine() as m:
+            ask(m)
+
+
+def test_nobody_left_is_a_refusal_for_a_memcg_and_for_sysrq() -> None:
+    with Machine() as m:
+        assert ask(m, oom_control(memcg=mem_cgroup(cg_name="empty")))[0] is False
+    with Machine() as m:
+        assert ask(m, oom_control(order=-1))[0] is False
+
+
+@pytest.mark.parametrize(
+    ("policy", "memcg", "panics"),
+    [(0, False, False), (1, False, True), (1, True, False), (2, True, True)],
+)
+def test_panic_on_oom(policy: int, memcg: bool, panics: bool) -> None:  # noqa: FBT001
+    def run(m: Machine) -> None:
+        box = mem_cgroup(cg_name="box") if memcg else None
+        build_process(
+            m, name="hog", thread_name="hog", memcg=box, regions=[Region("anon", 4096)]
+        )
+        ask(m, oom_control(memcg=box))
+        if box is not None:
+            box.procs = []
+
+    with Machine(Config(panic_on_oom=policy, timers=Timers.IDLE)) as m:
+        if panics:
+            with pytest.raises(KernelPanic, match="panic_on_oom is enabled"):
+                run(m)
+        else:
+            run(m)
+
+
+def test_gfp_nofs_lets_the_caller_come_again() -> None:
+    with Machine() as m:
+        m.spawn("hog", anon="1M")
+        ret, oc = ask(m, oom_control(gfp_mask=0))
+        assert ret
+        assert oc.chosen is None
+
+
+def test_kill_allocating_task() -> None:
+    with Machine(Config(oom_kill_allocating_task=1, timers=Timers.IDLE)) as m:
+        m.spawn("hog", anon="1M")
+        caller = m.spawn("caller", anon="4K")
+
+        def body() -> None:
+            mutex_lock(oom().oom_lock)
+            out_of_memory(oom_control())
+            mutex_unlock(oom().oom_lock)
+
+        @caller.runs
+        def _() -> None:
+            from pykmm.kernel.entry.common import exit_to_user_mode_loop
+
+            body()
+            exit_to_user_mode_loop()
+
+        m.run()
+        message = "Out of memory (oom_kill_allocating_task): Killed process"
+        assert any(message in line for line in lines(m))
+        assert caller.task._death is not None
+
+
+# -- predicates ----------------------------------------------------------------------
+
+
+def dying(p: Process) -> Process:
+    p.task.signal.flags = SIGNAL_GROUP_EXIT
+    return p
+
+
+CASES: dict[str, tuple[Callable[[Machine], Process], bool]] = {
+    "alive": (lambda m: m.spawn("p"), False),
+    "dying": (lambda m: dying(m.spawn("p")), True),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_task_will_free_mem(case: str) -> None:
+    make, expected = CASES[case]
+    with Machine() as m:
+        assert task_will_free_mem(make(m).task) is expected
+
+
+def test_process_shares_mm_lets_the_first_thread_with_an_mm_decide() -> None:
+    with Machine() as m:
+        app = m.spawn("app", threads=2)
+        other = m.spawn("other")
+        mm, foreign = app.mm, other.mm
+        assert isinstance(mm, mm_struct)
+        assert isinstance(foreign, mm_struct)
+        assert process_shares_mm(app.task, mm)
+        assert not process_shares_mm(app.task, foreign)
+        app.task.mm = None
+        assert process_shares_mm(app.task, mm)
