@@ -17,12 +17,12 @@ from ..linux.bug import panic
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.mm_types import mm_struct
 from ..linux.mmap_lock import mmap_read_lock, mmap_read_unlock
+from ..linux.pid import is_global_init
 from ..linux.sched import (
     PF_KTHREAD,
     PF_POSTCOREDUMP,
     TIF_MEMDIE,
     current,
-    is_global_init,
     task_struct,
     tasklist_lock,
 )

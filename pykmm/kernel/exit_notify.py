@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
+from ..linux.pid import is_global_init
 from ..linux.sched import (
     EXIT_DEAD,
     EXIT_ZOMBIE,
     PF_EXITING,
-    is_global_init,
     task_struct,
     tasklist_lock,
 )

@@ -25,7 +25,7 @@ from ..linux.pid import (
     pid,
     pid_has_task,
 )
-from ..linux.rculist import list_add_rcu, list_del_rcu, list_first_entry_or_null_rcu
+from ..linux.rculist import list_add_rcu, list_del_rcu, list_first_or_null_rcu
 from ..linux.rcupdate import call_rcu, rcu_read_lock, rcu_read_unlock
 from ..linux.refcount import refcount_dec_and_test
 from ..linux.sched import current, task_struct
@@ -155,7 +155,7 @@ def put_pid(p: pid) -> None:
 
 
 @mirrors("kernel/pid.c", checked="v7.2")
-def find_pid(nr: int) -> pid | None:
+def find_vpid(nr: int) -> pid | None:
     """Look a number up.
 
     Context: RCU read section; no reference is taken.
@@ -174,7 +174,7 @@ def pid_task(p: pid | None, kind: int) -> task_struct | None:
 
     Context: RCU read section or tasklist_lock.
     """
-    return None if p is None else list_first_entry_or_null_rcu(p.tasks[kind])
+    return None if p is None else list_first_or_null_rcu(p.tasks[kind])
 
 
 @mirrors("kernel/pid.c", checked="v7.2")
@@ -183,14 +183,14 @@ def find_task_by_vpid(nr: int) -> task_struct | None:
 
     Context: RCU read section; no reference is taken.
     """
-    return pid_task(find_pid(nr), PIDTYPE_PID)
+    return pid_task(find_vpid(nr), PIDTYPE_PID)
 
 
 @mirrors("kernel/pid.c", checked="v7.2")
 def find_get_pid(nr: int) -> pid | None:
     """Return the pid of that number with a reference, or None."""
     with rcu_read():
-        found = find_pid(nr)
+        found = find_vpid(nr)
         return None if found is None else get_pid(found)
 
 

@@ -15,14 +15,13 @@ from ..engine.annotate import mirrors
 from ..engine.thread import ambient
 from ..errno import EINVAL, EPERM, ESRCH
 from ..linux.bitops import set_bit
-from ..linux.pid import PIDTYPE_PGID, PIDTYPE_PID, PIDTYPE_TGID, pid
+from ..linux.pid import PIDTYPE_PGID, PIDTYPE_PID, PIDTYPE_TGID, is_global_init, pid
 from ..linux.rculist import list_entries, list_for_each_entry_rcu
 from ..linux.sched import (
     PF_EXITING,
     PF_KTHREAD,
     TIF_SIGPENDING,
     current,
-    is_global_init,
     task_struct,
     tasklist_lock,
 )
@@ -57,7 +56,7 @@ from ..linux.uapi import (
     SIGURG,
     SIGWINCH,
 )
-from .pid import find_get_pid, find_pid, pid_task, put_pid, rcu_read
+from .pid import find_get_pid, find_vpid, pid_task, put_pid, rcu_read
 
 __all__ = [
     "do_send_sig_info",
@@ -344,7 +343,7 @@ def kill(nr: int, sig: int) -> int:
     """
     if nr > 0:
         with rcu_read():
-            return kill_pid_info(sig, find_pid(nr))
+            return kill_pid_info(sig, find_vpid(nr))
     if nr == -(2**31):
         return -ESRCH
     read_lock(tasklist_lock())

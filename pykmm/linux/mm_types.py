@@ -29,6 +29,8 @@ from .rwsem import rw_semaphore
 from .spinlock import spinlock_t
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from .mmu_notifier import mmu_notifier_subscriptions
     from .sched import task_struct
 
@@ -104,44 +106,36 @@ class pgtable_t:
     the split page-table lock.
     """
 
-    __slots__ = ("_ptl", "index", "nid", "owner", "page_nid", "present")
+    __slots__ = ("index", "nid", "page_nid", "present", "ptl")
 
     def __init__(self, mm: mm_struct, index: int, nid: int = 0) -> None:
-        #: Dies with the table, so that its lock does, too: the mm, and once the
-        #: table has been freed what stands for the freed ones.
-        self.owner: Struct = mm
         #: Which 2 MiB of the address space: address >> 21.
         self.index = index
         #: The node that the table comes from, and the one that its pages do.
         self.nid = self.page_nid = nid
         self.present = [0, 0, 0, 0, 0]
-        self._ptl: spinlock_t | None = None
+        self.ptl: spinlock_t = _ptlock(mm, index)
 
-    @property
-    def ptl(self) -> spinlock_t:
-        """The split page-table lock, made when somebody first asks for it."""
-        return self._ptl or self._make_ptl()
-
-    def _make_ptl(self) -> spinlock_t:
-        self._ptl = lock = _ptlock(self)
-        return lock
-
-    def _freed_with(self, grave: Struct) -> None:
-        """Make every later step on the lock a use of something freed."""
-        self.owner = grave
-        if self._ptl is not None:
-            self._ptl.owner = grave
+    def _freed_into(self, grave: Struct) -> None:
+        """Make every later step on the lock a use of *grave*, which is dead."""
+        self.ptl.owner = grave
 
 
 class _ptlock(spinlock_t):
-    """The lock of one page-table page."""
+    """The lock of one page-table page; it dies with the table, before the mm."""
 
-    def __init__(self, table: pgtable_t) -> None:
-        super().__init__(table.owner)
-        self.index = table.index
+    def __init__(self, mm: mm_struct, index: int) -> None:
+        super().__init__(mm)
+        self.mm = mm
+        self.index = index
 
-    def _field(self) -> str:
-        return f"pte[{self.index:#x}].ptl"
+    @property
+    def uid(self) -> Hashable:
+        return (self.mm.uid, self.index)
+
+    @property
+    def name(self) -> str:
+        return f"{self.mm.name}.pte[{self.index:#x}].ptl"
 
 
 @kernel_struct

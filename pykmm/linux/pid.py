@@ -27,6 +27,7 @@ __all__ = [
     "PIDTYPE_SID",
     "PIDTYPE_TGID",
     "get_pid",
+    "is_global_init",
     "pid",
     "pid_has_task",
 ]
@@ -71,3 +72,9 @@ def get_pid(p: pid) -> pid:
 def pid_has_task(p: pid, kind: int) -> bool:
     """Tell whether a task bears *p* as its *kind* of identifier."""
     return not list_empty(p.tasks[kind])
+
+
+@mirrors("include/linux/pid.h", checked="v7.2", inline=True)
+def is_global_init(t: task_struct) -> bool:
+    """Tell whether *t* belongs to the first process of the machine."""
+    return t.tgid == 1

@@ -24,7 +24,7 @@ __all__ = [
     "list_del_rcu",
     "list_empty",
     "list_entries",
-    "list_first_entry_or_null_rcu",
+    "list_first_or_null_rcu",
     "list_for_each_entry_rcu",
     "list_head",
     "list_is_last",
@@ -115,7 +115,7 @@ def list_is_last(entry: list_head[_T], head: list_head[_T]) -> bool:
 
 
 @mirrors("include/linux/rculist.h", checked="v7.2", inline=True)
-def list_first_entry_or_null_rcu(head: list_head[_T]) -> _T | None:
+def list_first_or_null_rcu(head: list_head[_T]) -> _T | None:
     """Return the first entry, or None.
 
     Context: RCU read section, or the list's lock.

@@ -203,7 +203,7 @@ def _free_pmd_range(
     indices = range(start >> PMD_SHIFT, (end - 1 >> PMD_SHIFT) + 1)
     tables = [mm.pgd.pop(index) for index in indices if index in mm.pgd]
     for table in tables:
-        table._freed_with(grave)
+        table._freed_into(grave)
         tlb_remove_table(tlb, table.nid)
     if not _takes_table(start, end, floor, ceiling, PUD_SHIFT):
         return len(tables)

@@ -31,10 +31,10 @@ from ..linux.oom import (
     oom_task_origin,
     tsk_is_oom_victim,
 )
-from ..linux.pid import PIDTYPE_TGID
+from ..linux.pid import PIDTYPE_TGID, is_global_init
 from ..linux.printk import count_vm_event, pr_info, pr_warn, trace
 from ..linux.rcupdate import rcu_read_lock, rcu_read_unlock
-from ..linux.sched import PF_KTHREAD, current, is_global_init, task_struct
+from ..linux.sched import PF_KTHREAD, current, task_struct
 from ..linux.sched.mm import mmdrop, mmgrab
 from ..linux.sched.signal import for_each_process, same_thread_group
 from ..linux.sched.task import (
@@ -101,7 +101,6 @@ __all__ = [
     "find_lock_task_mm",
     "is_memcg_oom",
     "mark_oom_victim",
-    "mrelease_reap",
     "oom",
     "oom_badness",
     "oom_cpuset_eligible",
@@ -358,14 +357,13 @@ def process_mrelease(pidfd: int, flags: int) -> int:
         ret = -EINVAL
     task_unlock(p)
     if reap:
-        ret = mrelease_reap(mm)
+        ret = _mrelease_reap(mm)
     mmdrop(mm)
     put_task_struct(task)
     return ret
 
 
-@mirrors("mm/oom_kill.c", checked="v7.2", abridged="a part of process_mrelease()")
-def mrelease_reap(mm: mm_struct) -> int:
+def _mrelease_reap(mm: mm_struct) -> int:
     """Do the reaping half of :func:`process_mrelease`: lock, look again, reap.
 
     Context: May sleep. The caller holds a reference on the structure.

@@ -20,6 +20,7 @@ from ..linux.lockdep import lockdep_assert, lockdep_is_held
 from ..linux.mm import mm_flags_test
 from ..linux.mm_types import MMF_OOM_SKIP, mm_struct
 from ..linux.mutex import mutex
+from ..linux.pid import is_global_init
 from ..linux.printk import trace
 from ..linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from ..linux.sched import (
@@ -27,7 +28,6 @@ from ..linux.sched import (
     PF_KTHREAD,
     TIF_MEMDIE,
     current,
-    is_global_init,
     task_struct,
 )
 from ..linux.sched.mm import mmgrab

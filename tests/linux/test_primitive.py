@@ -45,30 +45,20 @@ def test_standalone_ones_are_counted(machine):
 def test_identity_does_not_depend_on_who_was_first(scripted):
     def uids(script):
         found = {}
+
+        def body(name):
+            a, b, c = spinlock_t(), spinlock_t(), box()
+            found[name] = [a.uid, b.uid, c.lock.uid, c.flags.bit(3).uid]
+
         with scripted(script) as m:
-
-            def make():
-                locks = [spinlock_t(), spinlock_t()]
-                for lock in locks:
-                    spin_lock(lock)
-                    lock._release()
-                found[m.live[0].name] = [lock.uid for lock in locks]
-
-            def body(name):
-                def run():
-                    a, b = spinlock_t(), box()
-                    found[name] = [a.uid, b.lock.uid, b.flags.bit(3).uid]
-
-                return run
-
-            m.thread("a", body("a"))
-            m.thread("b", body("b"))
+            m.thread("a", lambda: body("a"))
+            m.thread("b", lambda: body("b"))
             m.run()
         return found
 
     one, other = uids("a b"), uids("b a")
     assert one == other
-    assert len({*one["a"], *one["b"]}) == 6
+    assert len({*one["a"], *one["b"]}) == 8
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,21 @@ def test_woken_writer_can_be_overtaken(scripted):
         ]
 
 
+def test_overtaken_writer_sleeps_again(scripted):
+    with scripted("a a b b a c c b b") as m:
+        sem = r.rw_semaphore()
+
+        def write():
+            r.down_write(sem)
+            r.up_write(sem)
+
+        m.thread("a", write)
+        m.thread("b", write)
+        m.thread("c", lambda: r.down_write(sem) or r.down_write(sem))
+        with pytest.raises(AssertionError, match="b cannot run"):
+            m.run()
+
+
 def test_nobody_gets_a_momentarily_free_lock_by_trylock(scripted):
     with scripted("a a b b a t t b b") as m:
         sem = r.rw_semaphore()

@@ -91,6 +91,14 @@ def test_deleted_timer_that_is_armed_again_fires_once(machine):
     assert fired == [it]
 
 
+def test_deleted_timer_does_not_hold_up_later_ones(machine):
+    fired = []
+    early, late = _armed(fired.append, 10), _armed(fired.append, 20)
+    assert t.timer_delete(early)
+    machine.run()
+    assert fired == [late]
+
+
 def test_function_runs_in_softirq_context(machine):
     seen = []
     _armed(lambda it: seen.append((it.name, current_thread().atomic)))

@@ -7,6 +7,7 @@ import pytest
 
 from pykmm.engine import Access
 from pykmm.errno import ERESTARTSYS
+from pykmm.errors import Deadlock
 from pykmm.linux import wait
 from pykmm.linux.atomic import atomic_read, atomic_set, atomic_t
 
@@ -76,6 +77,16 @@ def test_spurious_wake_up_goes_back_to_sleep(scripted):
         m.thread("k", _waker(wq, flag))
         m.run()
         assert _kinds(m, "w").count("schedule WAIT") == 2
+
+
+def test_spurious_wake_up_is_used_up(scripted):
+    with scripted("w w w w s s") as m:
+        wq = wait.wait_queue_head_t()
+        m.thread("w", lambda: wait.wait_event(wq, lambda: False))
+        m.thread("s", lambda: wait.wake_up(wq))
+        with pytest.raises(Deadlock, match="w can never go on"):
+            m.run()
+        assert len(m.steps) < 15
 
 
 def test_signal_looks_at_the_condition_once_more(scripted, victim):

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from ...engine.annotate import mirrors
 from ...engine.fields import const, embedded, guarded, kernel_struct, owned, shared
 from ...engine.machine import MachineLocal
 from ...engine.objects import Root, Struct
@@ -48,7 +47,6 @@ __all__ = [
     "TIF_SIGPENDING",
     "cred",
     "current",
-    "is_global_init",
     "task_struct",
     "tasklist_lock",
 ]
@@ -204,9 +202,3 @@ class task_struct(Struct):
 def current() -> task_struct:
     """Return the task whose code runs here."""
     return cast("task_struct", current_thread().task)
-
-
-@mirrors("include/linux/sched.h", checked="v7.2", inline=True)
-def is_global_init(t: task_struct) -> bool:
-    """Tell whether *t* belongs to the first process of the machine."""
-    return t.tgid == 1

@@ -7,15 +7,16 @@ end gives back one that belongs to somebody else.
 
 from __future__ import annotations
 
-from ...errno import EINVAL, ESRCH, Errno
+from ...errno import EAGAIN, EINTR, EINVAL, ESRCH, Errno
 from ...errors import RefcountError, UseAfterFree
 from ...kernel.pid import pidfd_get_task
 from ...linux.mm import mm_flags_test
-from ...linux.mm_types import MMF_OOM_SKIP
+from ...linux.mm_types import MMF_OOM_SKIP, mm_struct
+from ...linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
 from ...linux.sched.mm import mmdrop
 from ...linux.sched.task import put_task_struct, task_unlock
 from ...mm import oom_kill
-from ...mm.oom_kill import find_lock_task_mm, mrelease_reap, task_will_free_mem
+from ...mm.oom_kill import __oom_reap_task_mm, find_lock_task_mm, task_will_free_mem
 from ..patch import Patch
 
 patch = Patch(
@@ -48,7 +49,17 @@ def process_mrelease(pidfd: int, flags: int) -> int:
         ret = -EINVAL
     task_unlock(p)
     if reap:
-        ret = mrelease_reap(mm)
+        ret = _reap(mm)
     mmdrop(mm)
     put_task_struct(task)
+    return ret
+
+
+def _reap(mm: mm_struct) -> int:
+    if mmap_read_lock_killable(mm):
+        return -EINTR
+    ret = 0
+    if not mm_flags_test(MMF_OOM_SKIP, mm) and not __oom_reap_task_mm(mm):
+        ret = -EAGAIN
+    mmap_read_unlock(mm)
     return ret

@@ -8,12 +8,16 @@ the tree was emptied is all that saves it (fixed in Linux by f798a1d4f94d).
 
 from __future__ import annotations
 
-from ...errno import EAGAIN, EINTR
+from ...errno import EAGAIN, EINTR, EINVAL, ESRCH, Errno
 from ...errors import InvariantViolation
-from ...linux.mm_types import mm_struct
+from ...kernel.pid import pidfd_get_task
+from ...linux.mm import mm_flags_test
+from ...linux.mm_types import MMF_OOM_SKIP, mm_struct
 from ...linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
+from ...linux.sched.mm import mmdrop, mmgrab
+from ...linux.sched.task import put_task_struct, task_unlock
 from ...mm import oom_kill
-from ...mm.oom_kill import __oom_reap_task_mm
+from ...mm.oom_kill import __oom_reap_task_mm, find_lock_task_mm, task_will_free_mem
 from ..patch import Patch
 
 patch = Patch(
@@ -27,9 +31,34 @@ patch = Patch(
 )
 
 
-@patch.replaces(oom_kill.mrelease_reap)
-def mrelease_reap(mm: mm_struct) -> int:
-    """Reap whatever is there."""
+@patch.replaces(oom_kill.process_mrelease)
+def process_mrelease(pidfd: int, flags: int) -> int:
+    """Reap a dying process, without looking again once the lock is held."""
+    if flags:
+        return -EINVAL
+    task = pidfd_get_task(pidfd)
+    if isinstance(task, Errno):
+        return task
+    p = find_lock_task_mm(task)
+    if p is None:
+        put_task_struct(task)
+        return -ESRCH
+    mm = p.mm
+    assert mm is not None  # that is what was found
+    mmgrab(mm)
+    ret = 0
+    reap = task_will_free_mem(p)
+    if not reap and not mm_flags_test(MMF_OOM_SKIP, mm):
+        ret = -EINVAL
+    task_unlock(p)
+    if reap:
+        ret = _reap(mm)
+    mmdrop(mm)
+    put_task_struct(task)
+    return ret
+
+
+def _reap(mm: mm_struct) -> int:
     if mmap_read_lock_killable(mm):
         return -EINTR
     ret = 0 if __oom_reap_task_mm(mm) else -EAGAIN
