@@ -23,7 +23,7 @@ from .linux.atomic import atomic_inc
 from .linux.fdtable import files_struct
 from .linux.memcontrol import mem_cgroup
 from .linux.mm import mm_flags_set
-from .linux.mm_types import MM_SWAPENTS, MMF_MULTIPROCESS, mm_struct
+from .linux.mm_types import MMF_MULTIPROCESS, mm_struct
 from .linux.pid import PIDTYPE_PGID, PIDTYPE_PID, PIDTYPE_SID, PIDTYPE_TGID, pid
 from .linux.rculist import list_add_tail_rcu
 from .linux.refcount import refcount_inc
@@ -47,13 +47,15 @@ _KINDS = ("anon", "file", "shmem", "hugetlb", "pfnmap")
 class Region:
     """A mapping of a spawned process: what kind, how many bytes, how full.
 
-    ``populated`` is how many bytes are present, from the start; all by default.
+    ``populated`` is how many bytes are present, from the start, and ``swapped`` how
+    many behind them are in swap; by default all that is not swapped is present.
     """
 
     kind: str
     size: int
     shared: bool = False
     populated: int | None = None
+    swapped: int = 0
 
     def __attrs_post_init__(self) -> None:
         if self.kind not in _KINDS:
@@ -75,7 +77,6 @@ def build_process(
     parent: task_struct | None = None,
     mm: mm_struct | None = None,
     regions: Sequence[Region] = (),
-    swap: int = 0,
     kthread: bool = False,
     memcg: mem_cgroup | None = None,
 ) -> task_struct:
@@ -105,7 +106,7 @@ def build_process(
     task.group_leader = task
     task._thread_name = thread_name
     if not kthread:
-        _give_mm(task, mm, regions, swap)
+        _give_mm(task, mm, regions)
         task._program = lambda: user_mode(None)
     _enlist(task, number, parent or _init_of(machine))
     if memcg is not None:
@@ -120,14 +121,12 @@ def _init_of(machine: Machine) -> task_struct | None:
 
 
 def _give_mm(
-    task: task_struct, mm: mm_struct | None, regions: Sequence[Region], swap: int
+    task: task_struct, mm: mm_struct | None, regions: Sequence[Region]
 ) -> None:
     if mm is None:
         mm = mm_alloc()
         mm.owner = task
         _map_all(mm, regions)
-        if swap:
-            mm.rss_stat[MM_SWAPENTS].counter += swap
     else:
         mmget(mm)
         mm_flags_set(MMF_MULTIPROCESS, mm)
@@ -140,7 +139,9 @@ def _map_all(mm: mm_struct, regions: Sequence[Region]) -> None:
     for region in regions:
         page = 4096
         length = -(-region.size // page) * page
-        populated = length if region.populated is None else region.populated
+        populated = region.populated
+        if populated is None:
+            populated = length - region.swapped
         _map_region(
             mm,
             start,
@@ -148,6 +149,7 @@ def _map_all(mm: mm_struct, regions: Sequence[Region]) -> None:
             kind=region.kind,
             shared=region.shared,
             populate_pages=populated // page,
+            swapped_pages=region.swapped // page,
         )
         start += -(-length // _ALIGN) * _ALIGN + _ALIGN
 

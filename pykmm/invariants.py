@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from .engine.machine import MachineLocal
-from .errors import InvariantViolation, Leak
+from .errors import InvariantViolation, Leak, RefcountError
 from .linux.bitops import Bit
 from .linux.fdtable import pidfd_file
 from .linux.maple_tree import mtree_empty
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .engine.machine import Machine
     from .engine.objects import Named, Struct
 
-__all__ = ["LAWS", "Hold", "Law", "ReapLaw", "check_at_rest", "holds"]
+__all__ = ["LAWS", "Hold", "Law", "Watch", "check_at_rest", "holds"]
 
 
 @frozen
@@ -90,7 +90,9 @@ def _mm_count(machine: Machine) -> Iterator[tuple[Named, int, int]]:
         assert isinstance(mm, mm_struct)
         count = sum(_field(s, "oom_mm") is mm for s in signals)
         count += bool(mm.mm_users.counter) + _declared(mm.mm_count)
-        count += sum(_field(n, "mm") is mm for n in notifiers)
+        count += sum(
+            _field(n, "mm") is mm and bool(_field(n, "_holds_mm")) for n in notifiers
+        )
         yield mm.mm_count, count, mm.mm_count.counter
 
 
@@ -153,40 +155,54 @@ LAWS: Final = (
 )
 
 
-class ReapLaw:
-    """Watches that no reap pass begins on an address space that is gone.
+class Watch:
+    """Watches steps for two laws that a machine at rest cannot show any more.
 
+    *mm-lifetime*: nobody frees the structure of an address space that is in use.
+    *reap-before-teardown*: no reap pass begins on one that was taken down:
     ``exit_mmap()`` sets ``MMF_OOM_SKIP`` and then passes through ``mmap_lock`` for
     writing; who gets the lock for reading later has to see the flag and leave.
     """
 
     def event(self, event: Event) -> None:
-        """Look at each marking as unstable, which is how a pass begins."""
-        bit = event.obj
-        if (
-            event.kind != "set_bit"
-            or not isinstance(bit, Bit)
-            or bit.nr != MMF_UNSTABLE
-        ):
-            return
-        mm = bit.owner
-        assert isinstance(mm, mm_struct)  # nothing else has such a flag
-        if mm.mm_users.counter or not mm.flags._has(MMF_OOM_SKIP):
-            return
-        if mtree_empty(mm.__dict__["mm_mt"]):
-            raise self._broken(event, mm)
+        """Look at drops of the last reference, and at how a reap pass begins."""
+        if event.kind == "atomic_dec_and_test":
+            if event.value == 0 and isinstance(event.obj.owner, mm_struct):
+                self._last_drop(event, event.obj.owner)
+        elif event.kind == "set_bit" and isinstance(event.obj, Bit):
+            if event.obj.nr == MMF_UNSTABLE and isinstance(event.obj.owner, mm_struct):
+                self._reap(event, event.obj.owner)
 
     def at_rest(self, machine: Machine) -> None:
-        """Nothing to say: the law is about steps."""
+        """Nothing to say: these laws are about steps."""
 
-    def _broken(self, event: Event, mm: mm_struct) -> InvariantViolation:
+    def _last_drop(self, event: Event, mm: mm_struct) -> None:
+        if event.obj is not mm.mm_count or not mm.mm_users.counter:
+            return
+        machine = event.thread.machine
+        users = [t for t in _alive(machine, task_struct) if _field(t, "mm") is mm]
+        facts = [("law", "mm-lifetime: its users together keep the structure")]
+        facts += [("freed", f"by {event.thread.name}, {_deed(event)}")]
+        facts += [("in use", f"by {t.name} ({_field(t, 'comm')})") for t in users]
+        facts += [(e.thread.name, _deed(e)) for e in _story(machine, mm.mm_count)]
+        raise RefcountError(
+            f"{event.thread.name} drops the last reference on {mm.name}, "
+            f"which has {mm.mm_users.counter} users",
+            facts=facts,
+        )
+
+    def _reap(self, event: Event, mm: mm_struct) -> None:
+        if mm.mm_users.counter or not mm.flags._has(MMF_OOM_SKIP):
+            return
+        if not mtree_empty(mm.__dict__["mm_mt"]):
+            return
         events = event.thread.machine.events
         skip = mm.flags.bit(MMF_OOM_SKIP)
         gone = [e for e in events if e.obj is skip and e.thread is not event.thread]
-        facts = [("law", "a reap pass ends before exit_mmap() takes the tree down")]
+        facts = [("law", "reap-before-teardown: a pass ends before the tree goes")]
         facts += [("taken down", f"by {e.thread.name}, {_deed(e)}") for e in gone[-1:]]
         facts.append(("reap pass", f"by {event.thread.name}, {_deed(event)}"))
-        return InvariantViolation(
+        raise InvariantViolation(
             f"{event.thread.name} reaps {mm.name}, which was taken down before",
             facts=facts,
         )

@@ -18,7 +18,7 @@ from . import engine
 from .boot import Region, build_process, build_thread, start_kthread
 from .engine.thread import ambient
 from .errors import UsageError
-from .invariants import Hold, check_at_rest, holds
+from .invariants import Hold, Watch, check_at_rest, holds
 from .kernel.entry.common import user_mode
 from .kernel.exit_wait import kernel_wait4
 from .kernel.fork import mmput
@@ -98,6 +98,7 @@ class Machine(engine.Machine):
 
     def __init__(self, *args: Any, reaper: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.observers.append(Watch())
         self._names: dict[str, int] = {}
         self.processes: list[Process] = []
         with self._as_boot():
@@ -117,7 +118,7 @@ class Machine(engine.Machine):
         file: int | str = 0,
         shmem: int | str = 0,
         regions: Sequence[Region] = (),
-        swap: int = 0,
+        swap: int | str = 0,
         threads: int = 1,
         uid: int = 0,
         oom_score_adj: int = 0,
@@ -129,8 +130,9 @@ class Machine(engine.Machine):
         a program with :meth:`Process.runs`.
 
         *anon*, *file* and *shmem* are sizes of populated mappings, in bytes or as
-        text (``"64M"``); *regions* says the same in detail. *shares_mm* makes it
-        a sharer of another process's address space, as ``CLONE_VM`` does.
+        text (``"64M"``), *swap* of one that is swapped out; *regions* says the same
+        in detail. *shares_mm* makes it a sharer of another process's address space,
+        as ``CLONE_VM`` does.
         """
         if not name or any(c.isspace() or c == "*" for c in name):
             raise UsageError(f"spawn(): name={name!r} must hold no spaces and no '*'")
@@ -145,6 +147,9 @@ class Machine(engine.Machine):
             for kind, size in (("anon", anon), ("file", file), ("shmem", shmem))
             if size
         ]
+        if swap:
+            size = parse_size("swap", swap)
+            wanted.append(Region("anon", size, swapped=size))
         with self._as_boot():
             task = build_process(
                 self,
@@ -156,7 +161,6 @@ class Machine(engine.Machine):
                 parent=None if parent is None else parent.task,
                 mm=None if shares_mm is None else shares_mm.mm,
                 regions=wanted,
-                swap=swap,
             )
             for _ in range(threads - 1):
                 build_thread(self, task, self._unique(name))

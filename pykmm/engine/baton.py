@@ -69,9 +69,6 @@ class Baton:
         if (obj if owner is None else owner)._death is not None:
             machine.use_after_free(obj, kind)
 
-    def leave(self, t: Thread) -> None:
-        """End a step; nothing can have come between."""
-
     def kick(self, t: Thread) -> None:
         """Guards are looked at before each step anyway."""
 

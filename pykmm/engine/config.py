@@ -57,6 +57,8 @@ class Config:
     hz: int = field(default=250, validator=_positive)
     #: Present pages of each node; one node of 4 GiB by default.
     node_pages: tuple[int, ...] = (1 << 20,)
+    #: All pages that the allocator manages, if not just what is present.
+    managed_pages: int | None = None
     total_swap_pages: int = field(default=0, validator=_flag)
     #: vm.panic_on_oom, vm.oom_kill_allocating_task and vm.oom_dump_tasks.
     panic_on_oom: int = field(default=0, validator=_flag)
@@ -71,5 +73,7 @@ class Config:
 
     @property
     def totalram_pages(self) -> int:
-        """All pages of all nodes."""
+        """All pages that the allocator manages."""
+        if self.managed_pages is not None:
+            return self.managed_pages
         return sum(self.node_pages)

@@ -68,6 +68,7 @@ __all__ = [
 
 _T = TypeVar("_T")
 _MISSING: Any = attrs.NOTHING  # attrs types its own marker so
+_Factory: Any = attrs.Factory
 
 
 @attrs.frozen
@@ -127,6 +128,9 @@ def embedded(
 ) -> Any:
     """Declare a lock, counter or flag word inside the structure.
 
+    It is made when somebody first asks for it: most of a structure's parts are never
+    looked at, and whoever looks finds the same part, whenever that is.
+
     *init* is never given: type checkers read from it that constructors do not
     take the field.
     """
@@ -153,7 +157,12 @@ def _plain_names(
 def kernel_struct(cls: type[_T]) -> type[_T]:
     """Make *cls* a structure: an attrs class whose fields follow their rules."""
     made = attrs.define(
-        cls, slots=False, eq=False, repr=False, field_transformer=_plain_names
+        cls,
+        slots=False,
+        eq=False,
+        repr=False,
+        init=False,
+        field_transformer=_plain_names,
     )
     for attribute in attrs.fields(cast("Any", made)):
         rule: Rule | None = attribute.metadata.get("rule")
@@ -169,7 +178,40 @@ def kernel_struct(cls: type[_T]) -> type[_T]:
             setattr(made, attribute.name, _Owned(attribute.name))
         elif rule.kind == "shared":
             setattr(made, attribute.name, _Shared(attribute.name))
+        elif rule.kind == "embedded":
+            setattr(made, attribute.name, _Embedded(attribute))
+    made.__init__ = _constructor(made)  # type: ignore[misc]  # as attrs would
     return made
+
+
+def _constructor(made: type) -> Callable[..., None]:
+    """Make an ``__init__`` that fills the structure at once, by keyword.
+
+    Nobody else knows the structure yet, so there is nothing for the fields'
+    descriptors to check; worlds of many thousand tasks feel the difference.
+    """
+    fields = [a for a in attrs.fields(cast("Any", made)) if a.init]
+    names = frozenset(a.name for a in fields)
+    plain = {a.name: a.default for a in fields if not isinstance(a.default, _Factory)}
+    needed = frozenset(name for name in plain if plain[name] is _MISSING)
+    defaults = {name: plain[name] for name in plain if name not in needed}
+    factories = [
+        (a.name, a.default.factory) for a in fields if isinstance(a.default, _Factory)
+    ]
+
+    def __init__(self: Any, **values: Any) -> None:  # noqa: N807 -- it becomes one
+        if not needed <= values.keys() <= names:
+            odd = sorted(values.keys() - names) or sorted(needed - values.keys())
+            raise TypeError(f"{made.__name__}(): wrong or missing: {', '.join(odd)}")
+        state = self.__dict__
+        state.update(defaults)
+        for name, factory in factories:
+            if name not in values:
+                state[name] = factory()
+        state.update(values)
+        self.__attrs_post_init__()
+
+    return __init__
 
 
 def field_of(obj: Struct, name: str) -> Field:
@@ -196,6 +238,20 @@ def step_write(obj: Struct, name: str, value: Any, kind: str = "WRITE_ONCE") -> 
     t = enter(field, kind)
     obj.__dict__[name] = value
     leave(t, field, Access.WRITE, value)
+
+
+class _Embedded:
+    """Descriptor of a part that is not made yet; the made one hides it."""
+
+    def __init__(self, attribute: attrs.Attribute[Any]) -> None:
+        self.name = attribute.name
+        self.primitive = cast("Callable[[Struct], Any]", attribute.default.factory)
+
+    def __get__(self, obj: Struct | None, cls: type) -> Any:
+        if obj is None:
+            return self
+        # Of two threads that come here at once, both get what one of them made.
+        return obj.__dict__.setdefault(self.name, self.primitive(obj))
 
 
 class _Shared:

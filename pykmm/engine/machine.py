@@ -12,9 +12,10 @@ as the *boot* thread: its steps are taken at once and are not scheduled.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from threading import RLock
+from typing import TYPE_CHECKING, cast
 
-from ..errors import ContextError, Report, UsageError
+from ..errors import ContextError, Report, UsageError, WouldWait
 from .baton import Baton
 from .clock import Clock
 from .config import Backend, Config
@@ -25,6 +26,7 @@ from .objects import Birth, Named
 from .pool import Pool
 from .scheduler import FirstEnabled, Schedule
 from .stacks import stack_here, stack_of
+from .statics import MachineLocal
 from .thread import Sleep, Thread, ThreadState, Unwind, ambient, current_thread
 
 if TYPE_CHECKING:
@@ -51,7 +53,6 @@ __all__ = [
     "leave",
 ]
 
-_T = TypeVar("_T")
 _INERT_STEPS_AT_MOST = 100_000
 
 
@@ -100,6 +101,7 @@ class Machine:
         #: Structures freed, in order of death.
         self.dead: list[Struct] = []
         self.locals: dict[MachineLocal[object], object] = {}
+        self.making_statics = RLock()
         self.patches: dict[object, Callable[..., object]] = {}
         self.stopping = False
         self.failure: BaseException | None = None
@@ -114,6 +116,10 @@ class Machine:
         else:
             self.carrier = FreeRunning(self, seed=seed, jitter=jitter)
         self.enter = self.carrier.enter
+        #: What has to be done when a step is over; nothing where one thread runs.
+        self.after_step: Callable[[Thread], None] | None = None
+        if isinstance(self.carrier, FreeRunning):
+            self.after_step = self.carrier.leave
 
     # -- threads ----------------------------------------------------------------
 
@@ -207,9 +213,9 @@ class Machine:
         """Append the event of a step that has just been taken."""
         events = self.events
         event = Event(len(events), t, t.kind, obj, access, blocking, value)
+        events.append(event)
         if self.stacks:
             event.stack = stack_here()
-        events.append(event)
         for observer in self.observers:
             observer.event(event)
 
@@ -229,7 +235,7 @@ class Machine:
         if (obj if owner is None else owner)._death is not None:
             self.use_after_free(obj, kind)
         if guard is not None and not guard():
-            raise UsageError(
+            raise WouldWait(
                 f"host code would have to wait in {kind} {obj.name}: call it on a "
                 "thread of the machine, or run the machine to rest first"
             )
@@ -368,25 +374,5 @@ def leave(
     machine = t.machine
     if t is not machine.boot and not machine.stopping:
         machine.record(t, obj, access, value, blocking=blocking)
-    machine.carrier.leave(t)
-
-
-class MachineLocal(Generic[_T]):
-    """A module's file-static variables, one set a machine.
-
-    >>> _oom = MachineLocal(OomStatics)  # doctest: +SKIP
-    >>> _oom().oom_lock  # doctest: +SKIP
-    """
-
-    def __init__(self, factory: Callable[[], _T]) -> None:
-        self._factory = factory
-
-    def __call__(self) -> _T:
-        machine = current_thread().machine
-        found = machine.locals.get(cast("MachineLocal[object]", self))
-        if found is None:
-            # Of two threads that come here at once, both get what one of them made.
-            found = machine.locals.setdefault(
-                cast("MachineLocal[object]", self), self._factory()
-            )
-        return cast("_T", found)
+    if machine.after_step is not None:
+        machine.after_step(t)

@@ -51,7 +51,7 @@ class Named:
         return type(self).__name__ if owner is None else f"{owner.name}.{self._field()}"
 
     def _field(self) -> str:
-        for key, value in vars(self.owner).items():
+        for key, value in list(vars(self.owner).items()):
             if value is self:
                 return str(key)
             if isinstance(value, list) and any(part is self for part in value):

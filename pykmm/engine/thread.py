@@ -102,7 +102,7 @@ class Thread:
         self.born = 0
         #: Path of creation ordinals: the same in every interleaving in which
         #: the creator did the same before.
-        self.key: tuple[int, ...] = ()
+        self.key: tuple[object, ...] = ()
         if creator is not None:
             creator.children += 1
             self.key = (*creator.key, creator.children)

@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..engine.annotate import mirrors
+from ..engine.events import Access
+from ..engine.machine import enter, leave
 from ..engine.thread import ambient
 from ..errno import EINVAL, EPERM, ESRCH
-from ..linux.bitops import set_bit
 from ..linux.pid import PIDTYPE_PGID, PIDTYPE_PID, PIDTYPE_TGID, is_global_init, pid
+from ..linux.printk import trace
 from ..linux.rculist import list_entries, list_for_each_entry_rcu
 from ..linux.sched import (
     PF_EXITING,
     PF_KTHREAD,
-    TIF_SIGPENDING,
     current,
     task_struct,
     tasklist_lock,
@@ -101,6 +102,18 @@ def sig_kernel_stop(sig: int) -> bool:
 # -- who is woken, and how -------------------------------------------------------------
 
 
+def _set_sigpending(t: task_struct) -> None:
+    """Set the mark, and let an explorer see it as a change even if it was set.
+
+    A sleeper looks at the mark *and* at the pending sets behind it: that SIGKILL
+    joins another signal changes its answer without changing the mark.
+    """
+    mark = t._signal_object
+    here = enter(mark, "set_bit")
+    mark.value = True
+    leave(here, mark, Access.WRITE, 1)
+
+
 @mirrors(
     "kernel/signal.c", checked="v7.2", abridged="sleepers are woken by their guard"
 )
@@ -109,7 +122,7 @@ def signal_wake_up_state(t: task_struct) -> None:
 
     Context: siglock held. A process that slept in user mode starts to run here.
     """
-    set_bit(TIF_SIGPENDING, t.thread_flags)
+    _set_sigpending(t)
     if t._thread is not None:
         t._thread.machine.carrier.kick(t._thread)
         return
@@ -282,6 +295,7 @@ def do_send_sig_info(sig: int, p: task_struct, kind: int, *, priv: bool = False)
     Context: Takes siglock; never sleeps.
     Return: 0, also when the signal was dropped; -ESRCH once *p* was released.
     """
+    trace("signal", sig, p.pid)
     sighand = lock_task_sighand(p)
     if sighand is None:
         return -ESRCH

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from ..engine.events import Access
 from ..engine.machine import enter, leave
 from ..engine.thread import Sleep, Thread, current_thread
-from ..errors import UsageError
+from ..errors import WouldWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from ..engine.objects import Named
 
     class _Signalled(Protocol):
-        """What ``thread.task`` answers; ``_signal_object`` may be missing."""
+        """What ``thread.task`` answers."""
 
         def _fatal_signal_pending(self) -> bool: ...
 
         def _signal_pending(self) -> bool: ...
 
-        _signal_object: Named
+        @property
+        def _signal_object(self) -> Named: ...
 
 
 __all__ = ["fatal_or_any", "look_at_signals", "refuse_host", "wait_for"]
@@ -51,9 +52,9 @@ def fatal_or_any(t: Thread, sleep: Sleep) -> bool:
 def look_at_signals(sleep: Sleep) -> bool:
     """Tell whether a signal forbids to begin a wait of the kind *sleep*."""
     t = current_thread()
-    signals = cast("Named | None", getattr(t.task, "_signal_object", None))
-    if sleep is Sleep.UNINTERRUPTIBLE or signals is None:
-        return fatal_or_any(t, sleep)
+    if sleep is Sleep.UNINTERRUPTIBLE or t.task is None:
+        return False
+    signals = cast("_Signalled", t.task)._signal_object
     t = enter(signals, "signal_pending_state")
     pending = fatal_or_any(t, sleep)
     leave(t, signals, Access.READ, pending)
@@ -66,7 +67,7 @@ def refuse_host(t: Thread, obj: Named) -> None:
     Context: Inside a step on *obj*, before the caller is queued.
     """
     if t.is_boot and not t.machine.stopping:
-        raise UsageError(
+        raise WouldWait(
             f"host code would have to wait for {obj.name}: call it on a thread of the "
             "machine, or run the machine to rest first"
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..engine.machine import MachineLocal
 from ..errors import KernelBug, KernelPanic, KernelWarning
+from .printk import pr_emerg, trace
 
 __all__ = ["BUG_ON", "WARN_ON", "WARN_ON_ONCE", "__warn", "panic"]
 
@@ -76,4 +77,7 @@ def panic(message: str) -> None:
     Context: Any.
     Return: Never.
     """
-    raise KernelPanic(f"Kernel panic - not syncing: {message}")
+    text = f"Kernel panic - not syncing: {message}"
+    pr_emerg(text)
+    trace("panic")
+    raise KernelPanic(text)

@@ -20,8 +20,10 @@ from ..engine.objects import Struct
 from .compiler import READ_ONCE
 from .kernel import might_sleep
 from .mm_types import mm_struct
+from .printk import trace
 from .rculist import list_head
 from .spinlock import spinlock_t
+from .wait import wait_queue_head_t
 
 __all__ = [
     "MMU_NOTIFIER_RANGE_BLOCKABLE",
@@ -31,6 +33,8 @@ __all__ = [
     "MMU_NOTIFY_RELEASE",
     "MMU_NOTIFY_UNMAP",
     "mm_has_notifiers",
+    "mmu_interval_notifier",
+    "mmu_interval_notifier_ops",
     "mmu_notifier",
     "mmu_notifier_event",
     "mmu_notifier_invalidate_range_end",
@@ -98,13 +102,34 @@ class mmu_notifier_ops:
     )
 
 
+@attrs.frozen(eq=False)
+class mmu_interval_notifier_ops:
+    """The callback of a subscriber to a part of an address space."""
+
+    #: Gets the subscription, the change, and the number of the invalidation. The
+    #: answer False is for where waiting is forbidden, and means that it would.
+    invalidate: Callable[[mmu_interval_notifier, mmu_notifier_range, int], bool]
+
+
 @kernel_struct
 class mmu_notifier_subscriptions(Struct):
     """Who has subscribed to one address space."""
 
     list: list_head[mmu_notifier] = embedded(list_head)
-    #: Orders changes of the list; walks are under SRCU.
+    #: Orders changes of the list, whose walks are under SRCU, and guards the rest.
     lock: spinlock_t = embedded(spinlock_t)
+    #: Whether anybody has ever subscribed to a part; set once.
+    has_itree: bool = guarded(by="lock", default=False, lockless=True)
+    #: Odd while parts with subscribers are being invalidated: ``itree`` stays.
+    invalidate_seq: int = guarded(by="lock", default=2)
+    #: Changes between start and end, of any part.
+    active_invalidate_ranges: int = guarded(by="lock", default=0)
+    #: Subscriptions to parts, by address; and those that will come or go.
+    itree: tuple[mmu_interval_notifier, ...] = guarded(
+        by="lock", default=(), lockless=True
+    )
+    deferred_list: tuple[mmu_interval_notifier, ...] = guarded(by="lock", default=())
+    wq: wait_queue_head_t = embedded(wait_queue_head_t)
 
     def __attrs_post_init__(self) -> None:
         self._register()
@@ -129,6 +154,19 @@ class mmu_notifier(Struct):
     hlist: list_head[mmu_notifier] = embedded(lambda s: list_head(s, s))
     #: Whether it is in the list.
     hashed: bool = guarded(by=_subscriptions_lock, default=False, lockless=True)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+@kernel_struct
+class mmu_interval_notifier(Struct):
+    """One subscription to the addresses from :attr:`start` to :attr:`last`."""
+
+    ops: mmu_interval_notifier_ops = const(default=None)
+    mm: mm_struct = const(default=None)
+    start: int = const(default=0)
+    last: int = const(default=0)
 
     def __attrs_post_init__(self) -> None:
         self._register()
@@ -180,6 +218,7 @@ def mmu_notifier_invalidate_range_start(range: mmu_notifier_range) -> None:
     Context: May sleep. ``mmap_lock``; no page-table lock.
     """
     might_sleep()
+    trace("notifier_start", range.start)
     if mm_has_notifiers(range.mm):
         range.flags |= MMU_NOTIFIER_RANGE_BLOCKABLE
         _range_start(range)
@@ -192,10 +231,12 @@ def mmu_notifier_invalidate_range_start_nonblock(range: mmu_notifier_range) -> i
     Context: ``mmap_lock``; no page-table lock. Never sleeps.
     Return: 0, or -EAGAIN: then nothing may be changed, and no end be announced.
     """
-    if not mm_has_notifiers(range.mm):
-        return 0
-    range.flags &= ~MMU_NOTIFIER_RANGE_BLOCKABLE
-    return _range_start(range)
+    ret = 0
+    if mm_has_notifiers(range.mm):
+        range.flags &= ~MMU_NOTIFIER_RANGE_BLOCKABLE
+        ret = _range_start(range)
+    trace("notifier_refused" if ret else "notifier_start", range.start)
+    return ret
 
 
 @mirrors("include/linux/mmu_notifier.h", checked="v7.2", inline=True)
@@ -208,6 +249,7 @@ def mmu_notifier_invalidate_range_end(range: mmu_notifier_range) -> None:
         might_sleep()
     if mm_has_notifiers(range.mm):
         _range_end(range)
+    trace("notifier_end", range.start)
 
 
 @mirrors("include/linux/mmu_notifier.h", checked="v7.2", inline=True)

@@ -10,6 +10,7 @@ from attrs import define
 
 from ..engine.annotate import mirrors
 from .compiler import READ_ONCE
+from .gfp_types import __GFP_FS, __GFP_THISNODE, GFP_KERNEL
 from .memcontrol import mem_cgroup
 from .mm_types import mm_struct
 from .sched import task_struct
@@ -30,11 +31,6 @@ __all__ = [
 
 LONG_MAX: Final = 2**63 - 1
 LONG_MIN: Final = -(2**63)
-
-#: Bits of a gfp mask that decide something here (values of v7.2).
-__GFP_FS: Final = 1 << 7
-__GFP_THISNODE: Final = 1 << 21
-GFP_KERNEL: Final = 0xCC0
 
 
 class oom_constraint(IntEnum):

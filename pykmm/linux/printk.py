@@ -13,18 +13,21 @@ from typing import Final
 from ..engine.machine import MachineLocal, current_machine
 
 __all__ = [
+    "KERN_EMERG",
     "KERN_ERR",
     "KERN_INFO",
     "KERN_WARNING",
     "Console",
     "console",
     "count_vm_event",
+    "pr_emerg",
     "pr_err",
     "pr_info",
     "pr_warn",
     "trace",
 ]
 
+KERN_EMERG: Final = 0
 KERN_ERR: Final = 3
 KERN_WARNING: Final = 4
 KERN_INFO: Final = 6
@@ -52,6 +55,11 @@ def console() -> Console:
 def _print(level: int, text: str) -> None:
     if not current_machine().stopping:
         _console().lines.append((level, text))
+
+
+def pr_emerg(text: str) -> None:
+    """Print a line at level emerg."""
+    _print(KERN_EMERG, text)
 
 
 def pr_err(text: str) -> None:

@@ -17,7 +17,7 @@ from ..engine.machine import enter, leave
 from ..engine.thread import Sleep, Thread
 from ..errno import EINTR
 from ._primitive import Lock, let_go
-from ._waiting import look_at_signals, refuse_host, wait_for
+from ._waiting import fatal_or_any, look_at_signals, refuse_host, wait_for
 from .kernel import might_sleep
 
 if TYPE_CHECKING:
@@ -103,8 +103,9 @@ def _wake_head(sem: rw_semaphore) -> None:
         _grant_readers(sem)
 
 
-def _enqueue(sem: rw_semaphore, t: Thread, *, writes: bool) -> _Waiter:
-    refuse_host(t, sem)
+def _enqueue(sem: rw_semaphore, t: Thread, sleep: Sleep, *, writes: bool) -> _Waiter:
+    if not fatal_or_any(t, sleep):  # else it is about to give up
+        refuse_host(t, sem)
     waiter = _Waiter(t, writes=writes)
     sem.queue.append(waiter)
     sem.contended += 1
@@ -151,7 +152,7 @@ def _down_read(sem: rw_semaphore, kind: str, sleep: Sleep) -> int:
     t = enter(sem, kind)
     if _try_read(sem, t) or _steal_read(sem, t):
         return 0
-    waiter = _enqueue(sem, t, writes=False)
+    waiter = _enqueue(sem, t, sleep, writes=False)
     leave(t, sem, Access.WRITE, sem._state())
     # A reader that has been granted the lock no longer looks at its signals.
     if waiter.woken or not look_at_signals(sleep):
@@ -243,7 +244,7 @@ def _down_write(sem: rw_semaphore, kind: str, sleep: Sleep) -> int:
     t = enter(sem, kind)
     if _try_write(sem, t, Access.ACQUIRE):
         return 0
-    waiter = _enqueue(sem, t, writes=True)
+    waiter = _enqueue(sem, t, sleep, writes=True)
     leave(t, sem, Access.WRITE, sem._state())
     while not look_at_signals(sleep):
         woken = wait_for(sem, f"{kind}_wait", waiter.is_woken, sleep)

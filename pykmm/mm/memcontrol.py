@@ -86,6 +86,5 @@ def mem_cgroup_print_oom_group(memcg: mem_cgroup) -> None:
 
 
 def memcg_memory_event(memcg: mem_cgroup | None, event: str) -> None:
-    """Count *event* at a cgroup; at the root nobody counts."""
-    if memcg is not None:
-        trace("memcg_event", event, memcg.path())
+    """Count *event* at a cgroup, and so at all above it."""
+    trace("memcg_event", event, "/" if memcg is None else memcg.path())

@@ -37,15 +37,21 @@ from ..linux.rculist import (
 from ..linux.sched.mm import mmdrop, mmgrab
 from ..linux.spinlock import spin_lock, spin_unlock
 from ..linux.srcu import srcu_read_lock, srcu_read_unlock, srcu_struct, synchronize_srcu
+from .mmu_notifier_interval import (
+    mmu_interval_notifier_insert,
+    mmu_interval_notifier_remove,
+    mn_itree_inv_end,
+    mn_itree_invalidate,
+    mn_itree_release,
+)
 
 __all__ = [
     "__mmu_notifier_register",
+    "mmu_interval_notifier_insert",
+    "mmu_interval_notifier_remove",
     "mmu_notifier_register",
     "mmu_notifier_unregister",
 ]
-
-_NO_ITREE = "subscriptions to parts of an address space (interval trees) are left out"
-
 
 class _Statics(Root):
     def __init__(self) -> None:
@@ -82,13 +88,15 @@ def _unhash(subscription: mmu_notifier) -> None:
 # -- the end of the address space ------------------------------------------------------
 
 
-@mirrors("mm/mmu_notifier.c", checked="v7.2", abridged=_NO_ITREE)
+@mirrors("mm/mmu_notifier.c", checked="v7.2")
 def __mmu_notifier_release(mm: mm_struct) -> None:
     """Have all subscribers drop their mappings, and unsubscribe them.
 
     Context: May sleep. The last user of *mm* has left.
     """
     subscriptions = _subscriptions(mm)
+    if READ_ONCE(subscriptions).has_itree:
+        mn_itree_release(subscriptions, mm)
     if not list_empty(subscriptions.list):
         mn_hlist_release(subscriptions, mm)
 
@@ -114,7 +122,7 @@ def mn_hlist_release(subscriptions: mmu_notifier_subscriptions, mm: mm_struct) -
 # -- changes ---------------------------------------------------------------------------
 
 
-@mirrors("mm/mmu_notifier.c", checked="v7.2", abridged=_NO_ITREE)
+@mirrors("mm/mmu_notifier.c", checked="v7.2")
 def __mmu_notifier_invalidate_range_start(range: mmu_notifier_range) -> int:
     """Announce a change to all subscribers.
 
@@ -122,6 +130,10 @@ def __mmu_notifier_invalidate_range_start(range: mmu_notifier_range) -> int:
     Return: 0, or -EAGAIN if somebody would have to wait and must not.
     """
     subscriptions = _subscriptions(range.mm)
+    if READ_ONCE(subscriptions).has_itree:
+        ret = mn_itree_invalidate(subscriptions, range)
+        if ret:
+            return ret
     if list_empty(subscriptions.list):
         return 0
     return mn_hlist_invalidate_range_start(subscriptions, range)
@@ -187,13 +199,15 @@ def _call(
     return ret or 0
 
 
-@mirrors("mm/mmu_notifier.c", checked="v7.2", abridged=_NO_ITREE)
+@mirrors("mm/mmu_notifier.c", checked="v7.2")
 def __mmu_notifier_invalidate_range_end(range: mmu_notifier_range) -> None:
     """Announce to all subscribers that the change is over.
 
     Context: As the start.
     """
     subscriptions = _subscriptions(range.mm)
+    if READ_ONCE(subscriptions).has_itree:
+        mn_itree_inv_end(subscriptions)
     if not list_empty(subscriptions.list):
         mn_hlist_invalidate_end(subscriptions, range)
 

@@ -32,7 +32,7 @@ from ..linux.oom import (
     tsk_is_oom_victim,
 )
 from ..linux.pid import PIDTYPE_TGID, is_global_init
-from ..linux.printk import count_vm_event, pr_info, pr_warn, trace
+from ..linux.printk import count_vm_event, pr_info, pr_warn
 from ..linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from ..linux.sched import PF_KTHREAD, current, task_struct
 from ..linux.sched.mm import mmdrop, mmgrab
@@ -57,6 +57,11 @@ from .oom_kill_dump import (
     dump_tasks,
     print_kill,
     task_comm,
+)
+from .oom_kill_notify import (
+    notifiers_freed,
+    register_oom_notifier,
+    unregister_oom_notifier,
 )
 from .oom_kill_reaper import (
     MAX_OOM_REAP_RETRIES,
@@ -115,9 +120,11 @@ __all__ = [
     "process_mrelease",
     "process_shares_mm",
     "queue_oom_reaper",
+    "register_oom_notifier",
     "select_bad_process",
     "task_will_free_mem",
     "tsk_is_oom_victim",
+    "unregister_oom_notifier",
     "wake_oom_reaper",
 ]
 
@@ -195,7 +202,6 @@ def __oom_kill_process(victim: task_struct, message: str) -> None:
     owner = READ_ONCE(mm).owner
     if owner is not None:
         memcg_memory_event(memcg_of(owner), "OOM_KILL")
-    trace("signal", SIGKILL, victim.pid)
     do_send_sig_info(SIGKILL, victim, PIDTYPE_TGID, priv=True)
     # After the signal, so that user space cannot run with access to reserves.
     mark_oom_victim(victim)
@@ -226,7 +232,6 @@ def _kill_sharers(victim: task_struct, mm: mm_struct) -> bool:
             # A kernel thread that borrows the mm cannot touch it any more.
             if p.__dict__["flags"] & PF_KTHREAD:
                 continue
-            trace("signal", SIGKILL, p.pid)
             do_send_sig_info(SIGKILL, p, PIDTYPE_TGID, priv=True)
     finally:
         rcu_read_unlock()
@@ -271,9 +276,7 @@ def oom_kill_process(oc: oom_control, message: str) -> None:
         mem_cgroup_scan_tasks(oom_group, lambda p: oom_kill_memcg_member(p, message))
 
 
-@mirrors(
-    "mm/oom_kill.c", checked="v7.2", abridged="the notifier chain has no members yet"
-)
+@mirrors("mm/oom_kill.c", checked="v7.2")
 def out_of_memory(oc: oom_control) -> bool:
     """Do something about a shortage of memory: kill, or see that it is not needed.
 
@@ -283,6 +286,10 @@ def out_of_memory(oc: oom_control) -> bool:
     lockdep_assert_held(oom().oom_lock)
     if oom().oom_killer_disabled:
         return False
+    if not is_memcg_oom(oc):
+        # Asked in any case: sysrq only does not care for the answer.
+        if notifiers_freed() > 0 and not is_sysrq_oom(oc):
+            return True
     # A task that is dying anyway only needs access to reserves.
     if task_will_free_mem(current()):
         mark_oom_victim(current())

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
+from ..linux.gfp_types import _format_gfp
 from ..linux.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
@@ -24,6 +25,7 @@ from ..linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from ..linux.sched import current, task_struct
 from ..linux.sched.signal import for_each_process
 from ..linux.sched.task import task_unlock
+from .internal import K
 from .memcontrol import mem_cgroup_scan_tasks, memcg_of
 from .oom_kill_select import is_memcg_oom, oom_cpuset_eligible
 from .oom_kill_victim import find_lock_task_mm, oom_unkillable_task
@@ -119,8 +121,9 @@ def dump_header(oc: oom_control) -> None:
     """Say who ran out of memory, and print the task table."""
     invoker = current()
     pr_warn(
-        f"{invoker.comm} invoked oom-killer: gfp_mask={oc.gfp_mask:#x}, "
-        f"order={oc.order}, oom_score_adj={_adj(invoker)}"
+        f"{invoker.comm} invoked oom-killer: gfp_mask={oc.gfp_mask:#x}"
+        f"({_format_gfp(oc.gfp_mask)}), order={oc.order}, "
+        f"oom_score_adj={_adj(invoker)}"
     )
     if current_machine().config.oom_dump_tasks:
         dump_tasks(oc)
@@ -144,11 +147,11 @@ def dump_oom_victim(oc: oom_control, victim: task_struct) -> None:
 def print_kill(message: str, victim: task_struct, mm: mm_struct) -> None:
     """Print who was killed and how large it was, as ``__oom_kill_process()`` does."""
     anon, file, shmem = (
-        _peek(mm, m) * 4 for m in (MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES)
+        K(_peek(mm, m)) for m in (MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES)
     )
     pr_err(
         f"{message}: Killed process {victim.pid} ({victim.comm}) "
-        f"total-vm:{mm.__dict__['total_vm'] * 4}kB, anon-rss:{anon}kB, "
+        f"total-vm:{K(mm.__dict__['total_vm'])}kB, anon-rss:{anon}kB, "
         f"file-rss:{file}kB, "
         f"shmem-rss:{shmem}kB, UID:{victim.uid_} "
         f"pgtables:{mm.pgtables_bytes.counter >> 10}kB oom_score_adj:{_adj(victim)}"

@@ -47,6 +47,7 @@ from ..linux.spinlock import (
 )
 from ..linux.timer import add_timer, timer_list, timer_setup
 from ..linux.wait import wait_event_interruptible, wake_up
+from .internal import K
 from .memory import zap_vma_for_reaping
 from .oom_kill_victim import OomStatics, oom
 
@@ -71,7 +72,7 @@ def OOM_REAPER_DELAY() -> int:  # noqa: N802 -- Linux's macro
 
 def _kb(mm: mm_struct, member: int) -> int:
     """Read a counter for printing only: no step, no decision hangs on it."""
-    return max(0, mm.rss_stat[member].counter) * 4
+    return K(max(0, mm.rss_stat[member].counter))
 
 
 @mirrors("mm/oom_kill.c", checked="v7.2")

@@ -12,6 +12,7 @@ from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.machine import MachineLocal, enter, leave
 from ..engine.objects import Root
+from ..kernel.freezer import thaw_process
 from ..linux.atomic import atomic_dec_return, atomic_inc, atomic_read, atomic_t
 from ..linux.bitops import clear_bit, test_and_set_bit
 from ..linux.bug import WARN_ON
@@ -20,6 +21,7 @@ from ..linux.lockdep import lockdep_assert, lockdep_is_held
 from ..linux.mm import mm_flags_test
 from ..linux.mm_types import MMF_OOM_SKIP, mm_struct
 from ..linux.mutex import mutex
+from ..linux.notifier import blocking_notifier_head
 from ..linux.pid import is_global_init
 from ..linux.printk import trace
 from ..linux.rcupdate import rcu_read_lock, rcu_read_unlock
@@ -64,6 +66,7 @@ class OomStatics(Root):
         self.oom_victims = atomic_t(0, self)
         self.oom_victims_wait = wait_queue_head_t(self)
         self.oom_killer_disabled = False
+        self.oom_notify_list = blocking_notifier_head()
         self.oom_reaper_lock = spinlock_t(self)
         self.oom_reaper_wait = wait_queue_head_t(self)
         #: Head of the list through ``task->oom_reaper_list``.
@@ -182,7 +185,7 @@ def _cmpxchg_oom_mm(tsk: task_struct, mm: mm_struct) -> bool:
     return first
 
 
-@mirrors("mm/oom_kill.c", checked="v7.2", abridged="nobody is frozen here")
+@mirrors("mm/oom_kill.c", checked="v7.2")
 def mark_oom_victim(tsk: task_struct) -> None:
     """Give *tsk* access to memory reserves, and its group the name of a victim.
 
@@ -196,7 +199,7 @@ def mark_oom_victim(tsk: task_struct) -> None:
     assert mm is not None  # the caller's promise
     if _cmpxchg_oom_mm(tsk, mm):
         mmgrab(mm)
-    trace("thaw", tsk.pid)
+    thaw_process(tsk)
     atomic_inc(oom().oom_victims)
     trace("mark_victim", tsk.pid)
 

@@ -80,7 +80,7 @@ def test_spurious_wake_up_goes_back_to_sleep(scripted):
 
 
 def test_spurious_wake_up_is_used_up(scripted):
-    with scripted("w w w w s s") as m:
+    with scripted("w w s s") as m:
         wq = wait.wait_queue_head_t()
         m.thread("w", lambda: wait.wait_event(wq, lambda: False))
         m.thread("s", lambda: wait.wake_up(wq))

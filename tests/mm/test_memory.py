@@ -98,7 +98,9 @@ def _on_thread(machine, mm, work):
 
     machine.thread("zapper", body)
     machine.run()
-    return [(e.kind, e.obj.name.removeprefix(f"{mm.name}.")) for e in machine.events[2:-1]]
+    return [
+        (e.kind, e.obj.name.removeprefix(f"{mm.name}.")) for e in machine.events[2:-1]
+    ]
 
 
 def test_steps_of_a_zap(machine, mm):
@@ -121,7 +123,9 @@ def test_steps_of_a_zap(machine, mm):
 
 def test_counters_fall_before_memory_is_free(machine, mm):
     vma = _map_region(mm, 0, 4 * MIB, kind="anon", populate_pages=1024)
-    kinds = [kind for kind, _ in _on_thread(machine, mm, lambda: zap_vma_for_reaping(vma))]
+    kinds = [
+        kind for kind, _ in _on_thread(machine, mm, lambda: zap_vma_for_reaping(vma))
+    ]
     assert kinds.count("__free_pages") == 1
     assert kinds[-1] == "__free_pages"
     assert kinds.index("add_mm_counter") < kinds.index("__free_pages")
@@ -132,6 +136,16 @@ def test_a_huge_hole_costs_no_steps(machine, mm):
     zap_vma_range(vma, 0, PAGE)
     steps = _on_thread(machine, mm, lambda: zap_vma_for_reaping(vma))
     assert len(steps) == 4
+
+
+@pytest.mark.parametrize("boundary", [1 << 30, 1 << 39, 1 << 40])
+@pytest.mark.parametrize("below", [0, 1, 512, 600])
+@pytest.mark.parametrize("above", [0, 1, 512, 600])
+def test_boundaries_of_upper_tables(machine, mm, rss, boundary, below, above):
+    size = 1000 * PAGE
+    vma = _map_region(mm, boundary - size, 2 * size, kind="anon", populate_pages=2000)
+    zap_vma_range(vma, boundary - below * PAGE, (below + above) * PAGE)
+    assert rss(mm) == (0, 2000 - below - above, 0, 0)
 
 
 @pytest.mark.parametrize("bits", [0b1, 0b1011, (1 << 512) - 1, 0b1000001 << 300])

@@ -29,7 +29,11 @@ def _touch(mm, *addresses):
 def test_each_level_comes_once(machine, mm):
     free = nr_free_pages()
     _touch(mm, 0, 5, 2 * MIB, GIB, 512 * GIB, 513 * GIB)
-    assert _tables(mm) == ([0, 1, 512, 1 << 18, (1 << 18) + 512], [0, 1, 512, 513], [0, 1])
+    assert _tables(mm) == (
+        [0, 1, 512, 1 << 18, (1 << 18) + 512],
+        [0, 1, 512, 513],
+        [0, 1],
+    )
     assert mm.pgtables_bytes.counter == 11 * 4096
     assert free - nr_free_pages() == 11
 
@@ -67,6 +71,7 @@ ALL = ([0, 1, 512], [0, 1], [0])
         (0, 4 * MIB, 0, GIB, ([512], [1], [0])),
         (0, 4 * MIB, 0, GIB + 4096, ([512], [1], [0])),
         (GIB, GIB + 4096, 4 * MIB, 0, ([0, 1], [0], [0])),
+        (0, GIB, 0, GIB, ([512], [1], [0])),
         # One in the rest of the 1 GiB, or of the 512 GiB.
         (0, 4 * MIB, 0, GIB - 4096, ([512], [0, 1], [0])),
         (0, 2 * GIB, 0, 512 * GIB, ([], [], [])),
@@ -108,7 +113,9 @@ def test_two_faults_make_one_table(boot):
             free = nr_free_pages()
             found = []
             for name in ("a", "b"):
-                machine.thread(name, lambda mm=mm, found=found: found.append(pte_alloc(mm, 7)))
+                machine.thread(
+                    name, lambda mm=mm, found=found: found.append(pte_alloc(mm, 7))
+                )
             machine.run()
             assert found == [mm.pgd[7]] * 2
             assert free - nr_free_pages() == 3

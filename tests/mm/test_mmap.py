@@ -40,7 +40,7 @@ def three(mm):
     ]
 
 
-# -- finding ----------------------------------------------------------------------------------
+# -- finding ---------------------------------------------------------------------------
 
 #: For each page: which mapping contains it, and which is the first that ends above it.
 WHERE = [
@@ -79,27 +79,32 @@ def test_intersection_is_the_first_one(mm, three):
 
 def test_finding_needs_the_lock(machine, mm, three):
     machine.thread("finder", lambda: find_vma(mm, 0))
-    with pytest.raises(ContextError, match="finder reads mm_struct#1.mm_mt without"):
+    with pytest.raises(ContextError, match=r"finder reads mm_struct#1\.mm_mt without"):
         machine.run()
 
 
-# -- the end ----------------------------------------------------------------------------------
+# -- the end ---------------------------------------------------------------------------
 
 
 def _steps(machine, mm):
     """Let the last user leave on a thread; return its steps from mm_users on."""
     machine.thread("last", lambda: mmput(mm))
     machine.run()
-    return [
-        (e.kind, e.obj.name.replace(f"{mm.name}.", "")) for e in machine.events[1:]
-    ]
+    return [(e.kind, e.obj.name.replace(f"{mm.name}.", "")) for e in machine.events[1:]]
 
 
 def test_order_of_the_end(machine, mm):
     for start in (0, 4 * MIB):
         _map_region(mm, start, PAGE, kind="anon", populate_pages=1)
-    zap = [("spin_lock", "{}"), ("add_mm_counter", "rss_stat[1]"), ("spin_unlock", "{}")]
-    low, high = ([(kind, what.format(f"pte[{i}].ptl")) for kind, what in zap] for i in ("0x0", "0x2"))
+    zap = [
+        ("spin_lock", "{}"),
+        ("add_mm_counter", "rss_stat[1]"),
+        ("spin_unlock", "{}"),
+    ]
+    low, high = (
+        [(kind, what.format(f"pte[{i}].ptl")) for kind, what in zap]
+        for i in ("0x0", "0x2")
+    )
     assert _steps(machine, mm) == [
         ("atomic_dec_and_test", "mm_users"),
         ("READ_ONCE", "notifier_subscriptions"),
@@ -140,7 +145,9 @@ def test_everything_comes_back(machine, mm):
     app = file(f_path="/usr/bin/app")
     for number, kind in enumerate(("anon", "file", "shmem", "hugetlb", "pfnmap")):
         _map_region(mm, number << 40, 4 * MIB, kind=kind, populate_pages=512)
-    _map_region(mm, 9 << 40, MIB, kind="file", populate_pages=7, copied_pages=3, vm_file=app)
+    _map_region(
+        mm, 9 << 40, MIB, kind="file", populate_pages=7, copied_pages=3, vm_file=app
+    )
     _map_region(mm, 10 << 40, MIB, kind="anon", shared=True, populate_pages=7)
     mmgrab(mm)
     mmput(mm)
@@ -205,7 +212,7 @@ def _meet(machine, mm, *turns):
 @pytest.mark.parametrize(
     ("steps", "trylock", "skip", "vma"),
     [
-        # start, notifiers, read lock, look, lock, count, unlock, read unlock, flag, lock
+        # start, notifiers, lock, look, lock, count, unlock, unlock, flag, lock
         (0, True, False, True),
         (5, True, False, True),
         (8, True, False, True),  # between the read lock and the flag

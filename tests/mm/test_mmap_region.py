@@ -8,7 +8,7 @@ import pytest
 from pykmm.errors import UsageError
 from pykmm.kernel.fork import mm_alloc
 from pykmm.linux import mm as lm
-from pykmm.linux.mm_types import address_space, file
+from pykmm.linux.mm_types import file
 from pykmm.linux.mman import vm_committed_as
 from pykmm.mm._conservation import _books
 from pykmm.mm.mmap import _map_region

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Small things of ``mm/internal.h``."""
+
+from __future__ import annotations
+
+from ..engine.annotate import mirrors
+from ..linux.mm import PAGE_SHIFT
+
+__all__ = ["K"]
+
+
+@mirrors("mm/internal.h", checked="v7.2", inline=True)
+def K(x: int) -> int:  # noqa: N802 -- Linux's name
+    """Return the size of *x* pages in KiB, as reports print it."""
+    return x << (PAGE_SHIFT - 10)
