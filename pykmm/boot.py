@@ -84,6 +84,7 @@ def build_process(
 
     With *mm* it becomes one more user of that address space; a *kthread* has none.
     """
+    machine.ready()
     number = alloc_pid(pid)
     if isinstance(number, Errno):
         raise UsageError(f"spawn(): pid={pid!r} is in use: choose another number")

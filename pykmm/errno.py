@@ -22,6 +22,7 @@ __all__ = [
     "ENOENT",
     "ENOMEM",
     "ENOSYS",
+    "EOVERFLOW",
     "EPERM",
     "ERANGE",
     "ERESTARTSYS",
@@ -76,6 +77,7 @@ EINVAL = Errno(22, "EINVAL")
 EMFILE = Errno(24, "EMFILE")
 ERANGE = Errno(34, "ERANGE")
 ENOSYS = Errno(38, "ENOSYS")
+EOVERFLOW = Errno(75, "EOVERFLOW")
 
 #: Inside the kernel only: a signal came, the system call is to be restarted.
 ERESTARTSYS = Errno(512, "ERESTARTSYS")

@@ -25,14 +25,26 @@ __all__ = [
     "Report",
     "UsageError",
     "UseAfterFree",
+    "WouldWait",
     "choices",
 ]
+
+
+#: How many calls a report shows of where it was found.
+_CALLS_AT_MOST = 6
 
 
 class UsageError(Exception):
     """The caller handed pykmm something it cannot use; nothing was done.
 
     The text is one sentence that names the argument, the value and the remedy.
+    """
+
+
+class WouldWait(UsageError):
+    """Host code came to where it would have to wait, with nobody to wait for.
+
+    It works on a machine at rest, so what it waits for cannot happen.
     """
 
 
@@ -102,7 +114,7 @@ class Report(Exception):
         lines = [f"BUG: {self.kind}{where}", "", f"  {self.summary}"]
         rows = list(self.facts)
         if self.thread:
-            rows.append(("found in", "  ".join((self.thread, " < ".join(self.stack)))))
+            rows.append(("found in", "  ".join((self.thread, _call_path(self.stack)))))
         if self.held:
             rows.append(("held there", ", ".join(self.held)))
         if rows:
@@ -112,6 +124,13 @@ class Report(Exception):
         if self.replay or self.schedule:
             lines += ["", f"replay: {self.replay or self.schedule}"]
         return "\n".join(lines) + "\n"
+
+
+def _call_path(stack: Sequence[str]) -> str:
+    """Write the innermost calls that have names."""
+    named = [name for name in stack if name.strip("_") and not name.startswith("<")]
+    rest = " < …" if len(named) > _CALLS_AT_MOST else ""
+    return " < ".join(named[:_CALLS_AT_MOST]) + rest
 
 
 def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:

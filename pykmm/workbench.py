@@ -2,8 +2,10 @@
 """The machine that users boot: an engine machine with a kernel on it.
 
 Boot makes init, which reaps orphans when it is told of a death, and the OOM
-reaper's kernel thread. Processes are spawned by the host while the machine is
-at rest; their programs run when :meth:`Machine.run` is called.
+reaper's kernel thread. A machine on which nobody is spawned never boots, so that
+programs over plain cells and locks cost nothing of it. Processes are spawned by
+the host while the machine is at rest; their programs run when
+:meth:`Machine.run` is called.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from attrs import frozen
 
 from . import engine
 from .boot import Region, build_process, build_thread, start_kthread
+from .engine.baton import Baton
+from .engine.scheduler import FirstEnabled
 from .engine.thread import ambient
 from .errors import UsageError
 from .invariants import Hold, Watch, check_at_rest, holds
@@ -90,7 +94,7 @@ class Process:
 
 
 class Machine(engine.Machine):
-    """A booted kernel.
+    """A machine with a kernel on it, which boots when the first process is spawned.
 
     Takes what :class:`pykmm.engine.Machine` takes. ``reaper=False`` boots without
     the OOM reaper's thread, which scenarios without an OOM kill do not need.
@@ -98,17 +102,56 @@ class Machine(engine.Machine):
 
     def __init__(self, *args: Any, reaper: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.observers.append(Watch())
         self._names: dict[str, int] = {}
+        self._reaper = reaper
+        self._booting = False
+        self._init: Process | None = None
         self.processes: list[Process] = []
+
+    @property
+    def init(self) -> Process:
+        """The first process; the machine boots if it has not yet."""
+        return self._init or self.boot_kernel()
+
+    def boot_kernel(self) -> Process:
+        """Boot now instead of when it is needed, and return init."""
+        if self._init is not None:
+            return self._init
+        self._booting = True
         with self._as_boot():
-            init_tasks()
-            self.init = self.spawn("init", pid=1)
-            sighand = self.init.task.__dict__["sighand"]
+            self.observers.append(Watch())
+            self._init = init = self._spawn("init", pid=1)
+            sighand = init.task.__dict__["sighand"]
             sighand.action = {SIGCHLD: _reap_children}
-            self.boot.task = self.init.task
-            if reaper:
+            self.boot.task = init.task
+            if self._reaper:
+                others, self.live = self.live, []
                 start_kthread(self, "oom_reaper", oom_reaper)
+                self._settle()
+                self.live += others
+        self._booting = False
+        return init
+
+    def ready(self) -> None:
+        """Boot before the first process is built, whoever builds it."""
+        if not self._booting:
+            self.boot_kernel()
+
+    def _settle(self) -> None:
+        """Let kernel threads come to their first sleep, as boot does: no steps."""
+        carrier = self.carrier
+        observers, self.observers = self.observers, []
+        if isinstance(carrier, Baton):
+            scheduler, carrier.scheduler = carrier.scheduler, FirstEnabled()
+            carrier.run()
+            carrier.scheduler = scheduler
+        else:
+            carrier.run()
+        self.observers = observers
+        self.events.clear()
+        self.steps.clear()
+        for t in self.threads:
+            t.born = 0
 
     def spawn(
         self,
@@ -150,20 +193,26 @@ class Machine(engine.Machine):
         if swap:
             size = parse_size("swap", swap)
             wanted.append(Region("anon", size, swapped=size))
+        first = (parent or self.init).task
+        process = self._spawn(
+            name,
+            pid=pid,
+            uid=uid,
+            oom_score_adj=oom_score_adj,
+            parent=first,
+            mm=None if shares_mm is None else shares_mm.mm,
+            regions=wanted,
+        )
+        with self._as_boot():
+            for _ in range(threads - 1):
+                build_thread(self, process.task, self._unique(name))
+        return process
+
+    def _spawn(self, name: str, **facts: Any) -> Process:
         with self._as_boot():
             task = build_process(
-                self,
-                name=name,
-                thread_name=self._unique(name),
-                pid=pid,
-                uid=uid,
-                oom_score_adj=oom_score_adj,
-                parent=None if parent is None else parent.task,
-                mm=None if shares_mm is None else shares_mm.mm,
-                regions=wanted,
+                self, name=name, thread_name=self._unique(name), **facts
             )
-            for _ in range(threads - 1):
-                build_thread(self, task, self._unique(name))
         process = Process(self, task, name)
         self.processes.append(process)
         return process
@@ -197,8 +246,9 @@ class Machine(engine.Machine):
 
     def _judge_rest(self) -> None:
         super()._judge_rest()
-        with self._as_boot():
-            check_at_rest(self)
+        if self._init is not None:
+            with self._as_boot():
+                check_at_rest(self)
 
     def _unique(self, name: str) -> str:
         number = self._names.get(name, 0) + 1
@@ -210,6 +260,7 @@ class Machine(engine.Machine):
 
     def tasks(self) -> list[task_struct]:
         """Return the leaders of all processes, in the order of the process list."""
+        self.ready()
         with self._as_boot():
             return list_entries(init_tasks())
 

@@ -185,6 +185,9 @@ class Machine:
             t.state = ThreadState.DONE
             self.live.remove(t)
 
+    def ready(self) -> None:
+        """Do what has to be done before the first process is made: here, nothing."""
+
     # -- names and statics ------------------------------------------------------
 
     def _number(self, key: str) -> int:

@@ -59,6 +59,7 @@ from .oom_kill_dump import (
     task_comm,
 )
 from .oom_kill_notify import (
+    OomFreed,
     notifiers_freed,
     register_oom_notifier,
     unregister_oom_notifier,
@@ -95,6 +96,7 @@ from .oom_kill_victim import (
 __all__ = [
     "LONG_MIN",
     "MAX_OOM_REAP_RETRIES",
+    "OomFreed",
     "__oom_kill_process",
     "__oom_reap_task_mm",
     "__task_will_free_mem",

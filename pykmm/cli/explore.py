@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``pykmm explore SCENARIO``: every outcome, and how it comes about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pykmm.runner import explore, replay
+
+from . import names, output
+from .output import show, show_json
+from .words import command, drawn, many, report_dict, splat
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from pykmm.runner import Progress, Result
+    from pykmm.scenario import Scenario
+
+__all__ = ["run"]
+
+
+def run(args: Namespace) -> int:
+    """Explore, then print outcomes, bugs and how complete the answer is."""
+    scenario = names.scenario(args.scenario)
+    with output.Progress() as line:
+        result = explore(
+            scenario,
+            scheduler=args.scheduler,
+            executions=args.executions,
+            seconds=args.seconds,
+            bound=args.bound,
+            seed=args.seed,
+            progress=lambda progress: line.say(_so_far(progress)),
+        )
+    if args.json:
+        show_json(_as_dict(scenario, args.scheduler, result))
+    else:
+        for part in _parts(scenario, result):
+            show(part)
+    return 1 if result.reports else 0
+
+
+def _so_far(progress: Progress) -> str:
+    bugs = f", {many(progress.reports, 'bug')}" if progress.reports else ""
+    return (
+        f"{many(progress.executions, 'execution')}, "
+        f"{many(progress.outcomes, 'outcome')}{bugs}, {progress.seconds:.0f} s"
+    )
+
+
+# -- text ---------------------------------------------------------------------------
+
+
+def _parts(scenario: Scenario, result: Result) -> Iterator[str]:
+    """Yield the answer piece by piece: a drawing costs another execution."""
+    yield f"{scenario.name}: {scenario.summary}\n\n"
+    if result.outcomes:
+        yield _table(result)
+    for number, outcome in enumerate(result.outcomes, 1):
+        yield f"\noutcome {number} of {len(result.outcomes)}: {outcome.value!r}\n\n"
+        yield drawn(outcome.trace)
+        yield f"\nreplay: {command(scenario, outcome.witness)}\n"
+    for report in result.reports:
+        yield f"\n{splat(scenario, report, replay(scenario, report.schedule).trace)}"
+    yield f"\n{_completeness(result)}\n"
+
+
+def _table(result: Result) -> str:
+    rows = [("outcome", "traces", "preemptions")]
+    rows += [(repr(o.value), str(o.count), str(o.preemptions)) for o in result.outcomes]
+    wide = max(len(row[0]) for row in rows)
+    return "".join(
+        f"{name:<{wide}}  {count:>6}  {preemptions:>11}\n"
+        for name, count, preemptions in rows
+    )
+
+
+def _completeness(result: Result) -> str:
+    blocked = (
+        f" (and {result.blocked} given up as seen before)" if result.blocked else ""
+    )
+    bugs = f"{many(len(result.reports), 'bug')}, " if result.reports else ""
+    return (
+        f"{result.reason}: {many(len(result.outcomes), 'outcome')}, {bugs}"
+        f"{many(result.executions, 'execution')}{blocked}, "
+        f"{many(result.events, 'event')}, {result.seconds:.2f} s"
+    )
+
+
+# -- JSON ---------------------------------------------------------------------------
+
+
+def _as_dict(scenario: Scenario, scheduler: str, result: Result) -> dict[str, object]:
+    for report in result.reports:
+        splat(scenario, report, replay(scenario, report.schedule).trace)
+    return {
+        **result.as_dict(),
+        "summary": scenario.summary,
+        "scheduler": scheduler,
+        "replays": [command(scenario, o.witness) for o in result.outcomes],
+        "reports": [report_dict(report) for report in result.reports],
+    }

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Find what a name on the command line means, or say what it could have been."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from pykmm.errors import UsageError, choices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pykmm.scenario import Scenario
+
+__all__ = ["scenario", "unknown"]
+
+
+def scenario(name: str) -> Scenario:
+    """Return the scenario *name*."""
+    from pykmm.scenarios import SCENARIOS
+
+    found = SCENARIOS.get(name)
+    if found is None:
+        raise unknown("scenario", name, SCENARIOS)
+    return found
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """Make the error for a *name* that no *what* has."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    guess = f"did you mean {close[0]}? " if close else ""
+    return UsageError(f"there is no {what} {name!r}: {guess}known are {choices(names)}")

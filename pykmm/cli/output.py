@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where the command line's words go: results to stdout, the rest to stderr."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import time
+
+from pykmm.errors import UsageError
+
+__all__ = ["Progress", "complain", "give_up", "prepare", "show", "show_json"]
+
+_QUIET_SECONDS = 2.0
+_BETWEEN_SECONDS = 0.5
+_CLEAR_LINE = "\r\x1b[K"
+
+
+def prepare() -> None:
+    """Let no character that a terminal cannot show stop the output."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def show(text: str) -> None:
+    """Write *text* to standard output as it is, at once."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        give_up()
+        raise UsageError(
+            f"standard output cannot be written ({error.strerror}): give it room"
+        ) from None
+
+
+def show_json(data: object) -> None:
+    """Write *data* to standard output as indented JSON."""
+    show(json.dumps(data, indent=2, ensure_ascii=True) + "\n")
+
+
+def complain(sentence: str) -> None:
+    """Write one line to standard error, whatever *sentence* holds."""
+    print(f"pykmm: {' '.join(sentence.split())}", file=sys.stderr)
+
+
+def give_up() -> None:
+    """Stop writing to a standard output that nobody reads any more."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):  # not a real file: then nothing is flushed to it
+        pass
+
+
+class Progress:
+    """A line on standard error that is rewritten while something takes long.
+
+    It keeps quiet for the first seconds, and for good where standard error is
+    not a terminal. Use it as a context manager, so that the line goes away.
+    """
+
+    def __init__(self) -> None:
+        self.on = sys.stderr.isatty()
+        self.due = time.monotonic() + _QUIET_SECONDS
+        self.drawn = False
+
+    def say(self, text: str) -> None:
+        """Show *text* if it is time to."""
+        now = time.monotonic()
+        if not self.on or now < self.due:
+            return
+        self.due = now + _BETWEEN_SECONDS
+        self.drawn = True
+        sys.stderr.write(f"{_CLEAR_LINE}{text}")
+        sys.stderr.flush()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.drawn:
+            sys.stderr.write(_CLEAR_LINE)
+            sys.stderr.flush()

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What can be said on the command line.
+
+Only argparse is imported here. Mistakes become a :class:`UsageError`, as they do
+everywhere else in the library; who prints it is :mod:`pykmm.__main__`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from pykmm.errors import UsageError, choices
+
+from .names import unknown
+
+__all__ = ["COMMANDS", "parse"]
+
+_FORMATS = ("columns", "full", "json")
+_EPILOG = "exit status: 0 fine, 1 found something, 2 a mistake in the call"
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argparse parser that raises instead of printing the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.removeprefix("pykmm").strip()
+        name = f"{command}: " if command else ""
+        raise UsageError(f"{name}{message} (pykmm {command} -h explains)")
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Parse *argv*; ``module`` in the answer names the module that runs it."""
+    words = sys.argv[1:] if argv is None else argv
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        raise unknown("command", words[0], COMMANDS)
+    return _parser().parse_args(words)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="pykmm",
+        description="Explore what the Linux OOM code can do when threads race.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
+    for name, (what, add_arguments) in COMMANDS.items():
+        add_arguments(_command(commands, name, what))
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[_Parser], name: str, what: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(module=name)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _list(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: ``list`` takes no arguments of its own."""
+
+
+def _explore(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("scenario", metavar="SCENARIO", help="a name that `list` prints")
+    add("--scheduler", metavar="S", default="dpor", help="how to explore (dpor)")
+    add("--bound", metavar="N", type=_count, help="at most N preemptions")
+    add("--executions", metavar="N", type=_positive, help="stop after N executions")
+    add("--seconds", metavar="S", type=_seconds, help="stop after S seconds")
+    add("--seed", metavar="N", type=_whole, default=0, help="for random schedulers (0)")
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("scenario", metavar="SCENARIO", help="a name that `list` prints")
+    add("schedule", metavar="SCHEDULE", help="who takes each step, as in 'v m v*2'")
+    add(
+        "--trace",
+        metavar="FORMAT",
+        type=_trace_format,
+        default="columns",
+        help="columns folds steps into rows (the default), full shows each step, "
+        "json prints JSON",
+    )
+    add(
+        "--watch", metavar="NAME", action="append", help="show the value of this object"
+    )
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("files", metavar="FILE", nargs="+", help="a kernel log; - is standard input")
+    add("--all", action="store_true", help="show every task, not only the top ones")
+
+
+def _predict(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--proc", metavar="DIR", help="a copy of a machine's /proc, instead of this")
+    add("--cgroup", metavar="DIR", help="a copy of its cgroup hierarchy")
+    add("--memcg", metavar="PATH", help="let this memory cgroup run out")
+    add("--top", metavar="N", type=_positive, default=10, help="how many tasks (10)")
+    add("--all", action="store_true", help="show every task, and why it is spared")
+
+
+#: The commands by name: what each does, and what adds its arguments.
+COMMANDS: Final[dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
+    "list": ("name everything that can be explored", _list),
+    "explore": ("find all outcomes of a scenario", _explore),
+    "replay": ("run one schedule and draw it", _replay),
+    "report": ("judge the OOM reports of a kernel log", _report),
+    "predict": ("say whom this machine's OOM killer would choose now", _predict),
+}
+
+
+# -- values -------------------------------------------------------------------------
+
+
+def _trace_format(text: str) -> str:
+    if text not in _FORMATS:
+        raise argparse.ArgumentTypeError(f"{text!r} must be {choices(_FORMATS)}")
+    return text
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number: write one such as 3"
+        ) from None
+
+
+def _count(text: str) -> int:
+    value = _whole(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is below 0: write 0 or more")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = _whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is below 1: write 1 or more")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of seconds above 0: write one such as 2.5"
+        )
+    return value

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``pykmm replay SCENARIO SCHEDULE``: one execution, drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pykmm.engine.scheduler import Schedule
+from pykmm.runner import replay
+
+from . import names
+from .output import show, show_json
+from .words import drawn, report_dict, splat
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+    from pykmm.runner import Execution
+    from pykmm.trace import Trace
+
+__all__ = ["run"]
+
+
+def run(args: Namespace) -> int:
+    """Run the schedule and print what happened; 1 if that was a bug."""
+    scenario = names.scenario(args.scenario)
+    execution = replay(scenario, Schedule.parse(args.schedule))
+    trace = execution.trace
+    if args.json or args.trace == "json":
+        show_json(_as_dict(execution, trace))
+    else:
+        show(_text(execution, trace, watch=args.watch, full=args.trace == "full"))
+    return 0 if execution.report is None else 1
+
+
+def _text(
+    execution: Execution, trace: Trace, *, watch: Sequence[str] | None, full: bool
+) -> str:
+    scenario, report = execution.scenario, execution.report
+    if report is None:
+        drawing = drawn(trace, watch=watch, full=full)
+        answer = f"{drawing}\noutcome: {execution.outcome!r}\n"
+    else:
+        answer = splat(scenario, report, trace)
+        if full or watch:
+            report.drawing = drawn(trace, watch=watch, full=full)
+            answer = report.render()
+    return f"{scenario.name}: {scenario.summary}\n\n{answer}"
+
+
+def _as_dict(execution: Execution, trace: Trace) -> dict[str, object]:
+    report = execution.report
+    if report is not None:
+        splat(execution.scenario, report, trace)
+    return {
+        "format": "pykmm-replay/1",
+        "scenario": execution.scenario.name,
+        "schedule": str(execution.schedule),
+        "outcome": repr(execution.outcome) if report is None else None,
+        "report": None if report is None else report_dict(report),
+        "preemptions": execution.preemptions,
+        "trace": trace.as_dict(),
+    }

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What several subcommands say in the same words."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from pykmm.trace import complete, draw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pykmm.engine.scheduler import Schedule
+    from pykmm.errors import Report
+    from pykmm.scenario import Scenario
+    from pykmm.trace import Trace
+
+__all__ = ["command", "drawn", "many", "report_dict", "splat"]
+
+#: What people look for first in a drawing: the two lives of an address space.
+_PREFERRED = ("mm_users", "mm_count")
+_NEEDS_NO_CARE = re.compile(r"[\w\s*/:.,+=@%-]*", re.ASCII)
+
+
+def many(number: int, what: str) -> str:
+    """Count something."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def command(scenario: Scenario, schedule: Schedule | str) -> str:
+    """Write the line that runs *schedule* again; a shell takes it as it is."""
+    text = str(schedule)
+    quoted = f'"{text}"' if _NEEDS_NO_CARE.fullmatch(text) else shlex.quote(text)
+    return f"python -m pykmm replay {scenario.name} {quoted}"
+
+
+def drawn(
+    trace: Trace, *, watch: Sequence[str] | None = None, full: bool = False
+) -> str:
+    """Draw *trace*."""
+    return draw(trace, watch=watch, prefer=_PREFERRED, full=full)
+
+
+def splat(scenario: Scenario, report: Report, trace: Trace) -> str:
+    """Write *report* with what *trace*, which led to it, shows."""
+    complete(report, trace, replay=command(scenario, report.schedule))
+    return report.render()
+
+
+def report_dict(report: Report) -> dict[str, object]:
+    """Return *report* as plain values, its text included."""
+    return {
+        "kind": report.kind,
+        "summary": report.summary,
+        "facts": [list(fact) for fact in report.facts],
+        "thread": report.thread,
+        "functions": list(report.functions),
+        "stack": list(report.stack),
+        "held": list(report.held),
+        "schedule": report.schedule,
+        "replay": report.replay,
+        "text": report.render(),
+    }

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A situation with a name, and the machine it takes place on.
+
+Any callable that takes a machine can be explored; a :class:`Scenario` says more:
+which configuration, which kind of machine, and how far to explore by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import evolve, field, frozen
+
+from . import workbench
+from .engine.config import Config
+from .engine.machine import Machine
+from .errors import UsageError
+from .patches.patch import Patch, apply
+
+if TYPE_CHECKING:
+    from .engine.machine import Observer
+    from .engine.pool import Pool
+    from .engine.scheduler import Scheduler
+
+__all__ = ["MachineFactory", "Scenario"]
+
+
+class MachineFactory(Protocol):
+    """Boots a machine; :class:`pykmm.engine.Machine` is one."""
+
+    def __call__(
+        self,
+        config: Config | None = None,
+        *,
+        scheduler: Scheduler | None = None,
+        observers: Sequence[Observer] = (),
+        pool: Pool | None = None,
+        stacks: bool = False,
+        max_steps: int = 1_000_000,
+    ) -> Machine:
+        """Return a machine at rest."""
+        ...
+
+
+def _is_callable(_: object, __: object, value: Any) -> None:
+    if not callable(value):
+        raise UsageError(
+            f"scenario={value!r} must be a function that takes a machine, or a Scenario"
+        )
+
+
+def _above_zero(_: object, attribute: Any, value: Any) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and not (whole and value > 0):
+        raise UsageError(
+            f"Scenario: {attribute.name}={value!r} must be a whole number above 0"
+        )
+
+
+@frozen(kw_only=True)
+class Scenario:
+    """A function of a machine, with all that is needed to explore it.
+
+    What *function* returns is the execution's outcome; outcomes are told apart by
+    their ``repr``. It runs once for each execution and must do the same each time,
+    but for what the machine's threads do differently.
+    """
+
+    name: str
+    function: Callable[[Any], object] = field(validator=_is_callable)
+    summary: str = ""
+    config: Config | None = None
+    #: What boots the machine that the function gets.
+    machine: MachineFactory = workbench.Machine
+    #: Variants of the kernel that the machine runs.
+    patches: tuple[Patch, ...] = ()
+    #: Detectors: each is called once for each execution and makes an observer.
+    observers: tuple[Callable[[], Observer], ...] = ()
+    #: How far to explore where the caller does not say: in executions, in preemptions.
+    executions: int | None = field(default=None, validator=_above_zero)
+    bound: int | None = None
+    #: After how many steps an execution counts as a livelock.
+    max_steps: int = field(default=100_000, validator=_above_zero)
+
+    @classmethod
+    def of(cls, scenario: Callable[[Any], object] | Scenario) -> Scenario:
+        """Return *scenario*, which may be a bare function."""
+        if isinstance(scenario, Scenario):
+            return scenario
+        name = getattr(scenario, "__name__", type(scenario).__name__)
+        doc = getattr(scenario, "__doc__", None) or ""
+        return cls(name=name, function=scenario, summary=doc.strip().partition("\n")[0])
+
+    def boot(
+        self,
+        *,
+        scheduler: Scheduler | None = None,
+        observers: Sequence[Observer] = (),
+        pool: Pool | None = None,
+        stacks: bool = False,
+    ) -> Machine:
+        """Boot a machine for one execution."""
+        machine = self.machine(
+            self.config,
+            scheduler=scheduler,
+            observers=[*(make() for make in self.observers), *observers],
+            pool=pool,
+            stacks=stacks,
+            max_steps=self.max_steps,
+        )
+        apply(machine, self.patches)
+        return machine
+
+    def but(self, **changes: Any) -> Scenario:
+        """Return the same scenario with other values for some attributes."""
+        return evolve(self, **changes)

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What happened before what.
+
+A :class:`Past` follows one execution after another, as far as they differ. Each
+event gets a vector clock: for each thread the number of its last event that
+happened before, itself included. The vectors are those of F. Mattern, "Virtual
+Time and Global States of Distributed Systems" (1989).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..engine.events import Access
+from .races import Clock, Race, join, racing
+from .steps import ACQUIRE, ENOUGH, LOCKING, SHARE, WRITE, Step, World
+
+if TYPE_CHECKING:
+    from ..engine.events import Event
+    from ..engine.machine import Machine
+    from ..engine.objects import Struct
+    from ..engine.thread import Thread
+
+__all__ = ["Past"]
+
+
+class Past:
+    """The events of the current path, their clocks, and an index by object."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.steps: list[Step] = []
+        self.clocks: list[Clock] = []
+        #: Events by thread; events with their classes by object.
+        self.ran: list[list[int]] = []
+        self.history: dict[int, list[tuple[int, int]]] = {}
+        #: Whom a guard held up when the event's thread was chosen.
+        self.held_up: list[tuple[int, ...]] = []
+        #: Cuts, and what happened before everything behind them.
+        self._bases: list[tuple[int, Clock]] = []
+        # Of the machine that is running:
+        self.tids: dict[Thread, int] = {}
+        self.threads: dict[int, Thread] = {}
+        self._births: dict[int, tuple[int, int]] = {}
+        self._oids: dict[int, int] = {}
+        self._cache: dict[tuple[int, int, int, str, bool, int], Step] = {}
+        self.met = 0
+        self._deaths = 0
+        self._shared = 0
+
+    # -- a new execution -----------------------------------------------------
+
+    def rewind(self, length: int) -> None:
+        """Forget all events from *length* on; another machine will go on there."""
+        for index in range(len(self.clocks) - 1, length - 1, -1):
+            step = self.steps[index]
+            self.ran[step.tid].pop()
+            self.history[step.oid].pop()
+            for oid, _ in step.more:
+                self.history[oid].pop()
+        for table in (self.steps, self.clocks, self.held_up):
+            del table[length:]
+        while self._bases and self._bases[-1][0] >= length:
+            self._bases.pop()
+        self.tids.clear()
+        self.threads.clear()
+        self._oids.clear()
+        self.met = self._deaths = 0
+        self._shared = length
+
+    def meet(self, machine: Machine) -> None:
+        """Number the threads that *machine* has made since the last call."""
+        threads = machine.threads
+        tids = self.world.tids
+        for t in threads[self.met :]:
+            tid = self.tids[t] = tids.setdefault(t.key, len(tids))
+            self.threads[tid] = t
+            self._births[tid] = self._birth(machine, t)
+        self.met = len(threads)
+        if len(tids) > len(self.ran):
+            self._widen(len(tids) - len(self.ran))
+
+    def _widen(self, by: int) -> None:
+        self.ran.extend([] for _ in range(by))
+        for clock in (*self.clocks, *(clock for _, clock in self._bases)):
+            clock.extend([-1] * by)
+
+    def _birth(self, machine: Machine, t: Thread) -> tuple[int, int]:
+        """Return the creator and the number of its event that made *t*."""
+        creator = t.creator
+        if creator is None or creator.is_boot:
+            return -1, t.born - 1
+        events = machine.events
+        inside = not t.born or events[t.born - 1].thread is not creator
+        return self.tids[creator], t.born if inside else t.born - 1
+
+    # -- reading events ------------------------------------------------------
+
+    def read(self, machine: Machine) -> None:
+        """Turn the events that *machine* has recorded since into steps."""
+        events = machine.events
+        steps = self.steps
+        for index in range(len(steps), len(events)):
+            steps.append(self._step(events[index]))
+        for struct in machine.dead[self._deaths :]:
+            if not self._read_death(machine, struct):
+                break
+            self._deaths += 1
+
+    def _step(self, event: Event) -> Step:
+        obj = event.obj
+        oid = self._oids.get(id(obj))
+        if oid is None:
+            oid = self._oids[id(obj)] = self.world.oid(obj)
+        tid = self.tids[event.thread]
+        kind = event.kind
+        access = event.access
+        gated = event.blocking
+        left = _left(event.value) if access is Access.DEC else 0
+        step = self._cache.get((tid, oid, access, kind, gated, left))
+        if step is None:
+            self.world.saw(kind, 1 << access)
+            more = self.world.more(tid, kind, oid, 1 << access)
+            step = Step(tid, kind, oid, 1 << access, gated, more, left)
+            self._cache[tid, oid, access, kind, gated, left] = step
+        return step
+
+    def next_step(self, t: Thread) -> Step:
+        """Return the step that *t* is about to take, as far as that can be known."""
+        world = self.world
+        oid = world.start(t.key) if t.obj is None else world.oid(t.obj)
+        bits = world.may(t.kind)
+        if t.guard is not None and bits & LOCKING:
+            history = self.history.get(oid, ())
+            if any(classes & LOCKING for _, classes in history):
+                bits = SHARE if bits & LOCKING == SHARE else ACQUIRE
+        tid = self.tids[t]
+        more = world.more(tid, t.kind, oid, bits)
+        return Step(tid, t.kind, oid, bits, t.guard is not None, more)
+
+    def _read_death(self, machine: Machine, struct: Struct) -> bool:
+        """Mark the step that freed *struct*; False if it has not ended yet."""
+        by, when = struct._death or ("", 0)
+        events = machine.events
+        if when and events[when - 1].thread.name == by:
+            when -= 1
+        elif when == len(events):
+            return False
+        if when < self._shared or events[when].thread.name != by:
+            return True
+        step = self.steps[when]
+        life = self.world.saw_death(step.kind, step.oid, self.world.struct(struct))
+        more = (*(pair for pair in step.more if pair[0] != life), (life, WRITE))
+        self.steps[when] = Step(
+            step.tid, step.kind, step.oid, step.bits, step.gated, more
+        )
+        return True
+
+    # -- clocks --------------------------------------------------------------
+
+    def since(self, tid: int) -> int:
+        """Return the event since when the thread has been about to take its step."""
+        ran = self.ran[tid]
+        return ran[-1] if ran else self._births[tid][1]
+
+    def birth(self, tid: int) -> int:
+        """Return the event that made the thread, or the one before if the host did."""
+        return self._births[tid][1]
+
+    def could(self, tid: int, index: int) -> bool:
+        """Tell whether the thread could have taken its next step at *index*."""
+        return self.since(tid) < index and tid not in self.held_up[index]
+
+    def clock(self, tid: int) -> Clock:
+        """Return what happened before the thread's next step, the step apart."""
+        ran = self.ran[tid]
+        cut, base = self._bases[-1] if self._bases else (-1, None)
+        if ran:
+            clock = self.clocks[ran[-1]]
+            return clock if base is None or ran[-1] >= cut else join(clock, base)
+        creator, event = self._births[tid]
+        clock = self.clocks[event] if creator >= 0 else [-1] * len(self.ran)
+        return clock if base is None else join(clock, base)
+
+    def cut(self) -> None:
+        """Let everything so far happen before everything that comes."""
+        base = [ran[-1] if ran else -1 for ran in self.ran]
+        if len(self.clocks):
+            self._bases.append((len(self.clocks), base))
+
+    def link(self) -> list[Race]:
+        """Order the next event behind others; return the races it is in."""
+        index = len(self.clocks)
+        step = self.steps[index]
+        races, clock = racing(self, step, self.clock(step.tid), self.since(step.tid))
+        own = clock.copy()
+        own[step.tid] = index
+        self.clocks.append(own)
+        self.ran[step.tid].append(index)
+        self._note(index, step.oid, step.bits)
+        for oid, bits in step.more:
+            self._note(index, oid, bits)
+        return races
+
+    def _note(self, index: int, oid: int, bits: int) -> None:
+        found = self.history.get(oid)
+        if found is None:
+            self.history[oid] = [(index, bits)]
+        else:
+            found.append((index, bits))
+
+    def pending(self, step: Step) -> list[Race]:
+        """Return the races of a step that was not taken."""
+        tid = step.tid
+        return racing(self, step, self.clock(tid), self.since(tid), stuck=True)[0]
+
+    def not_after(self, race: Race, end: int) -> list[int]:
+        """Return the events between the race's first and *end* that stay before it."""
+        out = (race.first, *race.out)
+        owners = [(self.steps[index].tid, index) for index in out]
+        clocks = self.clocks
+        first, *_ = out
+        tid = self.steps[first].tid
+        stay = [g for g in range(first + 1, end) if clocks[g][tid] < first]
+        if race.out:
+            stay = [g for g in stay if all(clocks[g][t] < e for t, e in owners)]
+        return stay
+
+
+def _left(value: object) -> int:
+    return max(0, min(value, ENOUGH)) if isinstance(value, int) else 0

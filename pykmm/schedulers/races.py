@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which steps could have come the other way round.
+
+Two steps race if they depend on each other and nothing in between orders them.
+Most races can be reversed. Those between a step and the one that *allowed* it
+cannot, so a step that a guard holds up is looked at more closely:
+
+- Who takes a lock does not race with the unlock before it, but with whoever took
+  the lock before. Many readers may hold a lock at once; a writer who is to come
+  before one of them may have to come before others, too.
+- Whoever waits for anything else races with the step after which the guard closed.
+  While the thread stood waiting, that is known. For the time before, it is
+  guessed that the guard was open; a wrong guess costs a useless execution.
+- A thread that is held up for good would have taken its step if it had come
+  earlier; it races like one that took it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .steps import (
+    ACQUIRE,
+    LOCKING,
+    LOOKS,
+    RELEASE,
+    SHARE,
+    TOTAL,
+    UNSHARE,
+    WAIT,
+    against,
+)
+
+if TYPE_CHECKING:
+    from .past import Past
+    from .steps import Step
+
+__all__ = ["Clock", "Race", "join", "racing"]
+
+Clock = list[int]
+
+
+class Race(NamedTuple):
+    """The event *first* could come after the step that it races with.
+
+    *out* are further events that have to come after that step as well.
+    *firm* says that nothing before *first* races with the step at once.
+    """
+
+    first: int
+    out: tuple[int, ...] = ()
+    firm: bool = True
+
+
+def join(a: Clock, b: Clock) -> Clock:
+    """Return the later one, thread by thread."""
+    return [x if x > y else y for x, y in zip(a, b)]  # noqa: B905 -- hot path
+
+
+def racing(
+    past: Past, step: Step, clock: Clock, since: int, *, stuck: bool = False
+) -> tuple[list[Race], Clock]:
+    """Find the races of *step*, the next one of its thread.
+
+    *clock* is what happened before in its own thread; *since* is the event since
+    when it was next. A step that is *stuck* was held up to the end.
+    Return: the races, latest first, and what happened before the step.
+    """
+    if not step.gated:
+        scan = _plain(past, step.oid, step.against, clock)
+    elif step.bits & LOCKING:
+        scan = _locking(past, step, clock, stuck=stuck)
+    else:
+        scan = _waiting(past, step, step.oid, step.against, clock, since, stuck)
+    if not step.more:
+        return scan
+    scans = [scan]
+    for oid, bits in step.more:
+        if step.gated:
+            scans.append(_waiting(past, step, oid, against(bits), clock, since, stuck))
+        else:
+            scans.append(_plain(past, oid, against(bits), clock))
+    return _merged(past, clock, scans)
+
+
+def _plain(
+    past: Past, oid: int, against: int, clock: Clock
+) -> tuple[list[Race], Clock]:
+    races: list[Race] = []
+    history = past.history.get(oid)
+    if history:
+        steps = past.steps
+        for index, bits in reversed(history):
+            if bits & against:
+                if clock[steps[index].tid] < index:
+                    races.append(Race(index))
+                    clock = join(clock, past.clocks[index])
+                if bits & TOTAL:
+                    break
+    return races, clock
+
+
+def _merged(
+    past: Past, clock: Clock, scans: list[tuple[list[Race], Clock]]
+) -> tuple[list[Race], Clock]:
+    """Drop races that are ordered by a race on another object."""
+    full = clock
+    for _, later in scans:
+        full = join(full, later)
+    races = []
+    found = {race.first: race for races_of_one, _ in scans for race in races_of_one}
+    for index in sorted(found, reverse=True):
+        if clock[past.steps[index].tid] < index:
+            races.append(found[index])
+            if found[index].firm:
+                clock = join(clock, past.clocks[index])
+    return races, full
+
+
+# -- locks ------------------------------------------------------------------
+
+
+def _locking(
+    past: Past, step: Step, clock: Clock, *, stuck: bool
+) -> tuple[list[Race], Clock]:
+    """Walk back through a lock's owners to the one before whom it was free."""
+    races: list[Race] = []
+    full = clock
+    history = past.history.get(step.oid, [])
+    taken, readers = _state(history) if stuck else (False, 0)
+    for index, bits in reversed(history):
+        taken |= bits == RELEASE
+        readers += bits == UNSHARE
+        if bits & step.against:
+            tid = past.steps[index].tid
+            if full[tid] < index:
+                full = join(full, past.clocks[index])
+            if clock[tid] < index:
+                shut = taken or (readers > 0 and step.bits != SHARE)
+                race = _before(past, step, index, bits, shut=shut)
+                if race is not None:
+                    races.append(race)
+                    clock = join(clock, past.clocks[index])
+            if bits & TOTAL and clock[tid] >= index:
+                break
+        taken &= bits != ACQUIRE
+        readers -= bits == SHARE
+    return races, full
+
+
+def _state(history: list[tuple[int, int]]) -> tuple[bool, int]:
+    """Return whether a lock is taken at the end of *history*, and its readers."""
+    classes = [bits for _, bits in history]
+    return (
+        classes.count(ACQUIRE) > classes.count(RELEASE),
+        classes.count(SHARE) - classes.count(UNSHARE),
+    )
+
+
+def _before(
+    past: Past, step: Step, index: int, bits: int, *, shut: bool
+) -> Race | None:
+    """Return the race of a lock's next owner with an event on the lock, if any.
+
+    *shut* tells whether the lock was held before the event.
+    """
+    if bits in (RELEASE, UNSHARE):
+        return None
+    if bits == SHARE and step.bits != SHARE:
+        return _before_reader(past, step.oid, index)
+    return None if shut and bits != ACQUIRE else Race(index)
+
+
+def _before_reader(past: Past, oid: int, first: int) -> Race | None:
+    """Find out which readers have to stay behind a writer, *first* being one."""
+    out: tuple[int, ...] = ()
+    while True:
+        late = _readers(past, oid, Race(first, out))
+        if not late:
+            return Race(first, out)
+        if min(late) < first:
+            return None
+        out += tuple(late)
+
+
+def _readers(past: Past, oid: int, race: Race) -> list[int]:
+    """Return the shares that are not given back before the reversed race's end."""
+    stay = set(past.not_after(race, len(past.clocks)))
+    shares: list[int] = []
+    for index, bits in past.history[oid]:
+        if index >= race.first and index not in stay:
+            continue
+        if bits == SHARE:
+            shares.append(index)
+        elif bits == UNSHARE and shares:
+            shares.remove(_share_of(past, shares, index))
+    return shares
+
+
+def _share_of(past: Past, shares: list[int], unshare: int) -> int:
+    tid = past.steps[unshare].tid
+    own = [index for index in shares if past.steps[index].tid == tid]
+    return own[-1] if own else shares[-1]
+
+
+# -- other guards -----------------------------------------------------------
+
+
+def _waiting(
+    past: Past,
+    step: Step,
+    oid: int,
+    against: int,
+    clock: Clock,
+    since: int,
+    stuck: bool,
+) -> tuple[list[Race], Clock]:
+    """Walk back to the events before which the guard was, or may have been, open."""
+    races: list[Race] = []
+    full = clock
+    standing = True
+    is_open: bool | None = not stuck
+    for index, bits in reversed(past.history.get(oid, ())):
+        if not bits & against:
+            continue
+        tid = past.steps[index].tid
+        if full[tid] < index:
+            full = join(full, past.clocks[index])
+        if clock[tid] < index:
+            if standing and index <= since:
+                standing = False
+                is_open = _was_open(past, step.tid, since + 1, is_open)
+            if standing:
+                is_open = _was_open(past, step.tid, index, is_open)
+            elif bits & ~LOOKS:
+                is_open = None
+            sure = is_open
+            if is_open is False and _opens_otherwise(past, step, index):
+                sure = None
+            if sure is not False:
+                races.append(Race(index, firm=sure is True))
+            if sure:
+                clock = join(clock, past.clocks[index])
+        if bits & TOTAL and clock[tid] >= index:
+            break
+    return races, full
+
+
+def _was_open(past: Past, tid: int, index: int, at_end: bool | None) -> bool | None:
+    """Tell whether a thread that stood before its step at *index* could go on."""
+    if index < len(past.held_up):
+        return tid not in past.held_up[index]
+    return at_end
+
+
+def _opens_otherwise(past: Past, step: Step, first: int) -> bool:
+    """Tell whether the guard may open without the event *first*."""
+    tid = past.steps[first].tid
+    return any(
+        bits & ~LOOKS and past.clocks[index][tid] < first
+        for oid in (step.oid, *(oid for oid, bits in step.more if bits == WAIT))
+        for index, bits in past.history.get(oid, ())
+        if index > first
+    )

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The values to the left of a drawing: which, and what they were when."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pykmm.engine.events import Access
+from pykmm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .record import Step, Trace
+
+__all__ = [
+    "AT_MOST",
+    "FREED",
+    "UNKNOWN",
+    "before",
+    "choose",
+    "resolve",
+    "short_names",
+    "timeline",
+]
+
+#: How many values a drawing watches if nobody says which.
+AT_MOST = 4
+#: Before the first step that shows the value, and after its structure's death.
+UNKNOWN = "?"
+FREED = "-"
+_NUMBER = re.compile(r"-?\d+")
+_LOCKS = (Access.ACQUIRE, Access.RELEASE, Access.SHARE, Access.UNSHARE)
+_LOOKS = (Access.READ, Access.WAIT)
+
+
+def _by_object(trace: Trace) -> dict[str, list[Step]]:
+    found: dict[str, list[Step]] = {}
+    for step in trace.steps:
+        found.setdefault(step.obj, []).append(step)
+    return found
+
+
+def _is_counter(steps: Sequence[Step]) -> bool:
+    return all(_NUMBER.fullmatch(s.value) and s.access not in _LOCKS for s in steps)
+
+
+def _changed(steps: Sequence[Step]) -> bool:
+    return any(s.access not in _LOOKS for s in steps)
+
+
+def choose(
+    trace: Trace, *, owner: str = "", prefer: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Pick the counters that changed, the most telling ones first, up to four.
+
+    Fields named in *prefer* come first, then reference counts, then other sums;
+    among equals those that most threads touched. With *owner* only those of one
+    structure count.
+    """
+    found = {
+        name: steps
+        for name, steps in _by_object(trace).items()
+        if _is_counter(steps) and _changed(steps) and owner in ("", steps[0].owner)
+    }
+    ranked = sorted(found, key=lambda name: _rank(name, found[name], prefer))
+    return tuple(ranked[:AT_MOST])
+
+
+def _rank(name: str, steps: Sequence[Step], prefer: Sequence[str]) -> tuple[int, ...]:
+    field = name.rpartition(".")[2]
+    wanted = prefer.index(field) if field in prefer else len(prefer)
+    counts = any(_count_change(s) for s in steps)
+    sums = any(s.access is Access.ADD for s in steps)
+    kind = 0 if counts else 1 if sums else 2
+    return wanted, kind, -len({s.thread for s in steps})
+
+
+def _count_change(step: Step) -> int:
+    """Return by how much *step* changed a reference count; 0 if it is no such step."""
+    if step.access in _LOOKS:
+        return 0
+    words = step.kind.split("_")
+    return words.count("inc") - words.count("dec")
+
+
+def resolve(trace: Trace, names: Sequence[str]) -> tuple[str, ...]:
+    """Find the objects that *names* mean: full names, or the ends of unique ones."""
+    objects = list(_by_object(trace))
+    return tuple(_resolve(name, objects) for name in names)
+
+
+def _resolve(name: str, objects: Sequence[str]) -> str:
+    if name in objects:
+        return name
+    found = [obj for obj in objects if obj.endswith(f".{name}")]
+    if len(found) == 1:
+        return found[0]
+    problem = f"could be {' or '.join(found)}" if found else "was not touched"
+    raise UsageError(
+        f"watch={name!r} {problem} in this trace: name an object as the full trace does"
+    )
+
+
+def before(step: Step) -> str:
+    """Return what the object held before *step*, if the step tells."""
+    if step.access in _LOOKS:
+        return step.value
+    change = _count_change(step)
+    if change and _NUMBER.fullmatch(step.value):
+        return str(int(step.value) - change)
+    return UNKNOWN
+
+
+def timeline(trace: Trace, name: str) -> list[str]:
+    """Return what *name* held after each step of *trace*."""
+    mine = [step for step in trace.steps if step.obj == name]
+    value = before(mine[0]) if mine else UNKNOWN
+    gone = _gone(trace, mine)
+    held = []
+    for step in trace.steps:
+        if step.obj == name:
+            value = step.value
+        held.append(FREED if gone is not None and step.index >= gone else value)
+    return held
+
+
+def _gone(trace: Trace, mine: Sequence[Step]) -> int | None:
+    life = trace.life(mine[0].owner) if mine else None
+    if life is None or life.freed_at is None:
+        return None
+    return max(life.freed_at, mine[-1].index + 1)
+
+
+def short_names(trace: Trace) -> dict[str, str]:
+    """Map each object to a name for drawings.
+
+    That is its field if that tells: if it is of several words and no other object
+    has the same. Else a task goes by the name of its thread, and ``mm_struct#1``
+    is ``mm#1``.
+    """
+    owners = {step.obj: step.owner for step in trace.steps}
+    owners |= {waiter.obj: waiter.owner for waiter in trace.waiting}
+    if trace.ending is not None and trace.ending.obj:
+        owners[trace.ending.obj] = trace.ending.owner
+    parts = {obj: (owner, obj[len(owner) :]) for obj, owner in owners.items()}
+    uses: dict[str, int] = {}
+    for _, field in parts.values():
+        uses[field] = uses.get(field, 0) + 1
+    tasks = dict(trace.tasks)
+    return {
+        obj: field[1:]
+        if "_" in field and uses[field] == 1
+        else _alias(owner, tasks) + field
+        for obj, (owner, field) in parts.items()
+    }
+
+
+def _alias(owner: str, tasks: dict[str, str]) -> str:
+    return tasks.get(owner) or owner.replace("_struct#", "#").lstrip("_")

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Time the life of a large address space: boot, reap, exit.
+
+Run it as ``python tests/benchmarks/bench_address_space.py [GiB]``. It prints
+figures and judges nothing, because a busy machine must not fail a test.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+
+from pykmm.engine import Config, Machine
+from pykmm.kernel.fork import mm_alloc, mmput
+from pykmm.lib.maple_tree import mas_find_rev
+from pykmm.linux.maple_tree import MA_STATE, ULONG_MAX
+from pykmm.linux.mm_types import mm_struct
+from pykmm.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
+from pykmm.linux.sched.mm import mmdrop, mmgrab
+from pykmm.mm.memory import zap_vma_for_reaping
+from pykmm.mm.mmap import _map_region
+from pykmm.mm.page_alloc import nr_free_pages
+from pykmm.schedulers import RoundRobin
+
+GIB = 1 << 30
+BASE = 0x7F00_0000_0000
+
+
+def build(gib: int, regions: int) -> mm_struct:
+    """Boot an address space of *gib* GiB, all of it touched."""
+    mm = mm_alloc()
+    size = gib * GIB // regions
+    for number in range(regions):
+        start = BASE - (number + 1) * 2 * size
+        _map_region(mm, start, size, kind="anon", populate_pages=size >> 12)
+    return mm
+
+
+def reap(mm: mm_struct) -> None:
+    """Zap all mappings from the top down, as the OOM reaper does."""
+    mmap_read_lock(mm)
+    mas = MA_STATE(mm.mm_mt, ULONG_MAX, ULONG_MAX)
+    while (vma := mas_find_rev(mas, 0)) is not None:
+        assert zap_vma_for_reaping(vma) == 0
+    mmap_read_unlock(mm)
+
+
+def timed(what: str, work: Callable[[], object]) -> float:
+    """Run *work* and print how long it took."""
+    gc.collect()
+    begin = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - begin
+    print(f"  {what:<22} {seconds * 1000:8.1f} ms")
+    return seconds
+
+
+def on_boot(gib: int, *, reaped: bool) -> None:
+    """Do it all on the boot thread, where nothing is scheduled."""
+    print(f"boot thread, {'reaped, then ' if reaped else ''}exit:")
+    with Machine(Config(node_pages=((gib + 1) * GIB >> 12,))) as machine:
+        found: list[mm_struct] = []
+        total = timed("build", lambda: found.append(build(gib, 4)))
+        if reaped:
+            total += timed("reap", lambda: reap(found[0]))
+        total += timed("exit_mmap and free", lambda: mmput(found[0]))
+        assert nr_free_pages() == machine.config.totalram_pages
+        print(f"  {'together':<22} {total * 1000:8.1f} ms")
+
+
+def on_threads(gib: int) -> None:
+    """Let a reaper and an exiting task meet, on scheduled threads."""
+    print("a reaper against exit_mmap(), scheduled:")
+    config = Config(node_pages=((gib + 1) * GIB >> 12,))
+    with Machine(config, scheduler=RoundRobin(), max_steps=10_000_000) as machine:
+        mm = build(gib, 16)
+        mmgrab(mm)
+        machine.thread("reaper", lambda: (reap(mm), mmdrop(mm)))
+        machine.thread("victim", lambda: mmput(mm))
+        seconds = timed("run", machine.run)
+        steps = len(machine.steps)
+        assert nr_free_pages() == machine.config.totalram_pages
+        print(f"  {steps} steps, {steps / seconds:,.0f} a second")
+
+
+def peak(gib: int) -> None:
+    """Measure the memory that the whole life takes."""
+    tracemalloc.start()
+    with Machine(Config(node_pages=((gib + 1) * GIB >> 12,))):
+        mm = build(gib, 4)
+        after_build = tracemalloc.get_traced_memory()[1]
+        reap(mm)
+        mmput(mm)
+        after_all = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print(f"memory: {after_build / 1e6:.1f} MB built, {after_all / 1e6:.1f} MB at most")
+
+
+def main() -> None:
+    """Print all figures."""
+    gib = int(sys.argv[1]) if len(sys.argv) > 1 else 64
+    print(f"{gib} GiB, {gib * GIB >> 21} page-table pages")
+    on_boot(gib, reaped=False)
+    on_boot(gib, reaped=True)
+    on_threads(max(gib // 16, 1))
+    peak(gib)
+
+
+if __name__ == "__main__":
+    main()
