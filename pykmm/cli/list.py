@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pykmm.patches.bugs import BUGS
 from pykmm.runner import SCHEDULERS
 from pykmm.scenarios import SCENARIOS
 
@@ -21,6 +22,7 @@ def run(args: Namespace) -> int:
     """Print names with a line on each."""
     parts = {
         "scenarios": {name: s.summary for name, s in SCENARIOS.items()},
+        "bugs": {name: bug.summary for name, bug in BUGS.items()},
         "schedulers": {name: s.summary for name, s in SCHEDULERS.items()},
     }
     if args.json:

@@ -11,18 +11,28 @@ from pykmm.errors import UsageError, choices
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pykmm.patches.patch import Patch
     from pykmm.scenario import Scenario
 
 __all__ = ["scenario", "unknown"]
 
 
-def scenario(name: str) -> Scenario:
-    """Return the scenario *name*."""
+def scenario(name: str, bug: str | None = None) -> Scenario:
+    """Return the scenario *name*, on a kernel that has the *bug*."""
     from pykmm.scenarios import SCENARIOS
 
     found = SCENARIOS.get(name)
     if found is None:
         raise unknown("scenario", name, SCENARIOS)
+    return found if bug is None else found.but(patches=(_bug(bug),))
+
+
+def _bug(name: str) -> Patch:
+    from pykmm.patches.bugs import BUGS
+
+    found = BUGS.get(name)
+    if found is None:
+        raise unknown("bug", name, BUGS)
     return found
 
 

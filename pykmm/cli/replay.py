@@ -24,7 +24,7 @@ __all__ = ["run"]
 
 def run(args: Namespace) -> int:
     """Run the schedule and print what happened; 1 if that was a bug."""
-    scenario = names.scenario(args.scenario)
+    scenario = names.scenario(args.scenario, args.bug)
     execution = replay(scenario, Schedule.parse(args.schedule))
     trace = execution.trace
     if args.json or args.trace == "json":

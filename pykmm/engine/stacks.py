@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 __all__ = ["stack_here", "stack_of"]
 
-_PLUMBING = ("/pykmm/engine/", "/threading.py", "/contextlib.py")
+_PLUMBING = (
+    "/pykmm/engine/",
+    "/pykmm/invariants.py",
+    "/threading.py",
+    "/contextlib.py",
+)
 _WRAPPERS = frozenset({"call", "__enter__", "__exit__", "<genexpr>", "<listcomp>"})
 
 

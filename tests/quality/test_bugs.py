@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every bug is found within its budget, names both sides, and replays."""
+
+from __future__ import annotations
+
+import pytest
+
+from pykmm.patches.bugs import BUGS
+from pykmm.runner import explore, replay
+from pykmm.scenario import Scenario
+from pykmm.scenarios import SCENARIOS
+
+#: How many executions may pass before a bug is found.
+BUDGET = {
+    "exit-keeps-mm": 1,
+    "mrelease-keeps-lock": 3,
+    "mrelease-no-mmgrab": 3,
+    "mrelease-skips-skip": 300,
+}
+
+
+def buggy(name: str) -> Scenario:
+    bug = BUGS[name]
+    return SCENARIOS[bug.scenario].but(patches=(bug,))
+
+
+def test_every_bug_has_a_budget() -> None:
+    assert sorted(BUDGET) == sorted(BUGS)
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_bug_is_found_in_budget(name: str) -> None:
+    result = explore(buggy(name), executions=BUDGET[name], stop_on_report=True)
+    assert [type(report) for report in result.reports] == [
+        kind for kind in BUGS[name].reports if isinstance(result.reports[0], kind)
+    ]
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_report_names_both_sides_and_replays(name: str) -> None:
+    scenario = buggy(name)
+    found = explore(scenario, executions=BUDGET[name], stop_on_report=True).reports[0]
+    text = found.render()
+    assert "lmkd" in text
+    assert "app" in text
+    again = replay(scenario, found.schedule).report
+    assert again is not None
+    assert (again.kind, again.summary) == (found.kind, found.summary)
+
+
+@pytest.mark.parametrize("name", sorted({bug.scenario for bug in BUGS.values()}))
+def test_the_baseline_is_clean_under_the_same_budget(name: str) -> None:
+    result = explore(SCENARIOS[name], executions=max(BUDGET.values()))
+    assert result.reports == ()
