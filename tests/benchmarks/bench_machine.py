@@ -66,7 +66,9 @@ def main() -> None:
         print(f"boot and teardown      {timed(lambda: boot(pool), 50) * 1e3:8.3f} ms")
         one = timed(lambda: steps(pool), 5) / 1000
         call = timed(bare, 50) / 1000
-        print(f"one step               {one * 1e6:8.3f} us, {one / call:.0f} bare calls")
+        print(
+            f"one step               {one * 1e6:8.3f} us, {one / call:.0f} bare calls"
+        )
         seconds = timed(lambda: execution(pool), 20)
         print(f"one mrelease-vs-exit   {seconds * 1e3:8.3f} ms")
 

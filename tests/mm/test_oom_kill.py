@@ -57,7 +57,12 @@ def sized(
     p = m.spawn(name, oom_score_adj=adj)
     mm = p.mm
     assert mm is not None
-    counts = {MM_ANONPAGES: anon, MM_FILEPAGES: file, MM_SHMEMPAGES: shmem, MM_SWAPENTS: swap}
+    counts = {
+        MM_ANONPAGES: anon,
+        MM_FILEPAGES: file,
+        MM_SHMEMPAGES: shmem,
+        MM_SWAPENTS: swap,
+    }
     for kind, pages in counts.items():
         mm.rss_stat[kind].counter = pages
     mm.pgtables_bytes.counter = pgtables
@@ -352,7 +357,9 @@ def test_a_group_dies_together_and_the_protected_are_spared() -> None:
         assert tasks["two"]._death is not None
         assert tasks["spared"]._death is None
         text = lines(m)
-        assert "Tasks in /box are going to be killed due to memory.oom.group set" in text
+        assert (
+            "Tasks in /box are going to be killed due to memory.oom.group set" in text
+        )
         box.procs = [task for task in box.procs if task._death is None]
 
 
@@ -373,7 +380,7 @@ def test_nobody_left_is_a_refusal_for_a_memcg_and_for_sysrq() -> None:
     ("policy", "memcg", "panics"),
     [(0, False, False), (1, False, True), (1, True, False), (2, True, True)],
 )
-def test_panic_on_oom(policy: int, memcg: bool, panics: bool) -> None:  # noqa: FBT001
+def test_panic_on_oom(policy: int, memcg: bool, panics: bool) -> None:
     def run(m: Machine) -> None:
         box = mem_cgroup(cg_name="box") if memcg else None
         build_process(

@@ -49,7 +49,8 @@ def held(app: Process) -> mm_struct:
 
 def resident(mm: mm_struct) -> int:
     return sum(
-        mm.rss_stat[kind].counter for kind in (MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES)
+        mm.rss_stat[kind].counter
+        for kind in (MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES)
     )
 
 
@@ -233,9 +234,7 @@ def test_init_is_alive_and_a_kernel_thread_has_no_mm() -> None:
         kthread = next(t for t in m.tasks() if t.comm == "oom_reaper")
         results = call(
             m,
-            lambda: [
-                process_mrelease(pidfd_open(nr, 0), 0) for nr in (1, kthread.pid)
-            ],
+            lambda: [process_mrelease(pidfd_open(nr, 0), 0) for nr in (1, kthread.pid)],
         )
         assert results == [-EINVAL, -ESRCH]
 
@@ -260,12 +259,12 @@ def test_a_notifier_that_refuses_leaves_the_rest_done() -> None:
             return -EAGAIN if start == min_start else 0
 
         min_start = 0x10_0000_0000
-        subscription = mmu_notifier(ops=mmu_notifier_ops(invalidate_range_start=refuse_low))
+        subscription = mmu_notifier(
+            ops=mmu_notifier_ops(invalidate_range_start=refuse_low)
+        )
         assert mmu_notifier_register(subscription, mm) == 0
         ret = call(m, lambda: process_mrelease(pidfd_open(app.pid, 0), 0))
         assert ret == -EAGAIN
         # From the top down, and the refused one is all that is left.
         assert starts == sorted(starts, reverse=True)
         assert resident(mm) == 4
-
-
