@@ -13,16 +13,20 @@ from collections.abc import Sequence
 
 __all__ = [
     "ContextError",
+    "DataRace",
     "Deadlock",
+    "HungTask",
     "InvariantViolation",
     "KernelBug",
     "KernelPanic",
     "KernelWarning",
     "Leak",
     "Livelock",
+    "LockInversion",
     "Nondeterminism",
     "RefcountError",
     "Report",
+    "StepLimit",
     "UsageError",
     "UseAfterFree",
     "WouldWait",
@@ -176,10 +180,34 @@ class Deadlock(Report):
     kind = "deadlock"
 
 
+class HungTask(Report):
+    """A thread sleeps on although what it waits for is there, or for too long."""
+
+    kind = "hung-task"
+
+
 class Livelock(Report):
-    """The execution went on past its step limit without coming to rest."""
+    """Whoever can run goes round in circles, and nothing changes any more."""
 
     kind = "livelock"
+
+
+class StepLimit(Livelock):
+    """The execution was cut off at its step limit, on its way to nobody knows where."""
+
+    kind = "step-limit"
+
+
+class LockInversion(Report):
+    """Locks are taken in orders that can deadlock, whether or not they did."""
+
+    kind = "lock-inversion"
+
+
+class DataRace(Report):
+    """Conflicting accesses, not both marked, that nothing orders."""
+
+    kind = "data-race"
 
 
 class Leak(Report):

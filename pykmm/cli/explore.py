@@ -55,9 +55,9 @@ def _so_far(progress: Progress) -> str:
 
 def _parts(scenario: Scenario, result: Result) -> Iterator[str]:
     """Yield the answer piece by piece: a drawing costs another execution."""
-    yield f"{scenario.name}: {scenario.summary}\n\n"
+    yield f"{scenario.name}: {scenario.summary}\n"
     if result.outcomes:
-        yield _table(result)
+        yield f"\n{_table(result)}"
     for number, outcome in enumerate(result.outcomes, 1):
         yield f"\noutcome {number} of {len(result.outcomes)}: {outcome.value!r}\n\n"
         yield drawn(outcome.trace)

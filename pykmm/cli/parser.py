@@ -117,12 +117,17 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     add("--all", action="store_true", help="show every task, and why it is spared")
 
 
+def _oracle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--table", metavar="NAME", help="print a decision table")
+
+
 #: The commands by name: what each does, and what adds its arguments.
 COMMANDS: Final[dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
     "list": ("name everything that can be explored", _list),
     "explore": ("find all outcomes of a scenario", _explore),
     "replay": ("run one schedule and draw it", _replay),
     "report": ("judge the OOM reports of a kernel log", _report),
+    "oracle": ("answer worlds, one JSON line for each on standard input", _oracle),
     "predict": ("say whom this machine's OOM killer would choose now", _predict),
 }
 

@@ -46,7 +46,8 @@ def drawn(
 
 def splat(scenario: Scenario, report: Report, trace: Trace) -> str:
     """Write *report* with what *trace*, which led to it, shows."""
-    complete(report, trace, replay=command(scenario, report.schedule))
+    line = command(scenario, report.schedule)
+    complete(report, trace, replay=line, prefer=_PREFERRED)
     return report.render()
 
 

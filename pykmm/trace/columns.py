@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from .sections import Cell, Row, rows
+from .sections import rows
 from .watch import FREED, UNKNOWN, choose, resolve, short_names, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from .phrases import Cell, Row
     from .record import Trace
 
 __all__ = ["draw"]

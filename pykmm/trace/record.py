@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pykmm.engine.machine import Machine
     from pykmm.engine.thread import Thread
 
-__all__ = ["FORMAT", "Ending", "Life", "Step", "Trace", "Waiter", "meet"]
+__all__ = ["FORMAT", "Ending", "Life", "Step", "Trace", "Waiter", "meet", "outside"]
 
 #: What a stored trace says it is.
 FORMAT = "pykmm-trace/1"
@@ -93,7 +93,8 @@ class Ending:
     """What stopped the machine.
 
     *thread* is empty if it was found at rest. *unfinished* is the step that the
-    thread was about to take or was inside, if it was; *obj* is its object.
+    thread was about to take or was inside, if it was; *obj* is its object. If
+    *in_last_step*, the trace's last step is the one at fault.
     """
 
     kind: str
@@ -103,6 +104,7 @@ class Ending:
     obj: str = ""
     owner: str = ""
     stack: tuple[str, ...] = ()
+    in_last_step: bool = False
 
 
 @frozen
@@ -315,7 +317,21 @@ def _ending(machine: Machine) -> Ending | None:
         kind, summary, thread = failure.kind, failure.summary, failure.thread or thread
         stack = failure.stack
     inside = _failed_thread(machine)
-    if inside is None or inside.obj is None:
-        return Ending(kind, summary, thread, stack=stack)
-    obj, owner = inside.obj.name, _owner_of(inside.obj).name
-    return Ending(kind, summary, inside.name, inside.kind, obj, owner, stack)
+    if inside is not None and inside.obj is not None:
+        stack = outside(stack, inside.kind)
+        obj, owner = inside.obj.name, _owner_of(inside.obj).name
+        return Ending(kind, summary, inside.name, inside.kind, obj, owner, stack)
+    last = machine.events[-1] if machine.events else None
+    if last is not None and last.thread.name == thread:
+        inner = outside(stack, last.kind)
+        guilty = inner != stack or last.kind in stack
+        return Ending(kind, summary, thread, stack=inner, in_last_step=guilty)
+    return Ending(kind, summary, thread, stack=stack)
+
+
+def outside(stack: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    """Drop what a step of *kind* called: helpers of its primitive, and observers."""
+    for inner, keep in (("event", 1), (kind, 0)):
+        if inner in stack:
+            stack = stack[stack.index(inner) + keep :]
+    return stack

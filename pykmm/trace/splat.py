@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from .calls import Calls
 from .columns import draw
-from .watch import AT_MOST, choose
+from .record import outside
+from .weights import LOOKS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pykmm.errors import Report
 
-    from .record import Life, Trace
+    from .record import Trace
 
 __all__ = ["complete", "splat"]
 
@@ -26,45 +29,68 @@ _ROWS = 40
 
 
 def complete(
-    report: Report, trace: Trace, *, replay: str = "", width: int = 100
+    report: Report,
+    trace: Trace,
+    *,
+    replay: str = "",
+    prefer: Sequence[str] = (),
+    width: int = 100,
 ) -> None:
-    """Fill in what *trace* tells about *report*; *replay* is its last line."""
-    report.drawing = draw(trace, watch=_watched(trace), tail=_ROWS, width=width)
+    """Fill in what *trace* tells about *report*; *replay* is its last line.
+
+    The drawing watches what is at fault first, of that the fields in *prefer*.
+    """
+    watch = (*_at_fault(report, trace, prefer), *prefer)
+    report.drawing = draw(trace, prefer=watch, tail=_ROWS, width=width)
     report.replay = replay or report.replay
-    doing = trace.ending.unfinished if trace.ending is not None else ""
-    if doing in report.stack:  # what is inside of the primitive is its own business
-        report.stack = report.stack[report.stack.index(doing) :]
+    report.stack = outside(report.stack, _doing(trace))
     if not report.functions:
         report.functions = _functions(report, trace)
 
 
-def splat(report: Report, trace: Trace, *, replay: str = "", width: int = 100) -> str:
+def splat(
+    report: Report,
+    trace: Trace,
+    *,
+    replay: str = "",
+    prefer: Sequence[str] = (),
+    width: int = 100,
+) -> str:
     """Complete *report* from *trace* and write it."""
-    complete(report, trace, replay=replay, width=width)
+    complete(report, trace, replay=replay, prefer=prefer, width=width)
     return report.render()
 
 
-def _life(trace: Trace) -> Life | None:
-    """Return the life of the structure that the failing step touched."""
-    return trace.life(trace.ending.owner) if trace.ending is not None else None
+def _doing(trace: Trace) -> str:
+    """Return the kind of step that the report was found in; empty if between steps."""
+    if trace.ending is None:
+        return ""
+    if trace.ending.in_last_step:
+        return trace.steps[-1].kind
+    return trace.ending.unfinished
 
 
-def _watched(trace: Trace) -> tuple[str, ...]:
-    """Watch the counts of the structure at fault, then what a drawing would."""
-    chosen = choose(trace)
-    life = _life(trace)
-    if life is None:
-        return chosen
-    at_fault = choose(trace, owner=life.name)
-    return (*at_fault, *(name for name in chosen if name not in at_fault))[:AT_MOST]
+def _at_fault(report: Report, trace: Trace, prefer: Sequence[str]) -> list[str]:
+    """Name the objects that the report is about, those it names itself first."""
+    words = [word.strip(".,:;()'") for word in report.summary.split()]
+    owner = trace.ending.owner if trace.ending is not None else ""
+    objects = dict.fromkeys((step.obj, step.owner) for step in trace.steps)
+    named = [obj for obj, _ in objects if obj in words]
+    changed = {step.obj for step in trace.steps if step.access not in LOOKS}
+    parts = [
+        obj
+        for obj, whole in objects
+        if (whole in words or whole == owner) and obj in changed
+    ]
+    parts.sort(key=lambda obj: obj.rpartition(".")[2] not in prefer)
+    return [*named, *parts]
 
 
 def _functions(report: Report, trace: Trace) -> tuple[str, ...]:
     """Name where it happened and, for a dead structure, who let it die."""
     calls = Calls(trace)
-    doing = trace.ending.unfinished if trace.ending is not None else ""
-    here = calls.path_of(report.stack, doing)[-1:]
-    life = _life(trace)
+    here = calls.path_of(report.stack, _doing(trace))[-1:]
+    life = trace.life(trace.ending.owner) if trace.ending is not None else None
     if life is None or not life.freed_at or life.freed_at > len(trace.steps):
         return here
     there = _last_function(trace, calls, life.freed_at - 1)

@@ -50,19 +50,17 @@ def _changed(steps: Sequence[Step]) -> bool:
     return any(s.access not in _LOOKS for s in steps)
 
 
-def choose(
-    trace: Trace, *, owner: str = "", prefer: Sequence[str] = ()
-) -> tuple[str, ...]:
+def choose(trace: Trace, *, prefer: Sequence[str] = ()) -> tuple[str, ...]:
     """Pick the counters that changed, the most telling ones first, up to four.
 
-    Fields named in *prefer* come first, then reference counts, then other sums;
-    among equals those that most threads touched. With *owner* only those of one
-    structure count.
+    Objects and fields named in *prefer* come first, then reference counts, then
+    other sums; among equals those that most threads touched. An object named there
+    need not have changed.
     """
     found = {
         name: steps
         for name, steps in _by_object(trace).items()
-        if _is_counter(steps) and _changed(steps) and owner in ("", steps[0].owner)
+        if _is_counter(steps) and (_changed(steps) or name in prefer)
     }
     ranked = sorted(found, key=lambda name: _rank(name, found[name], prefer))
     return tuple(ranked[:AT_MOST])
@@ -70,7 +68,9 @@ def choose(
 
 def _rank(name: str, steps: Sequence[Step], prefer: Sequence[str]) -> tuple[int, ...]:
     field = name.rpartition(".")[2]
-    wanted = prefer.index(field) if field in prefer else len(prefer)
+    wanted = min(
+        (prefer.index(n) for n in (name, field) if n in prefer), default=len(prefer)
+    )
     counts = any(_count_change(s) for s in steps)
     sums = any(s.access is Access.ADD for s in steps)
     kind = 0 if counts else 1 if sums else 2

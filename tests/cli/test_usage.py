@@ -30,7 +30,10 @@ if TYPE_CHECKING:
         (["explore", "x", "--seed", "1.5"], "--seed: '1.5' is not a whole number"),
         (["explore", "x", "--sched", "dfs"], "unrecognized arguments: --sched"),
         (["replay", "x"], "required: SCHEDULE"),
-        (["replay", "x", "v", "--trace", "svg"], "--trace: 'svg' must be columns, full or json"),
+        (
+            ["replay", "x", "v", "--trace", "svg"],
+            "--trace: 'svg' must be columns, full or json",
+        ),
         (["report"], "required: FILE"),
     ],
 )

@@ -131,6 +131,14 @@ def cli_explore_vs_exit() -> str:
 
 
 @case
+def cli_explore_bug() -> str:
+    """What it says of a kernel with a bug."""
+    options = ("--scheduler", "random", "--executions", "5", "--seed", "1")
+    bug = ("--bug", "mrelease-keeps-lock")
+    return of_command("explore", "mrelease-vs-exit", *bug, *options)
+
+
+@case
 def cli_replay_full() -> str:
     """Each step of one execution."""
     return of_command("replay", "mrelease-alive", "", "--trace", "full")

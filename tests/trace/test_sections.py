@@ -10,7 +10,8 @@ import pytest
 from pykmm.engine import Access
 from pykmm.trace import Step, Trace
 from pykmm.trace.calls import Calls, named_frames
-from pykmm.trace.sections import Row, rows
+from pykmm.trace.phrases import Row
+from pykmm.trace.sections import rows
 from pykmm.trace.weights import family, weigh, weight_of
 
 if TYPE_CHECKING:

@@ -6,13 +6,16 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING
 
-from pykmm.errors import Deadlock, Report, UseAfterFree
-from pykmm.trace import complete, splat
+import pytest
+
+from pykmm.engine import Machine
+from pykmm.errors import Deadlock, InvariantViolation, Leak, Report, UseAfterFree
+from pykmm.trace import Trace, complete, splat
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from pykmm.engine import Machine
+    from pykmm.engine import Event
 
 
 def found(toys: ModuleType) -> tuple[str, Report]:
@@ -44,10 +47,10 @@ def test_both_sides_birth_death_and_locks_are_told(toys: ModuleType) -> None:
     text, _ = found(toys)
     facts = [line.strip().split("  ")[0] for line in text.split("\n\n")[2].splitlines()]
     assert facts == [
-        "touched by read (toy_mm#1.flags)",
+        "touched",
         "freed",
         "allocated",
-        "kept alive",
+        "protected",
         "found in",
         "held there",
     ]
@@ -111,3 +114,49 @@ def test_a_completed_report_survives_pickle(toys: ModuleType) -> None:
     text, report = found(toys)
     again = pickle.loads(pickle.dumps(report))
     assert again.render() == text
+
+
+def test_what_the_report_names_is_watched_first_even_if_it_did_not_change(
+    toys: ModuleType,
+) -> None:
+    def program(m: Machine) -> None:
+        mm = toys.toy_mm(1)
+
+        def leak() -> None:
+            mm.mm_count.dec_and_test()
+            if mm.mm_users.read() == 1:
+                raise Leak("toy_mm#1.mm_users is 1 at rest, but nobody owns it")
+
+        m.thread("app", leak)
+
+    trace, report = toys.run(program)
+    heading = next(x for x in splat(report, trace).splitlines() if x[:4] == "step")
+    assert heading.split()[1:3] == ["mm_users", "mm_count"]
+
+
+def test_a_report_found_in_the_last_step_marks_that_step(toys: ModuleType) -> None:
+    class Judge:
+        """Finds the third step unlawful."""
+
+        def event(self, event: Event) -> None:
+            """Look at *event*."""
+            if event.index == 2:
+                raise InvariantViolation("there are no third steps")
+
+        def at_rest(self, machine: Machine) -> None:
+            """Find nothing."""
+
+    with Machine(stacks=True, observers=[Judge()]) as machine:
+        cell = toys.Cell(0)
+
+        def walk() -> None:
+            cell.get()
+            cell.set(1)
+
+        machine.thread("app", walk)
+        with pytest.raises(InvariantViolation) as found:
+            machine.run()
+        text = splat(found.value, Trace.of(machine))
+    marked = [line for line in text.splitlines() if "<--" in line]
+    assert len(marked) == 1
+    assert marked[0].endswith("write Cell#1 0 -> 1  <-- invariant")
