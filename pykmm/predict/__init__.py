@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Predict whom the OOM killer of a running machine would choose now.
+
+The way of an answer: :mod:`~pykmm.predict.snapshot` reads ``/proc`` and
+:mod:`~pykmm.predict.cgroups` the memory cgroups, :mod:`~pykmm.predict.machine`
+boots a model with the same processes, :mod:`~pykmm.predict.choice` lets the
+library's OOM killer choose on it, :mod:`~pykmm.predict.scores` compares what it
+weighs with what the kernel says, :mod:`~pykmm.predict.reap` foresees what a kill
+brings, and :mod:`~pykmm.predict.render` writes it down.
+"""
+
+from __future__ import annotations
+
+from pykmm.predict.forecast import Forecast, JudgedTask, predict
+from pykmm.predict.plain import to_dict
+from pykmm.predict.reap import Reap
+from pykmm.predict.render import TOP, render
+from pykmm.predict.scores import Agreement, Score
+
+__all__ = [
+    "TOP",
+    "Agreement",
+    "Forecast",
+    "JudgedTask",
+    "Reap",
+    "Score",
+    "predict",
+    "render",
+    "to_dict",
+]
