@@ -30,7 +30,7 @@ from .linux.refcount import refcount_inc
 from .linux.sched import PF_KTHREAD, task_struct
 from .linux.sched.mm import mmget
 from .linux.sched.signal import init_tasks, sighand_struct, signal_struct
-from .linux.uapi import SIGCHLD
+from .linux.uapi import _NSIG, SIG_IGN, SIGCHLD
 from .mm.mmap import _map_region
 
 __all__ = ["Region", "build_process", "build_thread", "start_kthread"]
@@ -106,7 +106,9 @@ def build_process(
     )
     task.group_leader = task
     task._thread_name = thread_name
-    if not kthread:
+    if kthread:
+        sighand.action = dict.fromkeys(range(1, _NSIG + 1), SIG_IGN)
+    else:
         _give_mm(task, mm, regions)
         task._program = lambda: user_mode(None)
     _enlist(task, number, parent or _init_of(machine))

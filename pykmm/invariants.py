@@ -18,9 +18,10 @@ from .errors import InvariantViolation, Leak, RefcountError
 from .linux.bitops import Bit
 from .linux.fdtable import pidfd_file
 from .linux.maple_tree import mtree_empty
-from .linux.mm_types import MMF_OOM_SKIP, MMF_UNSTABLE, mm_struct
+from .linux.mm_types import MMF_OOM_SKIP, MMF_UNSTABLE, _tree_of, mm_struct
 from .linux.mmu_notifier import mmu_notifier
 from .linux.pid import PIDTYPE_MAX, pid
+from .linux.proc_fs import ProcFile
 from .linux.sched import TIF_MEMDIE, task_struct
 from .linux.sched.signal import sighand_struct, signal_struct
 from .mm.oom_kill import oom
@@ -120,7 +121,7 @@ def _sighand(machine: Machine) -> Iterator[tuple[Named, int, int]]:
 
 
 def _pids(machine: Machine) -> Iterator[tuple[Named, int, int]]:
-    files = _alive(machine, pidfd_file)
+    files = _alive(machine, pidfd_file) + _alive(machine, ProcFile)
     for number in _alive(machine, pid):
         assert isinstance(number, pid)
         borne = any(number.tasks[kind].next.entry for kind in range(PIDTYPE_MAX))
@@ -150,7 +151,7 @@ LAWS: Final = (
     Law("task-usage", "at rest only a task's visibility keeps it", _task_usage),
     Law("sigcnt", "each task of a group holds its signal_struct", _sigcnt),
     Law("sighand", "each task that is not released holds its sighand", _sighand),
-    Law("pid-count", "a pid is held by its bearers together, and by each pidfd", _pids),
+    Law("pid-count", "a pid is held by its bearers together, and by each file", _pids),
     Law("oom-victims", "oom_victims counts the threads with TIF_MEMDIE", _victims),
 )
 
@@ -194,7 +195,7 @@ class Watch:
     def _reap(self, event: Event, mm: mm_struct) -> None:
         if mm.mm_users.counter or not mm.flags._has(MMF_OOM_SKIP):
             return
-        if not mtree_empty(mm.__dict__["mm_mt"]):
+        if not mtree_empty(_tree_of(mm)):
             return
         events = event.thread.machine.events
         skip = mm.flags.bit(MMF_OOM_SKIP)

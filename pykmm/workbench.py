@@ -26,13 +26,15 @@ from .invariants import Hold, Watch, check_at_rest, holds
 from .kernel.entry.common import user_mode
 from .kernel.exit_wait import kernel_wait4
 from .kernel.fork import mmput
-from .linux.mm_types import mm_struct
+from .linux.memcontrol import PAGE_COUNTER_MAX, mem_cgroup
+from .linux.mm import for_each_vma
+from .linux.mm_types import VMA_ITERATOR, mm_struct
 from .linux.rculist import list_entries
 from .linux.sched import task_struct
 from .linux.sched.mm import mmget
 from .linux.sched.signal import init_tasks
 from .linux.uapi import SIGCHLD, WNOHANG
-from .mm.oom_kill import oom_reaper
+from .mm.oom_kill import oom, oom_init, oom_reaper
 
 __all__ = ["Machine", "Process", "parse_size"]
 
@@ -61,6 +63,8 @@ class Process:
     machine: Machine
     task: task_struct
     name: str
+    #: The addresses of each mapping that it was spawned with, to give to ``touch()``.
+    memory: tuple[range, ...] = ()
 
     @property
     def pid(self) -> int:
@@ -91,6 +95,14 @@ class Process:
             task._thread_name, lambda: user_mode(program), task=task
         )
         return program
+
+
+def _areas(mm: mm_struct | None) -> tuple[range, ...]:
+    """Return the addresses of each mapping of *mm*; the host looks."""
+    if mm is None:
+        return ()
+    vmas = for_each_vma(VMA_ITERATOR(mm, 0))
+    return tuple(range(vma.vm_start, vma.vm_end) for vma in vmas)
 
 
 class Machine(engine.Machine):
@@ -124,9 +136,10 @@ class Machine(engine.Machine):
             sighand = init.task.__dict__["sighand"]
             sighand.action = {SIGCHLD: _reap_children}
             self.boot.task = init.task
+            oom_init()
             if self._reaper:
                 others, self.live = self.live, []
-                start_kthread(self, "oom_reaper", oom_reaper)
+                oom().oom_reaper_th = start_kthread(self, "oom_reaper", oom_reaper)
                 self._settle()
                 self.live += others
         self._booting = False
@@ -168,6 +181,7 @@ class Machine(engine.Machine):
         shares_mm: Process | None = None,
         parent: Process | None = None,
         pid: int = 0,
+        memcg: mem_cgroup | None = None,
     ) -> Process:
         """Make a process that sleeps until a signal arrives, or until it is given
         a program with :meth:`Process.runs`.
@@ -175,7 +189,8 @@ class Machine(engine.Machine):
         *anon*, *file* and *shmem* are sizes of populated mappings, in bytes or as
         text (``"64M"``), *swap* of one that is swapped out; *regions* says the same
         in detail. *shares_mm* makes it a sharer of another process's address space,
-        as ``CLONE_VM`` does.
+        as ``CLONE_VM`` does. *memcg* is its cgroup, which is charged for what is
+        populated, beyond its limit if need be.
         """
         if not name or any(c.isspace() or c == "*" for c in name):
             raise UsageError(f"spawn(): name={name!r} must hold no spaces and no '*'")
@@ -202,6 +217,7 @@ class Machine(engine.Machine):
             parent=first,
             mm=None if shares_mm is None else shares_mm.mm,
             regions=wanted,
+            memcg=memcg,
         )
         with self._as_boot():
             for _ in range(threads - 1):
@@ -213,9 +229,38 @@ class Machine(engine.Machine):
             task = build_process(
                 self, name=name, thread_name=self._unique(name), **facts
             )
-        process = Process(self, task, name)
+            memory = _areas(task.__dict__["mm"])
+        process = Process(self, task, name, memory)
         self.processes.append(process)
         return process
+
+    def cgroup(
+        self,
+        name: str,
+        *,
+        memory_max: int | str | None = None,
+        parent: mem_cgroup | None = None,
+        oom_group: bool = False,
+        legacy: bool = False,
+    ) -> mem_cgroup:
+        """Make a memory cgroup, below the root or below *parent*.
+
+        *memory_max* is its limit, in bytes or as text; by default it has none. One
+        with *oom_group* dies as a whole. A *legacy* one is of version 1.
+        """
+        if not name or "/" in name:
+            raise UsageError(f"cgroup(): name={name!r} must hold a name without '/'")
+        limit = PAGE_COUNTER_MAX
+        if memory_max is not None:
+            limit = parse_size("memory_max", memory_max) // self.config.page_size
+        with self._as_boot():
+            return mem_cgroup(
+                cg_name=name,
+                parent=parent,
+                max_pages=limit,
+                oom_group=oom_group,
+                legacy=legacy,
+            )
 
     def hold_users(self, process: Process, by: str) -> Hold:
         """Take ``mm_users`` of *process* on behalf of *by*, who keeps the memory.

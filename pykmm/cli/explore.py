@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
+    from pykmm.errors import Report
     from pykmm.runner import Progress, Result
     from pykmm.scenario import Scenario
+    from pykmm.trace import Trace
 
 __all__ = ["run"]
 
@@ -32,6 +34,7 @@ def run(args: Namespace) -> int:
             seconds=args.seconds,
             bound=args.bound,
             seed=args.seed,
+            detectors=names.detectors(args.detectors),
             progress=lambda progress: line.say(_so_far(progress)),
         )
     if args.json:
@@ -63,8 +66,12 @@ def _parts(scenario: Scenario, result: Result) -> Iterator[str]:
         yield drawn(outcome.trace)
         yield f"\nreplay: {command(scenario, outcome.witness)}\n"
     for report in result.reports:
-        yield f"\n{splat(scenario, report, replay(scenario, report.schedule).trace)}"
+        yield f"\n{splat(scenario, report, _trace(scenario, report))}"
     yield f"\n{_completeness(result)}\n"
+
+
+def _trace(scenario: Scenario, report: Report) -> Trace:
+    return replay(scenario, report.schedule, report=report).trace
 
 
 def _table(result: Result) -> str:
@@ -94,7 +101,7 @@ def _completeness(result: Result) -> str:
 
 def _as_dict(scenario: Scenario, scheduler: str, result: Result) -> dict[str, object]:
     for report in result.reports:
-        splat(scenario, report, replay(scenario, report.schedule).trace)
+        splat(scenario, report, _trace(scenario, report))
     return {
         **result.as_dict(),
         "summary": scenario.summary,

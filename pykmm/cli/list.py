@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pykmm.detect import DETECTORS
 from pykmm.patches.bugs import BUGS
 from pykmm.runner import SCHEDULERS
 from pykmm.scenarios import SCENARIOS
@@ -24,6 +25,7 @@ def run(args: Namespace) -> int:
         "scenarios": {name: s.summary for name, s in SCENARIOS.items()},
         "bugs": {name: bug.summary for name, bug in BUGS.items()},
         "schedulers": {name: s.summary for name, s in SCHEDULERS.items()},
+        "detectors": {name: d.summary for name, d in DETECTORS.items()},
     }
     if args.json:
         show_json({"format": "pykmm-list/1", **parts})

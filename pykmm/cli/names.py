@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from pykmm.errors import UsageError, choices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pykmm.patches.patch import Patch
     from pykmm.scenario import Scenario
 
-__all__ = ["scenario", "unknown"]
+__all__ = ["detectors", "scenario", "unknown"]
 
 
 def scenario(name: str, bug: str | None = None) -> Scenario:
@@ -34,6 +34,16 @@ def _bug(name: str) -> Patch:
     if found is None:
         raise unknown("bug", name, BUGS)
     return found
+
+
+def detectors(names: Sequence[str] | None) -> Sequence[str] | None:
+    """Return *names* if each is a detector's; None, for all, stays so."""
+    from pykmm.detect import DETECTORS
+
+    for name in names or ():
+        if name not in DETECTORS:
+            raise unknown("detector", name, DETECTORS)
+    return names
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:

@@ -82,6 +82,7 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     add("--executions", metavar="N", type=_positive, help="stop after N executions")
     add("--seconds", metavar="S", type=_seconds, help="stop after S seconds")
     add("--seed", metavar="N", type=_whole, default=0, help="for random schedulers (0)")
+    _detectors(parser)
 
 
 def _replay(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +100,25 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--watch", metavar="NAME", action="append", help="show the value of this object"
+    )
+    _detectors(parser)
+
+
+def _detectors(parser: argparse.ArgumentParser) -> None:
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--detect",
+        metavar="NAMES",
+        type=_names,
+        dest="detectors",
+        help="watch with these detectors only, as in kcsan,lockdep; `list` names them",
+    )
+    either.add_argument(
+        "--no-detect",
+        action="store_const",
+        const=(),
+        dest="detectors",
+        help="watch with no detector",
     )
 
 
@@ -139,6 +159,15 @@ def _trace_format(text: str) -> str:
     if text not in _FORMATS:
         raise argparse.ArgumentTypeError(f"{text!r} must be {choices(_FORMATS)}")
     return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has an empty name in it: write names with a comma in between"
+        )
+    return names
 
 
 def _whole(text: str) -> int:

@@ -10,12 +10,13 @@ from pykmm.runner import replay
 
 from . import names
 from .output import show, show_json
-from .words import drawn, report_dict, splat
+from .words import command, drawn, report_dict, splat
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
+    from pykmm.errors import Report
     from pykmm.runner import Execution
     from pykmm.trace import Trace
 
@@ -25,13 +26,15 @@ __all__ = ["run"]
 def run(args: Namespace) -> int:
     """Run the schedule and print what happened; 1 if that was a bug."""
     scenario = names.scenario(args.scenario, args.bug)
-    execution = replay(scenario, Schedule.parse(args.schedule))
+    schedule = Schedule.parse(args.schedule)
+    detectors = names.detectors(args.detectors)
+    execution = replay(scenario, schedule, detectors=detectors)
     trace = execution.trace
     if args.json or args.trace == "json":
         show_json(_as_dict(execution, trace))
     else:
         show(_text(execution, trace, watch=args.watch, full=args.trace == "full"))
-    return 0 if execution.report is None else 1
+    return 1 if execution.report is not None or execution.findings else 0
 
 
 def _text(
@@ -46,19 +49,29 @@ def _text(
         if full or watch:
             report.drawing = drawn(trace, watch=watch, full=full)
             answer = report.render()
-    return f"{scenario.name}: {scenario.summary}\n\n{answer}"
+    found = "".join(f"\n{_found(execution, finding)}" for finding in execution.findings)
+    return f"{scenario.name}: {scenario.summary}\n\n{answer}{found}"
+
+
+def _found(execution: Execution, finding: Report) -> str:
+    """Write what was found on the way; the execution is drawn already."""
+    finding.replay = command(execution.scenario, finding.schedule)
+    return finding.render()
 
 
 def _as_dict(execution: Execution, trace: Trace) -> dict[str, object]:
     report = execution.report
     if report is not None:
         splat(execution.scenario, report, trace)
+    for finding in execution.findings:
+        finding.replay = command(execution.scenario, finding.schedule)
     return {
         "format": "pykmm-replay/1",
         "scenario": execution.scenario.name,
         "schedule": str(execution.schedule),
         "outcome": repr(execution.outcome) if report is None else None,
         "report": None if report is None else report_dict(report),
+        "findings": [report_dict(finding) for finding in execution.findings],
         "preemptions": execution.preemptions,
         "trace": trace.as_dict(),
     }

@@ -10,7 +10,7 @@ from .machine import Machine, MachineLocal, current_machine, enter, leave
 from .objects import Field, Named, Root, Struct
 from .pool import Pool
 from .scheduler import Schedule, Scheduler
-from .sync import Cell, Counter, Mutex, RWLock
+from .sync import Cell, Counter, Mutex, PlainCell, RWLock
 from .thread import Sleep, Thread, ThreadState, current_thread
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "MachineLocal",
     "Mutex",
     "Named",
+    "PlainCell",
     "Pool",
     "RWLock",
     "Root",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
-from ..errors import Livelock
+from ..errors import StepLimit
 from .thread import Sleep, Thread, ThreadState, Unwind, ambient
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Baton:
             machine.preemptions.append(len(steps))
         steps.append(chosen)
         if len(steps) > machine.max_steps:
-            raise Livelock(
+            raise StepLimit(
                 f"no rest after {machine.max_steps} steps: {chosen.name} is about "
                 f"to {chosen.waits()}"
             )

@@ -46,6 +46,12 @@ def _flag(_: object, attribute: object, value: int) -> None:
         raise UsageError(f"Config: {name}={value!r} must be a whole number")
 
 
+def _not_negative(_: object, attribute: object, value: int) -> None:
+    name = getattr(attribute, "name", "value")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise UsageError(f"Config: {name}={value!r} must be a whole number, 0 or more")
+
+
 @frozen(kw_only=True)
 class Config:
     """The facts that hold from boot to power-off.
@@ -60,6 +66,10 @@ class Config:
     #: All pages that the allocator manages, if not just what is present.
     managed_pages: int | None = None
     total_swap_pages: int = field(default=0, validator=_flag)
+    #: vm.min_free_kbytes; None lets the kernel choose.
+    min_free_kbytes: int | None = field(
+        default=None, validator=validators.optional(_not_negative)
+    )
     #: vm.panic_on_oom, vm.oom_kill_allocating_task and vm.oom_dump_tasks.
     panic_on_oom: int = field(default=0, validator=_flag)
     oom_kill_allocating_task: int = field(default=0, validator=_flag)
@@ -67,6 +77,7 @@ class Config:
     CONFIG_MMU: bool = True
     CONFIG_NUMA: bool = True
     CONFIG_MEMCG: bool = True
+    CONFIG_COMPACTION: bool = True
     timers: Timers = field(
         default=Timers.ADVERSARIAL, validator=validators.instance_of(Timers)
     )

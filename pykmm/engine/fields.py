@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 import attrs
 
@@ -38,6 +38,7 @@ from ..errors import ContextError, UsageError
 from .events import Access
 from .machine import enter, leave
 from .objects import Field, Struct
+from .rules import RULES, Rule, const, embedded, guarded, owned, shared
 from .thread import Thread, ambient
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ __all__ = [
     "embedded",
     "field_of",
     "guarded",
+    "is_made",
     "kernel_struct",
     "owned",
     "shared",
@@ -69,76 +71,6 @@ __all__ = [
 _T = TypeVar("_T")
 _MISSING: Any = attrs.NOTHING  # attrs types its own marker so
 _Factory: Any = attrs.Factory
-
-
-@attrs.frozen
-class Rule:
-    """The locking rule of one field, for checks and for the lock tables."""
-
-    kind: str
-    by: str = ""
-    lockless: bool = False
-    owner: str = ""
-    lock_of: Callable[[Any], Any] | None = None
-
-
-#: Rules by class and field name; filled at import, then constant.
-RULES: dict[tuple[str, str], Rule] = {}
-
-
-def _spec(rule: Rule, default: Any, factory: Any) -> Any:  # a dataclass field specifier
-    if factory is not None:
-        default = attrs.Factory(factory)
-    return attrs.field(default=default, metadata={"rule": rule}, kw_only=True)
-
-
-def const(*, default: Any = _MISSING, factory: Callable[[], Any] | None = None) -> Any:
-    """Declare a field that does not change while others can see it."""
-    return _spec(Rule("const"), default, factory)
-
-
-def guarded(
-    *,
-    by: str | Callable[[Any], Any],
-    default: Any = _MISSING,
-    factory: Callable[[], Any] | None = None,
-    lockless: bool = False,
-    owner: str = "",
-) -> Any:
-    """Declare a field that the lock at path *by* protects.
-
-    Where the lock is no part of the structure, *by* is a function that finds it.
-    """
-    path, lock_of = (by, None) if isinstance(by, str) else (by.__name__, by)
-    return _spec(Rule("guarded", path, lockless, owner, lock_of), default, factory)
-
-
-def owned(*, default: Any = _MISSING, factory: Callable[[], Any] | None = None) -> Any:
-    """Declare a field that only its task's own thread writes."""
-    return _spec(Rule("owned"), default, factory)
-
-
-def shared(*, default: Any = _MISSING, factory: Callable[[], Any] | None = None) -> Any:
-    """Declare a field that is read and written without a lock."""
-    return _spec(Rule("shared"), default, factory)
-
-
-def embedded(
-    primitive: Callable[[Struct], Any], *, init: Literal[False] = False
-) -> Any:
-    """Declare a lock, counter or flag word inside the structure.
-
-    It is made when somebody first asks for it: most of a structure's parts are never
-    looked at, and whoever looks finds the same part, whenever that is.
-
-    *init* is never given: type checkers read from it that constructors do not
-    take the field.
-    """
-    return attrs.field(
-        init=init,
-        default=attrs.Factory(primitive, takes_self=True),
-        metadata={"rule": Rule("embedded")},
-    )
 
 
 def _plain_names(
@@ -173,14 +105,16 @@ def kernel_struct(cls: type[_T]) -> type[_T]:
             )
         RULES[cls.__name__, attribute.name] = rule
         if rule.kind == "guarded":
-            setattr(made, attribute.name, _Guarded(attribute.name, rule))
+            setattr(made, attribute.name, _Guarded(attribute, rule))
         elif rule.kind == "owned":
             setattr(made, attribute.name, _Owned(attribute.name))
         elif rule.kind == "shared":
             setattr(made, attribute.name, _Shared(attribute.name))
-        elif rule.kind == "embedded":
-            setattr(made, attribute.name, _Embedded(attribute))
-    made.__init__ = _constructor(made)  # type: ignore[misc]  # as attrs would
+        elif rule.kind == "embedded" or rule.lazy:
+            setattr(made, attribute.name, _Lazy(attribute))
+    rules = {a.name: a.metadata["rule"] for a in attrs.fields(cast("Any", made))}
+    cast("Any", made)._rules = rules
+    cast("Any", made).__init__ = _constructor(made)
     return made
 
 
@@ -196,19 +130,23 @@ def _constructor(made: type) -> Callable[..., None]:
     needed = frozenset(name for name in plain if plain[name] is _MISSING)
     defaults = {name: plain[name] for name in plain if name not in needed}
     factories = [
-        (a.name, a.default.factory) for a in fields if isinstance(a.default, _Factory)
+        (a.name, a.default.factory)
+        for a in fields
+        if isinstance(a.default, _Factory) and not a.metadata["rule"].lazy
     ]
 
+    size = len(needed) + len(defaults) + len(factories)
+
     def __init__(self: Any, **values: Any) -> None:  # noqa: N807 -- it becomes one
-        if not needed <= values.keys() <= names:
-            odd = sorted(values.keys() - names) or sorted(needed - values.keys())
-            raise TypeError(f"{made.__name__}(): wrong or missing: {', '.join(odd)}")
         state = self.__dict__
         state.update(defaults)
         for name, factory in factories:
             if name not in values:
                 state[name] = factory()
         state.update(values)
+        if (needed or len(state) != size) and not needed <= values.keys() <= names:
+            odd = sorted(values.keys() - names) or sorted(needed - values.keys())
+            raise TypeError(f"{made.__name__}(): wrong or missing: {', '.join(odd)}")
         self.__attrs_post_init__()
 
     return __init__
@@ -236,22 +174,31 @@ def step_write(obj: Struct, name: str, value: Any, kind: str = "WRITE_ONCE") -> 
     """Write a field in a step of its own."""
     field = field_of(obj, name)
     t = enter(field, kind)
+    field.before = obj.__dict__.get(name)
     obj.__dict__[name] = value
     leave(t, field, Access.WRITE, value)
 
 
-class _Embedded:
+def is_made(obj: Struct, name: str) -> bool:
+    """Tell whether anybody has ever asked for a part: if not, it is as at first."""
+    return name in obj.__dict__
+
+
+class _Lazy:
     """Descriptor of a part that is not made yet; the made one hides it."""
 
     def __init__(self, attribute: attrs.Attribute[Any]) -> None:
         self.name = attribute.name
-        self.primitive = cast("Callable[[Struct], Any]", attribute.default.factory)
+        default: Any = attribute.default
+        self.make: Callable[..., Any] = default.factory
+        self.takes_self: bool = default.takes_self
 
     def __get__(self, obj: Struct | None, cls: type) -> Any:
         if obj is None:
             return self
+        made = self.make(obj) if self.takes_self else self.make()
         # Of two threads that come here at once, both get what one of them made.
-        return obj.__dict__.setdefault(self.name, self.primitive(obj))
+        return obj.__dict__.setdefault(self.name, made)
 
 
 class _Shared:
@@ -261,7 +208,12 @@ class _Shared:
         self.name = name
 
     def __get__(self, obj: Struct | None, cls: type) -> Any:
-        return self if obj is None else step_read(obj, self.name, "read")
+        if obj is None:
+            return self
+        t = ambient.thread
+        if t is not None and t.is_boot and obj._death is None:
+            return obj.__dict__[self.name]  # the host's look: no step
+        return step_read(obj, self.name, "read")
 
     def __set__(self, obj: Struct, value: Any) -> None:
         if "_uid" in obj.__dict__:
@@ -294,9 +246,10 @@ class _Owned(_Shared):
 class _Guarded:
     """Descriptor of a locked field: accesses check the rule."""
 
-    def __init__(self, name: str, rule: Rule) -> None:
-        self.name = name
+    def __init__(self, attribute: attrs.Attribute[Any], rule: Rule) -> None:
+        self.name = attribute.name
         self.rule = rule
+        self.make: Any = attribute.default.factory if rule.lazy else None  # type: ignore[union-attr]  # lazy ones have one
         self.lock_of = rule.lock_of or operator.attrgetter(rule.by)
         self.owner_of: Callable[[Any], Any] | None = None
         if rule.owner:
@@ -308,16 +261,19 @@ class _Guarded:
         if obj is None:
             return self
         t = ambient.thread
-        if t is not None and t is not t.machine.boot and "_uid" in obj.__dict__:
+        if t is not None and not t.is_boot and "_uid" in obj.__dict__:
             if obj._death is not None and not t.machine.stopping:
                 raise obj._dead(f"read ({self.name})")
             if not self._may_read(obj, t):
                 self._complain(obj, t, "reads")
-        return obj.__dict__[self.name]
+        try:
+            return obj.__dict__[self.name]
+        except KeyError:  # a lazy one
+            return obj.__dict__.setdefault(self.name, self.make())
 
     def __set__(self, obj: Struct, value: Any) -> None:
         t = ambient.thread
-        if "_uid" in obj.__dict__ and t is not None and t is not t.machine.boot:
+        if "_uid" in obj.__dict__ and t is not None and not t.is_boot:
             if obj._death is not None and not t.machine.stopping:
                 raise obj._dead(f"written ({self.name})")
             if not self.lock_of(obj).held_exclusively_by(t):
@@ -347,30 +303,37 @@ def _itself(obj: Struct) -> Struct:
 
 
 class Once:
-    """A view of a structure through which accesses are marked, not plain."""
+    """A view of a structure through which accesses are marked, not plain.
 
-    __slots__ = ("_kind", "_obj")
+    Subclasses say how, in ``_kind``.
+    """
 
-    def __init__(self, obj: Struct, kind: str) -> None:
-        object.__setattr__(self, "_obj", obj)
-        object.__setattr__(self, "_kind", kind)
+    __slots__ = ("_obj",)
 
-    def __getattr__(self, name: str) -> Any:
-        rule = self._rule(name)
-        if rule.kind == "guarded" and not rule.lockless:
+    _kind = "once"
+
+    def __init__(self, obj: Struct) -> None:
+        _set_target(self, obj)
+
+    def __getattribute__(self, name: str) -> Any:
+        obj = _target(self)
+        rule: Rule | None = obj._rules.get(name)
+        if rule is None:
+            raise UsageError(f"{type(obj).__name__} has no field {name!r}")
+        if not rule.marked:
             raise UsageError(
-                f"{type(self._obj).__name__}.{name} is guarded by {rule.by}: take the "
+                f"{type(obj).__name__}.{name} is guarded by {rule.by}: take the "
                 "lock, or declare the field lockless=True"
             )
-        return step_read(self._obj, name, self._kind)
+        return step_read(obj, name, type(self)._kind)
 
     def __setattr__(self, name: str, value: object) -> None:
-        self._rule(name)
-        step_write(self._obj, name, value, self._kind)
+        obj = _target(self)
+        if name not in obj._rules:
+            raise UsageError(f"{type(obj).__name__} has no field {name!r}")
+        step_write(obj, name, value, type(self)._kind)
 
-    def _rule(self, name: str) -> Rule:
-        for cls in type(self._obj).__mro__:
-            rule = RULES.get((cls.__name__, name))
-            if rule is not None:
-                return rule
-        raise UsageError(f"{type(self._obj).__name__} has no field {name!r}")
+
+#: How the view itself gets at its structure: everything else is the structure's.
+_target: Callable[[Once], Any] = Once.__dict__["_obj"].__get__
+_set_target: Callable[[Once, Struct], None] = Once.__dict__["_obj"].__set__

@@ -105,7 +105,8 @@ class FreeRunning:
             self._wake(obj)
 
     def _wake(self, obj: Named) -> None:
-        if not obj.waiters:
+        # At rest nobody is woken by the host: the next run finds who can go on.
+        if not obj.waiters or not self.running:
             return
         for w in [w for w in obj.waiters if w.guard is None or w.guard()]:
             obj.waiters.remove(w)

@@ -110,6 +110,7 @@ class Machine:
         self._inert = 0
         self._outer: list[Thread | None] = []
         self.boot = Thread(self, "boot", lambda: None, None)
+        self.boot.is_boot = True
         self.carrier: Baton | FreeRunning
         if backend is Backend.BATON:
             self.carrier = Baton(self, scheduler or FirstEnabled())
@@ -145,7 +146,7 @@ class Machine:
                 f"thread name={name!r} must hold no spaces and no '*': "
                 "schedules are written with it"
             )
-        number = self._number(f"thread {name}")
+        number = self.number(f"thread {name}")
         t = Thread(
             self,
             name if number == 1 else f"{name}/{number}",
@@ -190,18 +191,15 @@ class Machine:
 
     # -- names and statics ------------------------------------------------------
 
-    def _number(self, key: str) -> int:
+    def number(self, key: str) -> int:
+        """Count one more *key*, and return how many that makes."""
         number = self._counts.get(key, 0) + 1
         self._counts[key] = number
         return number
 
     def count(self, kind: str) -> str:
         """Name the next object of *kind*: ``mm_struct#2``."""
-        return f"{kind}#{self._number(kind)}"
-
-    def allocated(self, obj: Struct) -> None:
-        """Note a birth."""
-        self.alive[obj] = None
+        return f"{kind}#{self.number(kind)}"
 
     def freed(self, obj: Struct) -> None:
         """Note a death."""
@@ -263,9 +261,9 @@ class Machine:
         self.carrier.run()
         if self.failure is None:
             try:
-                self._judge_rest()
-                for observer in self.observers:
+                for observer in self.observers:  # they can tell more of a hang
                     observer.at_rest(self)
+                self._judge_rest()
             except Report as report:
                 self.fail(report, None)
         if self.failure is not None:
@@ -336,7 +334,7 @@ def current_or(boot: Thread) -> Thread:
 
 def current_machine() -> Machine:
     """Return the machine whose code runs here."""
-    return current_thread().machine
+    return (ambient.thread or current_thread()).machine
 
 
 # -- the two halves of every step ---------------------------------------------------
@@ -357,8 +355,11 @@ def enter(
     t = ambient.thread
     if t is None:
         t = current_thread()
+    if t.is_boot:
+        t.machine.enter_inert(t, obj, kind, guard)
+        return t
     error = sys.exc_info()[1]
-    if error is not None and isinstance(error, Report) and not t.is_boot:
+    if error is not None and isinstance(error, Report):
         t.machine.fail(
             error, t
         )  # a finally clause while it unwinds: no step of its own

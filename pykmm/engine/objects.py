@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import UseAfterFree
-from .thread import current_thread
+from .thread import ambient, current_thread
 
 if TYPE_CHECKING:
     from _thread import LockType
@@ -34,6 +34,8 @@ class Named:
     owner: Struct | None = None
     #: Who freed the object, and when; None while it lives.
     _death: tuple[str, int] | None = None
+    #: Whether "read" and "write" of it are plain accesses: such can race.
+    plain: bool = False
     #: Free running: the raw lock around a step, and who waits for the state.
     raw: LockType | None = None
     waiters: list[Thread] | None = None
@@ -66,19 +68,22 @@ class Struct(Named):
     """
 
     _uid: Hashable
-    _name: str
+    #: Which one of its class it is on its machine, counted from 1.
+    _serial: int
     #: Who allocated it, and where the machine's trace stood then.
     _birth: tuple[str, int]
 
     def _register(self) -> None:
         """Give the object its name; from now on accesses to it are checked."""
-        thread = current_thread()
+        thread = ambient.thread or current_thread()
         machine = thread.machine
-        self._name = machine.count(type(self).__name__)
-        self._uid = (*thread.key, -thread.created)
-        thread.created += 1
-        self._birth = (thread.name, len(machine.events))
-        machine.allocated(self)
+        state = self.__dict__
+        state["_serial"] = machine.number(type(self).__name__)
+        created = thread.created
+        state["_uid"] = (*thread.key, -created)
+        thread.created = created + 1
+        state["_birth"] = (thread.name, len(machine.events))
+        machine.alive[self] = None
 
     @property
     def uid(self) -> Hashable:
@@ -86,10 +91,10 @@ class Struct(Named):
 
     @property
     def name(self) -> str:
-        return self._name
+        return f"{type(self).__name__}#{self._serial}"
 
     def __repr__(self) -> str:
-        return str(self.__dict__.get("_name", type(self).__name__))
+        return self.name if "_uid" in self.__dict__ else type(self).__name__
 
     def _free(self) -> None:
         """End the object's life; a second time is a double free."""
@@ -105,13 +110,14 @@ class Struct(Named):
         by, when = self._death or ("nobody", 0)
         born, birth = self._birth
         events = thread.machine.events
+        verb, _, how = what.partition(" by ")
         facts = [
-            (what, f"by {thread.name} at step {len(events)}"),
+            (verb, f"by {thread.name} at step {len(events)}  {how}".rstrip()),
             ("freed", f"by {by} at step {when}{_where(thread, when)}"),
             ("allocated", f"by {born} at step {birth}{_where(thread, birth)}"),
         ]
-        held = ", ".join(lock.name for lock in thread.held) or "nothing"
-        facts.append(("kept alive", f"{thread.name} holds {held}: not this object"))
+        held = ", ".join(lock.name for lock in thread.held) or "no lock"
+        facts.append(("protected", f"by nothing: {thread.name} holds {held}"))
         return UseAfterFree(
             f"{self.name} was {what} after it had been freed", facts=facts
         )
@@ -132,6 +138,10 @@ class Root(Struct):
 
 class Field(Named):
     """One field of a structure, as an object of its own for the explorer."""
+
+    plain = True
+    #: What it held before it was last written in a step, for people to read.
+    before: object = None
 
     def __init__(self, owner: Struct, field: str) -> None:
         self.owner = owner

@@ -13,6 +13,7 @@ __all__ = ["stack_here", "stack_of"]
 
 _PLUMBING = (
     "/pykmm/engine/",
+    "/pykmm/detect/",
     "/pykmm/invariants.py",
     "/threading.py",
     "/contextlib.py",

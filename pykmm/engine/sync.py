@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
     from .thread import Thread
 
-__all__ = ["Cell", "Counter", "Mutex", "RWLock"]
+__all__ = ["Cell", "Counter", "Mutex", "PlainCell", "RWLock"]
 
 _T = TypeVar("_T")
 
 
 class Cell(Root, Generic[_T]):
-    """A shared variable; each access is a step of its own."""
+    """A shared variable; each access is a step of its own, and is marked.
+
+    Programs may race on it, as on what Linux reads and writes with ``READ_ONCE()``
+    and ``WRITE_ONCE()``; like these, it orders nothing else. :meth:`store_release`
+    and :meth:`load_acquire` do, and so does a :meth:`cas` that succeeds.
+    """
 
     def __init__(self, value: _T) -> None:
         super().__init__()
@@ -45,6 +50,19 @@ class Cell(Root, Generic[_T]):
         self._value = value
         leave(t, self, Access.WRITE, value)
 
+    def store_release(self, value: _T) -> None:
+        """Write the value, and let whoever acquires it see all that came before."""
+        t = enter(self, "store_release")
+        self._value = value
+        leave(t, self, Access.WRITE, value)
+
+    def load_acquire(self) -> _T:
+        """Read the value, and see all that came before it was released."""
+        t = enter(self, "load_acquire")
+        value = self._value
+        leave(t, self, Access.READ, value)
+        return value
+
     def cas(self, old: _T, new: _T) -> bool:
         """Write *new* if the value is *old*; a failure has only read."""
         t = enter(self, "cas")
@@ -53,6 +71,38 @@ class Cell(Root, Generic[_T]):
             self._value = new
         leave(t, self, Access.WRITE if hit else Access.READ, self._value)
         return hit
+
+    def peek(self) -> _T:
+        """Look without a step; for the host, when the machine is at rest."""
+        return self._value
+
+
+class PlainCell(Root, Generic[_T]):
+    """A shared variable that is accessed plainly: something else has to order that.
+
+    Two accesses, one of them a write, that nothing orders are a data race.
+    """
+
+    plain = True
+
+    def __init__(self, value: _T) -> None:
+        super().__init__()
+        self._value = value
+        #: What it held before it was last written, for people to read.
+        self.before: object = None
+
+    def get(self) -> _T:
+        """Read the value."""
+        t = enter(self, "read")
+        value = self._value
+        leave(t, self, Access.READ, value)
+        return value
+
+    def set(self, value: _T) -> None:
+        """Write the value."""
+        t = enter(self, "write")
+        self.before, self._value = self._value, value
+        leave(t, self, Access.WRITE, value)
 
     def peek(self) -> _T:
         """Look without a step; for the host, when the machine is at rest."""
@@ -83,6 +133,12 @@ class Mutex(Root):
     def __init__(self) -> None:
         super().__init__()
         self.holder: Thread | None = None
+
+    def held_by(self, thread: Thread) -> bool:
+        """Tell whether *thread* holds the lock."""
+        return self.holder is thread
+
+    held_exclusively_by = held_by
 
     def _idle(self) -> bool:
         return self.holder is None
@@ -129,10 +185,21 @@ class Mutex(Root):
 class RWLock(Root):
     """A lock that one writer or many readers hold; nobody queues."""
 
+    #: Readers get in although a writer waits, so they may nest.
+    recursive = True
+
     def __init__(self) -> None:
         super().__init__()
         self.writer: Thread | None = None
         self.readers: list[Thread] = []
+
+    def held_by(self, thread: Thread) -> bool:
+        """Tell whether *thread* holds the lock in either way."""
+        return self.writer is thread or thread in self.readers
+
+    def held_exclusively_by(self, thread: Thread) -> bool:
+        """Tell whether *thread* keeps everybody else out."""
+        return self.writer is thread
 
     def _readable(self) -> bool:
         return self.writer is None

@@ -64,12 +64,14 @@ class Thread:
         "body",
         "born",
         "children",
+        "condition",
         "created",
         "creator",
         "entered",
         "error",
         "guard",
         "held",
+        "is_boot",
         "key",
         "kind",
         "lock",
@@ -97,6 +99,8 @@ class Thread:
         self.name = name
         self.body = body
         self.creator = creator
+        #: Whether this is the host's own flow, before, between and after runs.
+        self.is_boot = False
         self.children = 0
         #: How many events the machine had seen when the thread was made.
         self.born = 0
@@ -115,6 +119,9 @@ class Thread:
         self.kind = "start"
         self.guard: Callable[[], object] | None = None
         self.sleep = Sleep.UNINTERRUPTIBLE
+        #: What the sleep is for, where the guard only says whether it was woken. It
+        #: may take steps, so only the host evaluates it, on a machine at rest.
+        self.condition: Callable[[], object] | None = None
         #: The access class of the first step, which is to start.
         self.access = Access.READ
         #: Whether it has been told to come down: its primitives are inert now.
@@ -134,11 +141,6 @@ class Thread:
 
     def __repr__(self) -> str:
         return f"<thread {self.name}>"
-
-    @property
-    def is_boot(self) -> bool:
-        """Whether this is the host's own flow, before, between and after runs."""
-        return self is self.machine.boot
 
     def waits(self) -> str:
         """Say in a phrase what the thread is about to do or waits for."""

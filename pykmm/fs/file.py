@@ -1,16 +1,106 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Descriptor tables at the end of a process — ``fs/file.c``."""
+"""Descriptor tables — ``fs/file.c``."""
 
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
+from ..errno import EMFILE
 from ..kernel.pid import put_pid
 from ..linux.atomic import atomic_dec_and_test
-from ..linux.fdtable import files_struct
-from ..linux.sched import task_struct
+from ..linux.fdtable import NR_OPEN, files_struct, pidfd_file
+from ..linux.proc_fs import ProcFile
+from ..linux.refcount import refcount_dec_and_test, refcount_inc
+from ..linux.sched import current, task_struct
 from ..linux.sched.task import task_lock, task_unlock
+from ..linux.spinlock import spin_lock, spin_unlock
 
-__all__ = ["exit_files", "put_files_struct"]
+__all__ = [
+    "close_fd_get_file",
+    "exit_files",
+    "fd_install",
+    "fdget",
+    "fdput",
+    "filp_close",
+    "put_files_struct",
+]
+
+#: The first number that is not the standard streams'.
+_FIRST = 3
+
+
+def filp_close(opened: pidfd_file | ProcFile) -> None:
+    """Give a table's reference on an open file up; the last one closes it.
+
+    Context: May sleep.
+    """
+    if isinstance(opened, ProcFile) and not refcount_dec_and_test(opened.f_ref):
+        return
+    if opened.pid is not None:
+        put_pid(opened.pid)
+    opened._free()
+
+
+@mirrors("fs/file.c", checked="v7.2", abridged="allocates the number, too")
+def fd_install(opened: ProcFile) -> int:
+    """Put an open file into current's table.
+
+    Context: Takes file_lock.
+    Return: The descriptor, or -EMFILE.
+    """
+    files = current().files
+    assert files is not None  # a living process has a table
+    spin_lock(files.file_lock)
+    try:
+        fd = next((n for n in range(_FIRST, NR_OPEN) if n not in files.fdt), None)
+        if fd is None:
+            return -EMFILE
+        files.fdt = {**files.fdt, fd: opened}
+        return fd
+    finally:
+        spin_unlock(files.file_lock)
+
+
+@mirrors(
+    "fs/file.c",
+    checked="v7.2",
+    abridged="under the table's lock, also where RCU or nothing would do",
+)
+def fdget(fd: int) -> pidfd_file | ProcFile | None:
+    """Return the open file behind a descriptor, kept until :func:`fdput`.
+
+    Context: Takes file_lock.
+    """
+    files = current().files
+    if files is None:
+        return None
+    spin_lock(files.file_lock)
+    found = files.fdt.get(fd)
+    if isinstance(found, ProcFile):
+        refcount_inc(found.f_ref)
+    spin_unlock(files.file_lock)
+    return found
+
+
+def fdput(opened: ProcFile) -> None:
+    """Give back what :func:`fdget` took."""
+    filp_close(opened)
+
+
+@mirrors("fs/file.c", checked="v7.2")
+def close_fd_get_file(fd: int) -> pidfd_file | ProcFile | None:
+    """Take a descriptor out of current's table.
+
+    Context: Takes file_lock.
+    Return: The open file with the table's reference, or None.
+    """
+    files = current().files
+    assert files is not None  # a living process has a table
+    spin_lock(files.file_lock)
+    found = files.fdt.get(fd)
+    if found is not None:
+        files.fdt = {n: opened for n, opened in files.fdt.items() if n != fd}
+    spin_unlock(files.file_lock)
+    return found
 
 
 @mirrors("fs/file.c", checked="v7.2", abridged="a closed file is released at once")
@@ -22,8 +112,7 @@ def put_files_struct(files: files_struct) -> None:
     if not atomic_dec_and_test(files.count):
         return
     for opened in list(files.__dict__["fdt"].values()):
-        put_pid(opened.pid)
-        opened._free()
+        filp_close(opened)
     files._free()
 
 

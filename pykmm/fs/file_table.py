@@ -7,6 +7,7 @@ from ..engine.annotate import mirrors
 from ..linux.mm_types import file
 from ..linux.refcount import refcount_dec_and_test
 from ..mm.truncate import truncate_inode_pages_final
+from ..mm.vmscan import file_lru
 
 __all__ = ["fput"]
 
@@ -25,7 +26,9 @@ def fput(f: file) -> None:
     if not refcount_dec_and_test(f.f_ref):
         return
     mapping = f.f_mapping
-    if not mapping.is_linked:
+    if mapping.is_linked:
+        file_lru().add(mapping)
+    else:
         truncate_inode_pages_final(mapping)
         mapping._free()
     f._free()

@@ -39,6 +39,7 @@ from ..linux.spinlock import (
     spin_lock_irq,
     spin_unlock_irq,
 )
+from .cgroup.cgroup import css_task_hide
 from .exit_notify import exit_notify
 from .fork import mmput
 from .fork_task import exit_mm_release
@@ -94,6 +95,8 @@ def do_exit(code: int) -> None:
     synchronize_group_exit(tsk, code)
     exit_signals(tsk)
     group_dead = atomic_dec_and_test(tsk.signal.live)
+    if group_dead:
+        css_task_hide(tsk)
     if group_dead and is_global_init(tsk):
         panic(f"Attempted to kill init! exitcode=0x{code:08x}")
     tsk.exit_code = code

@@ -240,7 +240,7 @@ def pidfd_get_pid(fd: int) -> tuple[pid, int] | Errno:
     """Return the pid behind a descriptor with a reference, and the file's flags."""
     files = current().files
     found = None if files is None else READ_ONCE(files).fdt.get(fd)
-    if found is None:
+    if not isinstance(found, pidfd_file):
         return -EBADF
     return get_pid(found.pid), found.f_flags
 

@@ -33,6 +33,7 @@ from ..linux.sched.signal import (
     same_thread_group,
     sighand_struct,
 )
+from ..linux.signal import SIG_KTHREAD_KERNEL
 from ..linux.spinlock import (
     read_lock,
     read_unlock,
@@ -179,7 +180,7 @@ def sig_task_ignored(t: task_struct, sig: int, force: bool) -> bool:
     if t.signal.flags & SIGNAL_UNKILLABLE and handler == SIG_DFL:
         if not (force and sig in _ONLY_KERNEL):
             return True
-    if _flags(t) & PF_KTHREAD and not (handler != SIG_DFL and force):
+    if _flags(t) & PF_KTHREAD and handler == SIG_KTHREAD_KERNEL and not force:
         return True
     return handler == SIG_IGN or (handler == SIG_DFL and sig in _IGNORED)
 

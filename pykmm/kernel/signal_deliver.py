@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ..engine.annotate import extern, mirrors
 from ..linux.bitops import clear_bit
+from ..linux.freezer import freezing, try_to_freeze
 from ..linux.lockdep import lockdep_assert_held_write
 from ..linux.pid import PIDTYPE_TGID
 from ..linux.rculist import list_entries
@@ -57,7 +58,7 @@ def recalc_sigpending() -> None:
     """
     task = current()
     wanted = (task.pending | task.signal.shared_pending) - task.blocked
-    if not wanted:
+    if not wanted and not freezing(task):
         clear_bit(TIF_SIGPENDING, task.thread_flags)
 
 
@@ -96,7 +97,7 @@ def _dequeue(task: task_struct) -> int:
 @mirrors(
     "kernel/signal.c",
     checked="v7.2",
-    abridged="no stops, no tracer, no freezer, no core file",
+    abridged="no stops, no tracer, no core file",
 )
 def get_signal() -> tuple[int, k_sigaction] | None:
     """Take what is pending for current, on the way back to user mode.
@@ -107,6 +108,7 @@ def get_signal() -> tuple[int, k_sigaction] | None:
     task = current()
     if not signal_pending(task):
         return None
+    try_to_freeze()
     sighand = task.sighand
     assert sighand is not None  # a living task has one
     spin_lock_irq(sighand.siglock)

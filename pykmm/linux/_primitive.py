@@ -25,9 +25,11 @@ class Primitive(Named):
     never freed.
     """
 
+    #: Uid and name of one that stands alone.
+    _alone: tuple[Hashable, str] | None = None
+
     def __init__(self, owner: Struct | None = None) -> None:
         self.owner = owner
-        self._alone: tuple[Hashable, str] | None = None
         if owner is None:
             thread = current_thread()
             name = thread.machine.count(type(self).__name__)
@@ -43,17 +45,17 @@ class Primitive(Named):
         return self._alone[1] if self._alone else super().name
 
     def __repr__(self) -> str:
-        owned = self._alone or (self.owner is not None and hasattr(self.owner, "_name"))
+        owned = self._alone or (self.owner is not None and hasattr(self.owner, "_uid"))
         return f"<{self.name}>" if owned else f"<{type(self).__name__}>"
 
 
 class Lock(Primitive):
     """A primitive that threads hold: listed in ``thread.held``, once per hold."""
 
-    def __init__(self, owner: Struct | None = None) -> None:
-        super().__init__(owner)
-        #: Attempts that found the lock taken; for measurements, no step.
-        self.contended = 0
+    #: Whether readers get in although a writer waits, so that they may nest.
+    recursive: bool = False
+    #: Attempts that found the lock taken; for measurements, no step.
+    contended: int = 0
 
     def held_by(self, thread: Thread) -> bool:
         """Tell whether *thread* holds the lock, shared or exclusively."""

@@ -8,26 +8,48 @@ but one that a data-race detector may complain about.
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from ..engine.fields import Once
 from ..engine.objects import Struct
+from ..engine.thread import ambient
 
 __all__ = ["READ_ONCE", "WRITE_ONCE", "data_race"]
 
 _S = TypeVar("_S", bound=Struct)
 
 
+class _Read(Once):
+    __slots__ = ()
+    _kind = "READ_ONCE"
+
+
+class _Write(Once):
+    __slots__ = ()
+    _kind = "WRITE_ONCE"
+
+
+class _Race(Once):
+    __slots__ = ()
+    _kind = "data_race"
+
+
 def READ_ONCE(obj: _S) -> _S:  # noqa: N802 -- Linux's name
     """View *obj* through marked reads."""
-    return cast("_S", Once(obj, "READ_ONCE"))
+    t = ambient.thread
+    if t is not None and t.is_boot:
+        return obj  # the host's accesses are no steps, marked or not
+    return _Read(obj)  # type: ignore[return-value]  # a view of it
 
 
 def WRITE_ONCE(obj: _S) -> _S:  # noqa: N802 -- Linux's name
     """View *obj* through marked writes."""
-    return cast("_S", Once(obj, "WRITE_ONCE"))
+    return _Write(obj)  # type: ignore[return-value]  # a view of it
 
 
 def data_race(obj: _S) -> _S:
     """View *obj* through reads whose races are known and harmless."""
-    return cast("_S", Once(obj, "data_race"))
+    t = ambient.thread
+    if t is not None and t.is_boot:
+        return obj
+    return _Race(obj)  # type: ignore[return-value]  # a view of it

@@ -13,6 +13,7 @@ from ..engine.fields import const, embedded, guarded, kernel_struct
 from ..engine.objects import Struct
 from .atomic import atomic_t
 from .pid import pid as struct_pid
+from .proc_fs import ProcFile
 from .spinlock import spinlock_t
 
 __all__ = ["NR_OPEN", "files_struct", "pidfd_file"]
@@ -38,7 +39,9 @@ class files_struct(Struct):
 
     count: atomic_t = embedded(lambda files: atomic_t(1, files))
     file_lock: spinlock_t = embedded(spinlock_t)
-    fdt: dict[int, pidfd_file] = guarded(by="file_lock", factory=dict, lockless=True)
+    fdt: dict[int, pidfd_file | ProcFile] = guarded(
+        by="file_lock", factory=dict, lockless=True
+    )
 
     def __attrs_post_init__(self) -> None:
         self._register()

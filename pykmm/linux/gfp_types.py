@@ -1,63 +1,99 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What an allocation may do — ``include/linux/gfp_types.h``.
 
-The bits are those of a kernel without KASAN tags and lockdep, and the names are
-the ones that reports print for them (``include/trace/events/mmflags.h``).
+The bits are those of a kernel without KASAN tags and lockdep. How a report spells
+them is in :mod:`pykmm.linux.trace.events.mmflags`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["GFP_KERNEL", "__GFP_FS", "__GFP_THISNODE", "_format_gfp"]
+__all__ = [
+    "GFP_ATOMIC",
+    "GFP_DMA",
+    "GFP_DMA32",
+    "GFP_HIGHUSER",
+    "GFP_HIGHUSER_MOVABLE",
+    "GFP_KERNEL",
+    "GFP_KERNEL_ACCOUNT",
+    "GFP_NOFS",
+    "GFP_NOIO",
+    "GFP_NOWAIT",
+    "GFP_TRANSHUGE",
+    "GFP_TRANSHUGE_LIGHT",
+    "GFP_USER",
+    "GFP_ZONEMASK",
+    "__GFP_ACCOUNT",
+    "__GFP_COMP",
+    "__GFP_DIRECT_RECLAIM",
+    "__GFP_DMA",
+    "__GFP_DMA32",
+    "__GFP_FS",
+    "__GFP_HARDWALL",
+    "__GFP_HIGH",
+    "__GFP_HIGHMEM",
+    "__GFP_IO",
+    "__GFP_KSWAPD_RECLAIM",
+    "__GFP_MEMALLOC",
+    "__GFP_MOVABLE",
+    "__GFP_NOFAIL",
+    "__GFP_NOMEMALLOC",
+    "__GFP_NORETRY",
+    "__GFP_NOWARN",
+    "__GFP_NO_OBJ_EXT",
+    "__GFP_RECLAIM",
+    "__GFP_RECLAIMABLE",
+    "__GFP_RETRY_MAYFAIL",
+    "__GFP_THISNODE",
+    "__GFP_WRITE",
+    "__GFP_ZERO",
+    "__GFP_ZEROTAGS",
+]
 
-_BITS: Final = (
-    "DMA HIGHMEM DMA32 MOVABLE RECLAIMABLE HIGH IO FS ZERO UNUSED DIRECT_RECLAIM "
-    "KSWAPD_RECLAIM WRITE NOWARN RETRY_MAYFAIL NOFAIL NORETRY MEMALLOC COMP NOMEMALLOC "
-    "HARDWALL THISNODE ACCOUNT ZEROTAGS"
-).split()
-_FLAGS: Final = {name: 1 << nr for nr, name in enumerate(_BITS) if name != "UNUSED"}
+# -- single bits; 1 << 9 is unused
+__GFP_DMA: Final = 1 << 0
+__GFP_HIGHMEM: Final = 1 << 1
+__GFP_DMA32: Final = 1 << 2
+__GFP_MOVABLE: Final = 1 << 3
+__GFP_RECLAIMABLE: Final = 1 << 4
+__GFP_HIGH: Final = 1 << 5
+__GFP_IO: Final = 1 << 6
+__GFP_FS: Final = 1 << 7
+__GFP_ZERO: Final = 1 << 8
+__GFP_DIRECT_RECLAIM: Final = 1 << 10
+__GFP_KSWAPD_RECLAIM: Final = 1 << 11
+__GFP_WRITE: Final = 1 << 12
+__GFP_NOWARN: Final = 1 << 13
+__GFP_RETRY_MAYFAIL: Final = 1 << 14
+__GFP_NOFAIL: Final = 1 << 15
+__GFP_NORETRY: Final = 1 << 16
+__GFP_MEMALLOC: Final = 1 << 17
+__GFP_COMP: Final = 1 << 18
+__GFP_NOMEMALLOC: Final = 1 << 19
+__GFP_HARDWALL: Final = 1 << 20
+__GFP_THISNODE: Final = 1 << 21
+__GFP_ACCOUNT: Final = 1 << 22
+__GFP_ZEROTAGS: Final = 1 << 23
+__GFP_NO_OBJ_EXT: Final = 1 << 24
 
-__GFP_FS: Final = _FLAGS["FS"]
-__GFP_THISNODE: Final = _FLAGS["THISNODE"]
+# -- combinations
+__GFP_RECLAIM: Final = __GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM
+#: The bits that choose a zone.
+GFP_ZONEMASK: Final = __GFP_DMA | __GFP_HIGHMEM | __GFP_DMA32 | __GFP_MOVABLE
 
-
-def _mask(names: str) -> int:
-    return sum(_FLAGS[name] for name in names.split())
-
-
-_RECLAIM: Final = _mask("DIRECT_RECLAIM KSWAPD_RECLAIM")
-GFP_KERNEL: Final = _RECLAIM | _mask("IO FS")
-_USER: Final = GFP_KERNEL | _mask("HARDWALL")
-_MOVABLE: Final = _USER | _mask("HIGHMEM MOVABLE")
-_LIGHT: Final = (_MOVABLE | _mask("COMP NOMEMALLOC NOWARN")) & ~_RECLAIM
-
-#: In the order in which they are looked for: the names of many bits come first.
-_NAMES: Final[dict[str, int]] = {
-    "GFP_TRANSHUGE": _LIGHT | _mask("DIRECT_RECLAIM"),
-    "GFP_TRANSHUGE_LIGHT": _LIGHT,
-    "GFP_HIGHUSER_MOVABLE": _MOVABLE,
-    "GFP_HIGHUSER": _USER | _mask("HIGHMEM"),
-    "GFP_USER": _USER,
-    "GFP_KERNEL_ACCOUNT": GFP_KERNEL | _mask("ACCOUNT"),
-    "GFP_KERNEL": GFP_KERNEL,
-    "GFP_NOFS": _RECLAIM | _mask("IO"),
-    "GFP_ATOMIC": _mask("HIGH KSWAPD_RECLAIM"),
-    "GFP_NOIO": _RECLAIM,
-    "GFP_NOWAIT": _mask("KSWAPD_RECLAIM NOWARN"),
-    "GFP_DMA": _mask("DMA"),
-    "GFP_DMA32": _mask("DMA32"),
-    "__GFP_RECLAIM": _RECLAIM,
-} | {f"__GFP_{name}": flag for name, flag in _FLAGS.items()}
-
-
-def _format_gfp(mask: int) -> str:
-    """Spell *mask* as ``%pGg`` does: names, and what has none as a number."""
-    parts = []
-    for name, bits in _NAMES.items():
-        if mask and mask & bits == bits:
-            parts.append(name)
-            mask &= ~bits
-    if mask:
-        parts.append(f"{mask:#x}")
-    return "|".join(parts)
+GFP_ATOMIC: Final = __GFP_HIGH | __GFP_KSWAPD_RECLAIM
+GFP_KERNEL: Final = __GFP_RECLAIM | __GFP_IO | __GFP_FS
+GFP_KERNEL_ACCOUNT: Final = GFP_KERNEL | __GFP_ACCOUNT
+GFP_NOWAIT: Final = __GFP_KSWAPD_RECLAIM | __GFP_NOWARN
+GFP_NOIO: Final = __GFP_RECLAIM
+GFP_NOFS: Final = __GFP_RECLAIM | __GFP_IO
+GFP_USER: Final = __GFP_RECLAIM | __GFP_IO | __GFP_FS | __GFP_HARDWALL
+GFP_DMA: Final = __GFP_DMA
+GFP_DMA32: Final = __GFP_DMA32
+GFP_HIGHUSER: Final = GFP_USER | __GFP_HIGHMEM
+GFP_HIGHUSER_MOVABLE: Final = GFP_HIGHUSER | __GFP_MOVABLE
+GFP_TRANSHUGE_LIGHT: Final = (
+    GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN
+) & ~__GFP_RECLAIM
+GFP_TRANSHUGE: Final = GFP_TRANSHUGE_LIGHT | __GFP_DIRECT_RECLAIM

@@ -8,7 +8,7 @@ user runs ``exit_mmap()``), *struct only* (somebody's ``mm_count`` is left), fre
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import attrs
 
@@ -31,6 +31,7 @@ from .spinlock import spinlock_t
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from .memcontrol import mem_cgroup
     from .mmu_notifier import mmu_notifier_subscriptions
     from .sched import task_struct
 
@@ -49,6 +50,7 @@ __all__ = [
     "PMD_SIZE",
     "PTRS_PER_PTE",
     "VMA_ITERATOR",
+    "_Origin",
     "_PFN_ENTRIES",
     "address_space",
     "file",
@@ -70,6 +72,10 @@ MMF_FLAGS = {
     "MMF_OOM_REAP_QUEUED": MMF_OOM_REAP_QUEUED,
     "MMF_MULTIPROCESS": MMF_MULTIPROCESS,
 }
+
+#: Where a page came from: its node, and the cgroup that it is charged to, if it is
+#: not the root.
+_Origin: TypeAlias = "tuple[int, mem_cgroup | None]"
 
 PTRS_PER_PTE = 512
 PMD_SIZE = PTRS_PER_PTE * 4096
@@ -102,18 +108,22 @@ class pgtable_t:
 
     ``present[kind]`` is a bitmap of the entries that map a page of that kind
     (indices as in ``rss_stat``; ``MM_SWAPENTS`` are swap entries, and
-    ``_PFN_ENTRIES`` have no page behind them). It is protected by :attr:`ptl`,
-    the split page-table lock.
+    ``_PFN_ENTRIES`` have no page behind them); ``pages[origin]`` of those whose
+    anonymous page has that origin. All are protected by :attr:`ptl`, the split
+    page-table lock.
     """
 
-    __slots__ = ("index", "nid", "page_nid", "present", "ptl")
+    __slots__ = ("index", "origin", "pages", "present", "ptl")
 
-    def __init__(self, mm: mm_struct, index: int, nid: int = 0) -> None:
+    def __init__(
+        self, mm: mm_struct, index: int, origin: _Origin = (0, None)
+    ) -> None:
         #: Which 2 MiB of the address space: address >> 21.
         self.index = index
-        #: The node that the table comes from, and the one that its pages do.
-        self.nid = self.page_nid = nid
+        #: Where the table itself came from.
+        self.origin = origin
         self.present = [0, 0, 0, 0, 0]
+        self.pages: dict[_Origin, int] = {}
         self.ptl: spinlock_t = _ptlock(mm, index)
 
     def _freed_into(self, grave: Struct) -> None:
@@ -145,8 +155,8 @@ class address_space(Struct):
     i_pages_lock: spinlock_t = embedded(spinlock_t)
     #: Bitmaps of cached pages, by file offset in units of 512 pages.
     i_pages: dict[int, int] = const(factory=dict)
-    #: How many of them each node holds.
-    _nrpages: dict[int, int] = guarded(by="i_pages_lock", factory=dict)
+    #: How many of them have which origin.
+    _nrpages: dict[_Origin, int] = guarded(by="i_pages_lock", factory=dict)
     #: Whether the file has a name; without one its pages go with the last user.
     is_linked: bool = const(default=True)
 
@@ -194,7 +204,7 @@ def _mm_mt() -> maple_tree[vm_area_struct]:
 
 
 def _rss_stat(mm: Struct) -> list[atomic_long_t]:
-    return [atomic_long_t(0, mm) for _ in _Rss]
+    return [atomic_long_t(0, mm) for _ in range(NR_MM_COUNTERS)]
 
 
 @kernel_struct
@@ -207,7 +217,9 @@ class mm_struct(Struct):
 
     # -- protected by mmap_lock
     mmap_lock: rw_semaphore = embedded(rw_semaphore)
-    mm_mt: maple_tree[vm_area_struct] = guarded(by="mmap_lock", factory=_mm_mt)
+    mm_mt: maple_tree[vm_area_struct] = guarded(
+        by="mmap_lock", factory=_mm_mt, lazy=True
+    )
     map_count: int = guarded(by="mmap_lock", default=0)
     total_vm: int = guarded(by="mmap_lock", default=0, lockless=True)
     locked_vm: int = guarded(by="mmap_lock", default=0)
@@ -218,12 +230,12 @@ class mm_struct(Struct):
     # -- protected by page_table_lock: which page-table pages exist
     page_table_lock: spinlock_t = embedded(spinlock_t)
     #: Page-table pages by index (address >> 21), and the 1 GiB and 512 GiB parts
-    #: of the address space that have upper tables. Pages of hugetlbfs hang in the
-    #: middle level: index by index, the node that each came from.
-    pgd: dict[int, pgtable_t] = const(factory=dict)
-    _pmds: dict[int, int] = const(factory=dict)
-    _puds: dict[int, int] = const(factory=dict)
-    _huge: dict[int, int] = const(factory=dict)
+    #: of the address space that have upper tables, with their origin. Pages of
+    #: hugetlbfs hang in the middle level: by index, the node that each came from.
+    pgd: dict[int, pgtable_t] = const(factory=dict, lazy=True)
+    _pmds: dict[int, _Origin] = const(factory=dict, lazy=True)
+    _puds: dict[int, _Origin] = const(factory=dict, lazy=True)
+    _huge: dict[int, int] = const(factory=dict, lazy=True)
 
     # -- counters
     rss_stat: list[atomic_long_t] = embedded(_rss_stat)
@@ -251,10 +263,18 @@ class vma_iterator:
     mas: ma_state[vm_area_struct]
 
 
+def _tree_of(mm: mm_struct) -> maple_tree[vm_area_struct]:
+    """Return the tree of *mm* to whoever does not look into it yet."""
+    found = mm.__dict__.get("mm_mt")
+    if found is None:
+        found = mm.__dict__.setdefault("mm_mt", _mm_mt())
+    return cast("maple_tree[vm_area_struct]", found)
+
+
 def VMA_ITERATOR(mm: mm_struct, addr: int) -> vma_iterator:  # noqa: N802 -- Linux's name
     """Make an iterator that starts at *addr*.
 
     Context: Any: nothing is looked at before the first step, which needs
         ``mmap_lock``.
     """
-    return vma_iterator(MA_STATE(mm.__dict__["mm_mt"], addr, addr))
+    return vma_iterator(MA_STATE(_tree_of(mm), addr, addr))

@@ -18,6 +18,7 @@ from .rwsem import (
     down_read_trylock,
     down_write,
     down_write_killable,
+    down_write_nested,
     downgrade_write,
     rwsem_is_contended,
     up_read,
@@ -116,12 +117,12 @@ def mmap_write_lock(mm: mm_struct) -> None:
 @mirrors(
     "include/linux/mmap_lock.h", checked="v7.2", abridged=_NO_VMA_LOCKS, inline=True
 )
-def mmap_write_lock_nested(mm: mm_struct, subclass: int) -> None:  # noqa: ARG001
+def mmap_write_lock_nested(mm: mm_struct, subclass: int) -> None:
     """Have the mappings of a second address space alone, as fork does.
 
     Context: May sleep. Another address space's lock is held for writing.
     """
-    down_write(mm.mmap_lock)
+    down_write_nested(mm.mmap_lock, subclass)
 
 
 @mirrors(

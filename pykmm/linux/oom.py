@@ -17,10 +17,10 @@ from .sched import task_struct
 
 __all__ = [
     "ABORTED",
+    "Aborted",
     "GFP_KERNEL",
     "LONG_MAX",
     "LONG_MIN",
-    "Aborted",
     "__GFP_FS",
     "__GFP_THISNODE",
     "oom_constraint",

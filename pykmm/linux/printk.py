@@ -1,36 +1,60 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel log, tracepoints and event counters — ``include/linux/printk.h``.
+"""The kernel log and event counters — ``include/linux/printk.h``.
 
-Printing, tracing and counting are no steps: no decision hangs on them, so the
-order of two lines from different threads makes no new execution. A replay
-prints the same lines in the same order all the same.
+Printing and counting are no steps: no decision hangs on them, so the order of two
+lines from different threads makes no new execution. A replay prints the same lines
+in the same order all the same.
 """
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from typing import Final
 
 from ..engine.machine import MachineLocal, current_machine
+from ..engine.thread import Thread, current_thread
 
 __all__ = [
+    "KERN_DEBUG",
+    "KERN_DEFAULT",
     "KERN_EMERG",
     "KERN_ERR",
     "KERN_INFO",
+    "KERN_NOTICE",
     "KERN_WARNING",
     "Console",
+    "Dump",
     "console",
     "count_vm_event",
+    "pr_cont",
     "pr_emerg",
     "pr_err",
     "pr_info",
+    "pr_notice",
     "pr_warn",
+    "pr_warn_once",
+    "printk",
+    "printk_dump",
     "trace",
 ]
 
 KERN_EMERG: Final = 0
 KERN_ERR: Final = 3
 KERN_WARNING: Final = 4
+KERN_NOTICE: Final = 5
 KERN_INFO: Final = 6
+KERN_DEBUG: Final = 7
+#: What a line without a level gets (CONFIG_MESSAGE_LOGLEVEL_DEFAULT).
+KERN_DEFAULT: Final = KERN_WARNING
+
+
+class Dump(str):
+    """A line that shows the state of a machine: its memory, or a stack.
+
+    Tools that compare what was decided pass over these lines.
+    """
+
+    __slots__ = ()
 
 
 class Console:
@@ -41,7 +65,30 @@ class Console:
         self.lines: list[tuple[int, str]] = []
         #: Name and arguments of each tracepoint hit and effect, in order.
         self.effects: list[tuple[object, ...]] = []
+        #: The counters of ``/proc/vmstat``.
         self.vm_events: dict[str, int] = {}
+        #: What has been said once and will not be said again.
+        self.once: dict[str, None] = {}
+        # Where the line is that a thread may continue.
+        self._open: dict[Thread, int] = {}
+        self._lock = allocate_lock()
+
+    def add(self, level: int, text: str) -> None:
+        """Print a line on behalf of the running thread."""
+        with self._lock:
+            self._open[current_thread()] = len(self.lines)
+            self.lines.append((level, text))
+
+    def extend(self, text: str) -> None:
+        """Continue the running thread's line."""
+        with self._lock:
+            where = self._open[current_thread()]
+            level, begun = self.lines[where]
+            self.lines[where] = (level, type(begun)(begun + text))
+
+    def verdicts(self, start: int = 0) -> list[str]:
+        """Return the lines from number *start* on that are no dump."""
+        return [text for _, text in self.lines[start:] if not isinstance(text, Dump)]
 
 
 _console = MachineLocal(Console)
@@ -52,33 +99,58 @@ def console() -> Console:
     return _console()
 
 
-def _print(level: int, text: str) -> None:
+def printk(text: str, level: int = KERN_DEFAULT) -> None:
+    """Print a line."""
     if not current_machine().stopping:
-        _console().lines.append((level, text))
+        _console().add(level, text)
+
+
+def printk_dump(text: str, level: int = KERN_DEFAULT) -> None:
+    """Print a line of a dump."""
+    printk(Dump(text), level)
+
+
+def pr_cont(text: str) -> None:
+    """Continue the line that this thread printed last."""
+    if not current_machine().stopping:
+        _console().extend(text)
 
 
 def pr_emerg(text: str) -> None:
     """Print a line at level emerg."""
-    _print(KERN_EMERG, text)
+    printk(text, KERN_EMERG)
 
 
 def pr_err(text: str) -> None:
     """Print a line at level err."""
-    _print(KERN_ERR, text)
+    printk(text, KERN_ERR)
 
 
 def pr_warn(text: str) -> None:
     """Print a line at level warning."""
-    _print(KERN_WARNING, text)
+    printk(text, KERN_WARNING)
+
+
+def pr_notice(text: str) -> None:
+    """Print a line at level notice."""
+    printk(text, KERN_NOTICE)
 
 
 def pr_info(text: str) -> None:
     """Print a line at level info."""
-    _print(KERN_INFO, text)
+    printk(text, KERN_INFO)
+
+
+def pr_warn_once(what: str, text: str) -> None:
+    """Print a warning, the first time that the machine has to say *what*."""
+    once = _console().once
+    if what not in once:
+        once[what] = None
+        pr_warn(text)
 
 
 def trace(name: str, *args: object) -> None:
-    """Hit a tracepoint, or note another effect that ports compare."""
+    """Note an effect that ports compare."""
     if not current_machine().stopping:
         _console().effects.append((name, *args))
 

@@ -14,6 +14,7 @@ from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
 from ..engine.objects import Named, Struct
+from ..engine.thread import ambient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,9 @@ class list_head(Named, Generic[_T]):
 
 
 def _next(node: list_head[_T]) -> list_head[_T]:
+    t = ambient.thread
+    if t is not None and t.is_boot and (node.owner or node)._death is None:
+        return node.next  # the host's look: no step
     t = enter(node, "rcu_dereference")
     found = node.next
     leave(t, node, Access.READ, found.entry)
@@ -129,6 +133,13 @@ def list_for_each_entry_rcu(head: list_head[_T]) -> Iterator[_T]:
 
     Context: RCU read section, or the list's lock.
     """
+    t = ambient.thread
+    if t is not None and t.is_boot and (head.owner or head)._death is None:
+        return iter(list_entries(head))  # nobody changes the list meanwhile
+    return _walk(head)
+
+
+def _walk(head: list_head[_T]) -> Iterator[_T]:
     node = _next(head)
     while node.entry is not None:
         yield node.entry

@@ -13,7 +13,7 @@ from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import MachineLocal, enter, leave
 from ..engine.objects import Named
-from ..engine.thread import current_thread
+from ..engine.thread import ambient, current_thread
 from ..errors import ContextError
 from ._waiting import refuse_host
 from .kernel import might_sleep
@@ -69,7 +69,7 @@ def rcu_read_lock() -> None:
 
     Context: Any; the thread must not sleep from here on.
     """
-    t = current_thread()
+    t = ambient.thread or current_thread()
     if t.rcu_depth == 0:
         state = _state()
         enter(state, "rcu_read_lock")
@@ -85,7 +85,7 @@ def rcu_read_unlock() -> None:
 
     Context: Called by the same thread.
     """
-    t = current_thread()
+    t = ambient.thread or current_thread()
     if t.rcu_depth == 0:
         if t.machine.stopping:
             return

@@ -55,8 +55,10 @@ class refcount_t(Primitive):
     """How many references keep an object. ``refs`` is for looking without a step."""
 
     def __init__(self, value: int = 1, owner: Struct | None = None) -> None:
-        super().__init__(owner)
+        self.owner = owner
         self.refs = value
+        if owner is None:
+            super().__init__()
 
     @property
     def counter(self) -> int:

@@ -29,6 +29,7 @@ __all__ = [
     "down_read_trylock",
     "down_write",
     "down_write_killable",
+    "down_write_nested",
     "down_write_trylock",
     "downgrade_write",
     "rw_semaphore",
@@ -282,6 +283,17 @@ def down_write(sem: rw_semaphore) -> None:
     Context: May sleep. The caller must not hold the lock in either way.
     """
     _down_write(sem, "down_write", Sleep.UNINTERRUPTIBLE)
+
+
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)
+def down_write_nested(sem: rw_semaphore, subclass: int) -> None:
+    """Take the lock alone, inside of another one of its class.
+
+    Context: As :func:`down_write`. That somebody orders the two locks is the caller's
+        promise; a *subclass* of 0 promises nothing.
+    """
+    kind = "down_write_nested" if subclass else "down_write"
+    _down_write(sem, kind, Sleep.UNINTERRUPTIBLE)
 
 
 @mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
-from ..engine.thread import current_thread
+from ..engine.thread import ambient, current_thread
 from ..errors import ContextError
 from ._primitive import Lock, let_go, refuse_recursion
 
@@ -46,9 +46,7 @@ __all__ = [
 class spinlock_t(Lock):
     """A lock that one thread holds; ``with lock:`` holds it for a block."""
 
-    def __init__(self, owner: Struct | None = None) -> None:
-        super().__init__(owner)
-        self.holder: Thread | None = None
+    holder: Thread | None = None
 
     def held_exclusively_by(self, thread: Thread) -> bool:
         """Tell whether *thread* keeps everybody else out."""
@@ -71,6 +69,18 @@ def DEFINE_SPINLOCK(  # noqa: N802 -- Linux's name
     return spinlock_t(owner)
 
 
+def _host(lock: spinlock_t) -> Thread | None:
+    """Return the host's thread, if it is here and nobody can wait for *lock*.
+
+    Its steps are none, so the way through them can be spared; worlds of many
+    thousand tasks feel that.
+    """
+    t = ambient.thread
+    if t is None or not t.is_boot or t.machine.after_step is not None:
+        return None
+    return t if (lock.owner or lock)._death is None else None
+
+
 @mirrors("include/linux/spinlock.h", checked="v7.2", inline=True)
 def spin_lock(lock: spinlock_t) -> None:
     """Wait until the lock is free, and take it.
@@ -79,6 +89,11 @@ def spin_lock(lock: spinlock_t) -> None:
         thread that holds the lock already is reported as deadlocked.
     """
     found = lock.holder
+    if found is None and (host := _host(lock)) is not None:
+        lock.holder = host
+        host.held.append(lock)
+        host.atomic += 1
+        return
     if found is not None:
         refuse_recursion(lock, found, "spin_lock")
     t = enter(lock, "spin_lock", lock._idle)
@@ -115,6 +130,12 @@ def spin_unlock(lock: spinlock_t) -> None:
 
     Context: Called by the thread that took it.
     """
+    host = _host(lock)
+    if host is not None and host is lock.holder and host.held[-1:] == [lock]:
+        host.held.pop()
+        lock.holder = None
+        host.atomic -= 1
+        return
     t = enter(lock, "spin_unlock")
     let_go(t, lock, holds=lock.holder is t)
     lock.holder = None
@@ -151,6 +172,8 @@ def assert_spin_locked(lock: spinlock_t) -> None:
 
 class rwlock_t(Lock):
     """A spinning lock that one writer or many readers hold."""
+
+    recursive = True
 
     def __init__(self, owner: Struct | None = None) -> None:
         super().__init__(owner)

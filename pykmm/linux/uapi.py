@@ -6,13 +6,32 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "CAP_DAC_OVERRIDE",
+    "CAP_SYS_RESOURCE",
+    "CLONE_SIGHAND",
+    "CLONE_THREAD",
+    "CLONE_VFORK",
+    "CLONE_VM",
     "MAP_ANONYMOUS",
     "MAP_PRIVATE",
     "MAP_SHARED",
+    "MPOL_BIND",
+    "MPOL_DEFAULT",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+    "OOM_ADJUST_MAX",
+    "OOM_ADJUST_MIN",
+    "OOM_DISABLE",
     "OOM_SCORE_ADJ_MAX",
     "OOM_SCORE_ADJ_MIN",
     "O_EXCL",
     "O_NONBLOCK",
+    "O_RDONLY",
+    "O_RDWR",
+    "O_WRONLY",
     "PIDFD_NONBLOCK",
     "PIDFD_SELF_THREAD",
     "PIDFD_SELF_THREAD_GROUP",
@@ -94,3 +113,27 @@ MAP_ANONYMOUS: Final = 0x20
 
 OOM_SCORE_ADJ_MIN: Final = -1000
 OOM_SCORE_ADJ_MAX: Final = 1000
+#: The scale of the old file, and the value that stands for "never" in it.
+OOM_DISABLE: Final = -17
+OOM_ADJUST_MIN: Final = -16
+OOM_ADJUST_MAX: Final = 15
+
+CAP_DAC_OVERRIDE: Final = 1
+CAP_SYS_RESOURCE: Final = 24
+
+MPOL_DEFAULT: Final = 0
+MPOL_PREFERRED: Final = 1
+MPOL_BIND: Final = 2
+MPOL_INTERLEAVE: Final = 3
+MPOL_LOCAL: Final = 4
+MPOL_PREFERRED_MANY: Final = 5
+MPOL_WEIGHTED_INTERLEAVE: Final = 6
+
+CLONE_VM: Final = 0x100
+CLONE_SIGHAND: Final = 0x800
+CLONE_VFORK: Final = 0x4000
+CLONE_THREAD: Final = 0x10000
+
+O_RDONLY: Final = 0
+O_WRONLY: Final = 1
+O_RDWR: Final = 2

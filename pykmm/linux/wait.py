@@ -16,7 +16,7 @@ from ..engine.machine import enter, leave
 from ..engine.thread import Sleep, Thread, current_thread
 from ..errno import ERESTARTSYS
 from ._primitive import Primitive
-from ._waiting import look_at_signals, refuse_host, wait_for
+from ._waiting import fatal_or_any, look_at_signals, refuse_host, wait_for
 from .kernel import might_sleep
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "wait_event_freezable",
     "wait_event_idle",
     "wait_event_interruptible",
+    "wait_event_interruptible_timeout",
     "wait_event_killable",
     "wait_event_timeout",
     "wait_queue_entry",
@@ -93,14 +94,19 @@ def _finish(wq: wait_queue_head_t, entry: wait_queue_entry) -> None:
     leave(t, wq, Access.WRITE if queued else Access.READ, len(wq.entries))
 
 
-def _sleep(wq: wait_queue_head_t, entry: wait_queue_entry) -> bool:
-    """Sleep until woken.
+def _sleep(
+    wq: wait_queue_head_t, entry: wait_queue_entry, condition: Callable[[], object]
+) -> bool:
+    """Sleep until woken; *condition* is what a detector may look at meanwhile.
 
     Return: Whether a signal came first.
     """
     if look_at_signals(entry.sleep):
         return True
+    here = current_thread()
+    here.condition = condition
     t = wait_for(wq, "schedule", entry.is_woken, entry.sleep)
+    here.condition = None
     if t is None:
         return True
     leave(t, wq, Access.WAIT, len(wq.entries), True)
@@ -121,7 +127,7 @@ def _wait_event(
             break
         if signal:
             return -ERESTARTSYS
-        signal = _sleep(wq, entry)
+        signal = _sleep(wq, entry, condition)
     _finish(wq, entry)
     return 0
 
@@ -212,7 +218,8 @@ def wait_event_timeout(
 def _sleep_timeout(wq: wait_queue_head_t, entry: wait_queue_entry, left: int) -> int:
     """Sleep until woken or, at the latest, for *left* jiffies.
 
-    Return: The jiffies left, 0 if time ran out.
+    Return: The jiffies left, 0 if time ran out. A signal, where one ends the sleep,
+        leaves some.
     """
     t = current_thread()
     clock = t.machine.clock
@@ -220,12 +227,14 @@ def _sleep_timeout(wq: wait_queue_head_t, entry: wait_queue_entry, left: int) ->
     expires = clock.now + left
 
     def ready() -> bool:
-        return adversarial or entry.woken or clock.now >= expires
+        if adversarial or entry.woken or clock.now >= expires:
+            return True
+        return fatal_or_any(t, entry.sleep)
 
     if not adversarial:
         clock.due.append(expires)
-    t = enter(wq, "schedule_timeout", ready)
-    woken = entry.woken
+    t = enter(wq, "schedule_timeout", ready, entry.sleep)
+    woken = entry.woken or fatal_or_any(t, entry.sleep)
     access = Access.WAIT if woken or adversarial else Access.BARRIER
     leave(t, wq, access, len(wq.entries), not adversarial)
     if adversarial and woken:
@@ -237,6 +246,40 @@ def _sleep_timeout(wq: wait_queue_head_t, entry: wait_queue_entry, left: int) ->
         return 0
     clock.forget(expires)
     return max(0, expires - clock.now)
+
+
+@mirrors("include/linux/wait.h", checked="v7.2", inline=True)
+def wait_event_interruptible_timeout(
+    wq: wait_queue_head_t, condition: Callable[[], object], timeout: int
+) -> int:
+    """Sleep until *condition* or a signal, but no longer than *timeout* jiffies.
+
+    Context: May sleep.
+    Return: As :func:`wait_event_timeout`, or -ERESTARTSYS if a signal came while
+        *condition* did not hold.
+    """
+    might_sleep()
+    if condition():
+        return max(1, timeout)
+    if timeout == 0:
+        return 0
+    entry = wait_queue_entry(current_thread(), Sleep.INTERRUPTIBLE)
+    left, signal = timeout, False
+    while True:
+        _prepare(wq, entry, signal=signal)
+        if condition():
+            left = max(1, left)
+            break
+        if left == 0:
+            break
+        if signal:
+            return -ERESTARTSYS
+        signal = look_at_signals(entry.sleep)
+        if not signal:
+            left = _sleep_timeout(wq, entry, left)
+            signal = left > 0 and not entry.woken
+    _finish(wq, entry)
+    return left
 
 
 # -- waking ---------------------------------------------------------------------------

@@ -2,23 +2,28 @@
 """Whether all memory adds up; true whenever a machine is at rest.
 
 Every page is free, mapped as anonymous memory, in a page cache, a huge page, or a
-page of page tables. Counters are sums of what the page tables hold. Nothing here
-takes a step.
+page of page tables. Counters are sums of what the page tables hold. A cgroup is
+charged for just those pages that came from it, or from one below. Nothing here takes
+a step.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from ..engine.machine import current_machine
+from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import PAGE_SIZE, PTRS_PER_PTE
 from ..linux.mm_types import (
     MM_ANONPAGES,
     MM_SWAPENTS,
     NR_MM_COUNTERS,
+    _Origin,
     _Rss,
     address_space,
     mm_struct,
 )
-from .page_alloc import nr_free_pages
+from .page_alloc_freelist import nr_free_pages
 from .swapfile import nr_swap_pages
 
 __all__ = ["_books"]
@@ -44,12 +49,50 @@ def _books() -> list[str]:
         wrong.append(
             f"{nr_swap_pages().counter} swap slots free, {swapped} used, of {slots}"
         )
-    return wrong
+    return wrong + _mischarged(spaces, files)
+
+
+def _origins(
+    spaces: Iterable[mm_struct], files: Iterable[address_space]
+) -> Iterator[tuple[_Origin, int]]:
+    """Yield origins, and how many pages in use have them; some more than once."""
+    for mm in spaces:
+        for table in mm.pgd.values():
+            yield table.origin, 1
+            for origin, bits in table.pages.items():
+                yield origin, bits.bit_count()
+        for upper in (mm._pmds, mm._puds):
+            for origin in upper.values():
+                yield origin, 1
+    for mapping in files:
+        yield from mapping.__dict__["_nrpages"].items()
+
+
+def _mischarged(
+    spaces: Iterable[mm_struct], files: Iterable[address_space]
+) -> list[str]:
+    found: dict[mem_cgroup, int] = {}
+    for (_, memcg), pages in _origins(spaces, files):
+        while memcg is not None:
+            found[memcg] = found.get(memcg, 0) + pages
+            memcg = memcg.parent
+    cgroups = [x for x in current_machine().alive if isinstance(x, mem_cgroup)]
+    return [
+        f"{memcg.path()} is charged {memcg.memory.usage} pages, but has "
+        f"{found.get(memcg, 0)}"
+        for memcg in cgroups
+        if memcg.memory.usage != found.get(memcg, 0)
+    ]
 
 
 def _entries(mm: mm_struct, member: int) -> int:
     """Count the entries of *mm* that map *member*."""
     return sum(table.present[member].bit_count() for table in mm.pgd.values())
+
+
+def _with_origin(mm: mm_struct) -> int:
+    parts = [bits for table in mm.pgd.values() for bits in table.pages.values()]
+    return sum(bits.bit_count() for bits in parts)
 
 
 def _tables(mm: mm_struct) -> int:
@@ -69,6 +112,7 @@ def _miscounted(mm: mm_struct) -> list[str]:
     pairs += [
         ("pgtables_bytes", mm.pgtables_bytes.counter, _tables(mm) * PAGE_SIZE),
         ("hugetlb_usage", mm.hugetlb_usage.counter, len(mm._huge) * PTRS_PER_PTE),
+        ("pages with an origin", _with_origin(mm), _entries(mm, MM_ANONPAGES)),
     ]
     return [
         f"{mm.name}: {name} is {counted}, but there are {there}"

@@ -9,21 +9,30 @@ file share them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.machine import enter, leave
 from ..errno import ENOMEM
-from ..linux.mm_types import PTRS_PER_PTE, address_space
+from ..linux.gfp_types import __GFP_COMP, GFP_HIGHUSER_MOVABLE
+from ..linux.mm_types import PTRS_PER_PTE, _Origin, address_space
 from ..linux.spinlock import spin_lock, spin_unlock
-from .page_alloc import __free_pages, _alloc_bulk
+from .memcontrol import get_mem_cgroup_from_current
+from .memcontrol_charge import charge_up_to
+from .mempolicy_alloc import alloc_pages
+from .page_alloc import __free_pages
+from .swap import folios_put_refs
 
 __all__ = [
     "_cache_fill",
     "_cache_missing",
     "filemap_fault_range",
 ]
+
+#: The mask of a file's mapping, as reports show it.
+_GFP: Final = GFP_HIGHUSER_MOVABLE | __GFP_COMP
 
 
 def _chunks(first: int, nr: int) -> Iterator[tuple[int, int]]:
@@ -44,8 +53,8 @@ def _cache_missing(mapping: address_space, first: int, nr: int) -> int:
     )
 
 
-def _cache_fill(mapping: address_space, first: int, nr: int, nid: int) -> int:
-    """Cache the pages that are not; return how many of *nid* that took.
+def _cache_fill(mapping: address_space, first: int, nr: int, origin: _Origin) -> int:
+    """Cache the pages that are not; return how many of *origin* that took.
 
     Context: The mapping's lock.
     """
@@ -53,7 +62,7 @@ def _cache_fill(mapping: address_space, first: int, nr: int, nid: int) -> int:
     for chunk, mask in _chunks(first, nr):
         mapping.i_pages[chunk] = mapping.i_pages.get(chunk, 0) | mask
     nrpages = mapping._nrpages
-    nrpages[nid] = nrpages.get(nid, 0) + added
+    nrpages[origin] = nrpages.get(origin, 0) + added
     return added
 
 
@@ -64,31 +73,44 @@ def _cache_fill(mapping: address_space, first: int, nr: int, nid: int) -> int:
     "the pages of one fault come at once: I/O, its waits and its errors are missing",
 )
 def filemap_fault_range(mapping: address_space, first: int, nr: int) -> int:
-    """Make sure that *nr* pages are cached.
+    """Make sure that *nr* pages are cached, or the first one if memory is short.
 
     Context: May sleep.
-    Return: 0 or -ENOMEM.
+    Return: How many pages from *first* on are cached, at least one; or -ENOMEM.
     """
     field = field_of(mapping, "i_pages")
     t = enter(field, "filemap_get_folio")
     missing = _cache_missing(mapping, first, nr)
     leave(t, field, Access.READ, missing)
     if not missing:
-        return 0
-    nid = _alloc_bulk(missing, 0)
-    if nid < 0:
+        return nr
+    folios = alloc_pages(_GFP, 0, want=missing)
+    if folios is None:
         return -ENOMEM
-    added = _add_range(mapping, first, nr, nid)
-    if added < missing:  # somebody else read some of them meanwhile
-        __free_pages(missing - added, nid)
-    return 0
+    memcg = get_mem_cgroup_from_current()
+    charged = charge_up_to(memcg, _GFP, folios.nr)
+    spare = folios.nr - max(charged, 0)
+    if spare:
+        __free_pages(spare, folios.nid)
+    if charged < 0:
+        return charged
+    origin = (folios.nid, memcg)
+    if charged < missing:  # memory is short: page by page
+        folios_put_refs({origin: charged - 1})
+        nr = charged = 1
+    return _add_range(mapping, first, nr, origin, charged)
 
 
-def _add_range(mapping: address_space, first: int, nr: int, nid: int) -> int:
+def _add_range(
+    mapping: address_space, first: int, nr: int, origin: _Origin, pages: int
+) -> int:
+    """Cache what is missing of *nr* pages, with *pages* of *origin* that are enough."""
     field = field_of(mapping, "i_pages")
     spin_lock(mapping.i_pages_lock)
     t = enter(field, "filemap_add_folio")
-    added = _cache_fill(mapping, first, nr, nid)
+    added = _cache_fill(mapping, first, nr, origin)
     leave(t, field, Access.WRITE, added)
     spin_unlock(mapping.i_pages_lock)
-    return added
+    if added < pages:  # somebody else read some of them meanwhile
+        folios_put_refs({origin: pages - added})
+    return nr

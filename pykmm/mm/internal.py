@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..linux.mm import PAGE_SHIFT
+from ..engine.machine import current_machine
 
 __all__ = ["K"]
 
@@ -12,4 +12,4 @@ __all__ = ["K"]
 @mirrors("mm/internal.h", checked="v7.2", inline=True)
 def K(x: int) -> int:  # noqa: N802 -- Linux's name
     """Return the size of *x* pages in KiB, as reports print it."""
-    return x << (PAGE_SHIFT - 10)
+    return x * current_machine().config.page_size >> 10

@@ -35,6 +35,7 @@ from ..linux.mm_types import (
     MM_SHMEMPAGES,
     MM_SWAPENTS,
     NR_MM_COUNTERS,
+    _Origin,
     mm_struct,
     pgtable_t,
     vm_area_struct,
@@ -47,6 +48,7 @@ from ..linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start_nonblock,
     mmu_notifier_range,
 )
+from ..linux.printk import trace
 from ..linux.spinlock import spin_lock, spin_unlock
 from .hugetlb import __unmap_hugepage_range
 from .mmu_gather import (
@@ -130,13 +132,22 @@ def _in_order(mm: mm_struct, start: int, end: int) -> list[pgtable_t]:
 # -- zapping ---------------------------------------------------------------------------
 
 
-def _last_mappings(table: pgtable_t, anon: int) -> int:
-    """Count the pages in the bitmap *anon* that nobody else maps: all, so far.
+def _last_mappings(table: pgtable_t, anon: int) -> list[tuple[_Origin, int]]:
+    """Forget the pages in the bitmap *anon*, which are about to lose their mapping.
 
     This is the place for pages that fork shares.
+
+    Return: How many of them nobody else maps, by origin: all, so far.
     """
-    del table
-    return anon.bit_count()
+    freed = []
+    for origin, bits in list(table.pages.items()):
+        hit = bits & anon
+        if hit:
+            freed.append((origin, hit.bit_count()))
+            table.pages[origin] = bits ^ hit
+            if bits == hit:
+                del table.pages[origin]
+    return freed
 
 
 def _through_nth(bits: int, nth: int) -> int:
@@ -170,7 +181,7 @@ def _zap_entries(tlb: mmu_gather, table: pgtable_t, mask: int) -> tuple[int, boo
         now = _through_nth(pages, room)
         mask, rest, nr = mask & now, mask & ~now, room
     freed = _last_mappings(table, present[MM_ANONPAGES] & mask)
-    full = __tlb_remove_pages(tlb, nr, table.page_nid, freed)
+    full = __tlb_remove_pages(tlb, nr, freed)
     _clear_and_count(tlb.mm, present, mask)
     return rest, full
 
@@ -214,6 +225,7 @@ def __zap_vma_range(
 
     Context: ``mmap_lock``.
     """
+    trace("zap", start, end)
     if vma.vm_flags & VM_HUGETLB:
         WARN_ON_ONCE(details.reaping, "a hugetlb mapping is being reaped")
         __unmap_hugepage_range(tlb, vma, start, end)

@@ -16,10 +16,19 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
+from ..linux.gfp_types import __GFP_COMP, __GFP_ZERO, GFP_HIGHUSER_MOVABLE, GFP_KERNEL
+from ..linux.memcontrol import (
+    mem_cgroup,
+    mem_cgroup_enter_user_fault,
+    mem_cgroup_exit_user_fault,
+    task_in_memcg_oom,
+)
 from ..linux.mm import (
     PAGE_SHIFT,
+    PAGE_SIZE,
     PMD_SHIFT,
     PMD_SIZE,
+    PTRS_PER_PTE,
     VM_FAULT_OOM,
     VM_FAULT_SIGBUS,
     VM_HUGETLB,
@@ -37,24 +46,35 @@ from ..linux.mm_types import (
     MM_SWAPENTS,
     MMF_UNSTABLE,
     NR_MM_COUNTERS,
+    _Origin,
     mm_struct,
     pgtable_t,
     vm_area_struct,
 )
-from ..linux.mmzone import NODE_DATA
+from ..linux.sched import current
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap import filemap_fault_range
-from .memory import _pte_mask
+from .memcontrol_charge import mem_cgroup_charge
+from .memcontrol_v1 import mem_cgroup_oom_synchronize
+from .memory import _pte_mask, _through_nth
 from .memory_tables import pte_alloc
-from .page_alloc import __free_pages, _alloc_bulk
+from .mempolicy_alloc import alloc_pages
+from .page_alloc import Pages, __free_pages
+from .swap import folios_put_refs
 from .swapfile import swap_put_entries_direct
 
-__all__ = ["_fault_in_range"]
+__all__ = ["FAULT_FLAG_USER", "FAULT_FLAG_WRITE", "_fault_in_range", "handle_mm_fault"]
+
+FAULT_FLAG_WRITE: Final = 1 << 0
+FAULT_FLAG_USER: Final = 1 << 6
 
 _BY_TABLE: Final = (
-    "all faults in one page-table page happen at once, under one hold of its lock, and "
-    "find their pages at once: nobody comes between two of them"
+    "the faults in one page-table page happen at once as far as there is memory for "
+    "their pages, under one hold of its lock: nobody comes between two of them"
 )
+#: Masks of an anonymous fault, as reports show them: zeroed, or to be copied to.
+_GFP_COPY: Final = GFP_HIGHUSER_MOVABLE | __GFP_COMP
+_GFP_ZERO: Final = _GFP_COPY | __GFP_ZERO
 
 
 @attrs.frozen
@@ -69,10 +89,31 @@ class _Change:
     #: Entries whose page comes back from swap.
     swapped: int
 
-    def pages(self) -> int:
-        """Count the pages of anonymous memory that it takes."""
+    def anon(self) -> int:
+        """Return the entries that get a page of anonymous memory."""
         own = self.missing if self.member == MM_ANONPAGES else 0
-        return (own | self.copied | self.swapped).bit_count()
+        return own | self.copied | self.swapped
+
+
+@attrs.frozen
+class _Folios:
+    """Pages in hand, charged, that hang nowhere yet."""
+
+    nr: int
+    origin: _Origin
+
+    def put(self, nr: int) -> None:
+        """Give *nr* of them back."""
+        if nr:
+            folios_put_refs({self.origin: nr})
+
+
+@attrs.frozen
+class _Fault:
+    """What one fault came to: 0 or an error, and the entries that are done."""
+
+    ret: int
+    done: int
 
 
 def _kind(vma: vm_area_struct, *, write: bool) -> int:
@@ -99,47 +140,36 @@ def _change(
     return _Change(mask & ~there, member, copied & mask, present[MM_SWAPENTS] & mask)
 
 
-def _fault_in_range(
-    vma: vm_area_struct, start: int, end: int, *, write: bool = True
-) -> int:
-    """Touch every page of [start, end), which lies in *vma*.
-
-    Context: ``mmap_lock`` for reading. May sleep.
-    Return: 0; VM_FAULT_SIGBUS or VM_FAULT_OOM from the first page-table page where
-        that happened: what lies before it has been touched.
-    """
-    if vma.vm_flags & (VM_PFNMAP | VM_HUGETLB):
-        return VM_FAULT_SIGBUS
-    while start < end:
-        stop = min((start | PMD_SIZE - 1) + 1, end)
-        ret = handle_pte_fault(vma, start, stop, write=write)
-        if ret:
-            return ret
-        start = stop
-    return 0
+# -- one page-table page ---------------------------------------------------------------
 
 
 @mirrors("mm/memory.c", checked="v7.2", abridged=_BY_TABLE)
-def handle_pte_fault(vma: vm_area_struct, addr: int, end: int, *, write: bool) -> int:
-    """Touch the pages of [addr, end), which lies in one page-table page.
+def folio_prealloc(mm: mm_struct, want: int, nid: int, *, zero: bool) -> _Folios | None:
+    """Allocate up to *want* pages for *mm*, and charge them.
 
-    Context: As :func:`_fault_in_range`.
-    Return: 0, VM_FAULT_SIGBUS or VM_FAULT_OOM.
+    Context: May sleep.
+    Return: At least one page, or None.
     """
-    nr = (end - addr) >> PAGE_SHIFT
-    if vma.vm_file is not None:
-        offset = vma.vm_pgoff + ((addr - vma.vm_start) >> PAGE_SHIFT)
-        if filemap_fault_range(vma.vm_file.f_mapping, offset, nr):
-            return VM_FAULT_OOM
-    table = pte_alloc(vma.vm_mm, addr >> PMD_SHIFT)
-    if not isinstance(table, pgtable_t):
-        return VM_FAULT_OOM
-    return _fault_in_table(vma, table, _pte_mask(addr, end), write=write)
+    folios = alloc_pages(
+        _GFP_ZERO if zero else _GFP_COPY, 0, preferred_nid=nid, want=want
+    )
+    if folios is None:
+        return None
+    memcg, charged = mem_cgroup_charge(mm, GFP_KERNEL, folios.nr)
+    return _keep(folios, memcg, charged)
+
+
+def _keep(folios: Pages, memcg: mem_cgroup | None, charged: int) -> _Folios | None:
+    """Give back what could not be charged."""
+    kept = max(charged, 0)
+    if kept < folios.nr:
+        __free_pages(folios.nr - kept, folios.nid)
+    return _Folios(kept, (folios.nid, memcg)) if kept else None
 
 
 def _fault_in_table(
     vma: vm_area_struct, table: pgtable_t, mask: int, *, write: bool
-) -> int:
+) -> _Fault:
     """Try until nobody unmaps pages between counting and filling them."""
     ret = None
     while ret is None:
@@ -149,49 +179,60 @@ def _fault_in_table(
 
 def _try_fault_in_table(
     vma: vm_area_struct, table: pgtable_t, mask: int, *, write: bool
-) -> int | None:
+) -> _Fault | None:
     member = _kind(vma, write=write)
     private = not vma.vm_flags & VM_SHARED
     t = enter(table.ptl, "ptep_get")
-    expected = _change(table, mask, member, write=write, private=private).pages()
-    leave(t, table.ptl, Access.READ, expected)
-    nid = _alloc_for(table, expected)
-    if nid < 0:
-        return VM_FAULT_OOM
-    spin_lock(table.ptl)
     change = _change(table, mask, member, write=write, private=private)
-    ret: int | None = 0
+    expected = change.anon().bit_count()
+    leave(t, table.ptl, Access.READ, expected)
+    folios = None
+    if expected:
+        nid = table.origin[0]
+        zero = not change.copied
+        folios = folio_prealloc(vma.vm_mm, expected, nid, zero=zero)
+        if folios is None:
+            return _Fault(VM_FAULT_OOM, 0)
+        if folios.nr < expected:
+            mask &= _through_nth(change.anon(), folios.nr)
+    spin_lock(table.ptl)
+    fault, used = _fill(vma, table, mask, folios, write=write)
+    spin_unlock(table.ptl)
+    if folios is not None:
+        folios.put(folios.nr - used)
+    return fault
+
+
+def _fill(
+    vma: vm_area_struct,
+    table: pgtable_t,
+    mask: int,
+    folios: _Folios | None,
+    *,
+    write: bool,
+) -> tuple[_Fault | None, int]:
+    """Fill the entries in *mask*, if the pages in hand are enough.
+
+    Context: The table's lock.
+    Return: None if they are not; and how many pages have been used.
+    """
+    private = not vma.vm_flags & VM_SHARED
+    member = _kind(vma, write=write)
+    change = _change(table, mask, member, write=write, private=private)
     # check_stable_address_space(): a page that is missing may have been reaped.
     if change.missing and private and mm_flags_test(MMF_UNSTABLE, vma.vm_mm):
-        ret = VM_FAULT_SIGBUS
-    used = 0
-    if not ret:
-        used = change.pages()
-        moved_on = used and table.present[MM_ANONPAGES] and table.page_nid != nid
-        if used > expected or moved_on:
-            ret, used = None, 0
-        else:
-            _install_pages(vma.vm_mm, table, change, nid)
-    spin_unlock(table.ptl)
-    if used < expected:
-        __free_pages(expected - used, nid)
-    return ret
+        return _Fault(VM_FAULT_SIGBUS, 0), 0
+    needed = change.anon().bit_count()
+    if needed > (0 if folios is None else folios.nr):
+        return None, 0
+    _install_pages(vma.vm_mm, table, change, folios)
+    return _Fault(0, mask), needed
 
 
-def _alloc_for(table: pgtable_t, pages: int) -> int:
-    """Take *pages* for *table*, all of whose pages are of one node.
-
-    Return: The node, or below 0 if it has not as many.
-    """
-    if not pages:
-        return table.page_nid
-    if not table.present[MM_ANONPAGES]:
-        return _alloc_bulk(pages, table.page_nid)
-    return table.page_nid if NODE_DATA(table.page_nid).nr_free_pages.take(pages) else -1
-
-
-def _install_pages(mm: mm_struct, table: pgtable_t, change: _Change, nid: int) -> None:
-    """Fill the entries with pages, those that are new from *nid*.
+def _install_pages(
+    mm: mm_struct, table: pgtable_t, change: _Change, folios: _Folios | None
+) -> None:
+    """Fill the entries with pages, those that are new from *folios*.
 
     Context: The table's lock.
     """
@@ -205,10 +246,83 @@ def _install_pages(mm: mm_struct, table: pgtable_t, change: _Change, nid: int) -
     for member, bits in ((MM_ANONPAGES, moved), (change.member, change.missing)):
         present[member] |= bits
         rss[member] += bits.bit_count()
-    if change.pages():
-        table.page_nid = nid
+    if folios is not None and change.anon():
+        pages = table.pages
+        pages[folios.origin] = pages.get(folios.origin, 0) | change.anon()
     if change.swapped:
         swap_put_entries_direct(change.swapped.bit_count())
     for member in range(NR_MM_COUNTERS):
         if rss[member]:
             add_mm_counter(mm, member, rss[member])
+
+
+@mirrors("mm/memory.c", checked="v7.2", abridged=_BY_TABLE)
+def handle_pte_fault(
+    vma: vm_area_struct, addr: int, end: int, *, write: bool
+) -> tuple[int, int]:
+    """Touch the pages of [addr, end), which lies in one page-table page.
+
+    Context: As :func:`handle_mm_fault`.
+    Return: As there.
+    """
+    if vma.vm_file is not None:
+        offset = vma.vm_pgoff + ((addr - vma.vm_start) >> PAGE_SHIFT)
+        nr = (end - addr) >> PAGE_SHIFT
+        cached = filemap_fault_range(vma.vm_file.f_mapping, offset, nr)
+        if cached < 0:
+            return VM_FAULT_OOM, addr
+        end = addr + cached * PAGE_SIZE
+    table = pte_alloc(vma.vm_mm, addr >> PMD_SHIFT)
+    if not isinstance(table, pgtable_t):
+        return VM_FAULT_OOM, addr
+    mask = _pte_mask(addr, end)
+    fault = _fault_in_table(vma, table, mask, write=write)
+    if fault.done == mask:
+        return fault.ret, end
+    reached = fault.done.bit_length() - (addr >> PAGE_SHIFT & PTRS_PER_PTE - 1)
+    return fault.ret, addr + max(reached, 0) * PAGE_SIZE
+
+
+# -- a fault ---------------------------------------------------------------------------
+
+
+@mirrors("mm/memory.c", checked="v7.2", abridged=_BY_TABLE)
+def handle_mm_fault(
+    vma: vm_area_struct, address: int, end: int, flags: int
+) -> tuple[int, int]:
+    """Touch the pages of [address, end), which lies in *vma*, as far as it goes.
+
+    Context: ``mmap_lock`` for reading. May sleep.
+    Return: 0, VM_FAULT_SIGBUS or VM_FAULT_OOM; and up to where all is touched: that
+        is further than *address* if there was no error, but no further than the
+        first page-table page.
+    """
+    if vma.vm_flags & (VM_PFNMAP | VM_HUGETLB):
+        return VM_FAULT_SIGBUS, address
+    end = min((address | PMD_SIZE - 1) + 1, end)
+    write = bool(flags & FAULT_FLAG_WRITE)
+    if not flags & FAULT_FLAG_USER:
+        return handle_pte_fault(vma, address, end, write=write)
+    mem_cgroup_enter_user_fault()
+    ret, upto = handle_pte_fault(vma, address, end, write=write)
+    mem_cgroup_exit_user_fault()
+    # Somebody else's pages were there all the same: nothing to settle.
+    if task_in_memcg_oom(current()) and not ret & VM_FAULT_OOM:
+        mem_cgroup_oom_synchronize(False)
+    return ret, upto
+
+
+def _fault_in_range(
+    vma: vm_area_struct, start: int, end: int, *, write: bool = True
+) -> int:
+    """Touch every page of [start, end), which lies in *vma*, on the kernel's behalf.
+
+    Context: ``mmap_lock`` for reading. May sleep.
+    Return: 0; VM_FAULT_SIGBUS or VM_FAULT_OOM from the first page where that
+        happened: what lies before it has been touched.
+    """
+    flags = FAULT_FLAG_WRITE if write else 0
+    ret = 0
+    while start < end and not ret:
+        ret, start = handle_mm_fault(vma, start, end, flags)
+    return ret

@@ -7,7 +7,7 @@ mappings around it do: unmapping pages, as the reaper does, leaves it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
@@ -17,13 +17,17 @@ from ..engine.objects import Struct
 from ..errno import ENOMEM, Errno
 from ..lib.maple_tree import mas_find
 from ..linux.atomic import atomic_long_add
+from ..linux.gfp_types import __GFP_ZERO, GFP_KERNEL_ACCOUNT
 from ..linux.maple_tree import ULONG_MAX
 from ..linux.mm import PAGE_SIZE, PMD_MASK, PMD_SHIFT, PMD_SIZE, PUD_SHIFT
-from ..linux.mm_types import mm_struct, pgtable_t, vm_area_struct
+from ..linux.mm_types import _Origin, mm_struct, pgtable_t, vm_area_struct
 from ..linux.spinlock import spin_lock, spin_unlock
+from .memcontrol import get_mem_cgroup_from_current
+from .memcontrol_charge import try_charge_memcg
 from .memory import P4D_SHIFT
+from .mempolicy_alloc import alloc_pages
 from .mmu_gather import mmu_gather, tlb_remove_table
-from .page_alloc import __free_pages, _alloc_bulk
+from .swap import folios_put_refs
 from .vma_unmap import unmap_desc
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ _LEVELS = (
     "missing tables of all levels come in one section of page_table_lock, which stands "
     "for the locks of the upper levels, too: fewer moments in which only some are there"
 )
+#: GFP_PGTABLE_USER of the architectures.
+_GFP_PGTABLE_USER: Final = GFP_KERNEL_ACCOUNT | __GFP_ZERO
 _AT_ONCE = (
     "pgtables_bytes falls once for a range, not table by table: a scan that reads it "
     "meanwhile sees a value a little too high"
@@ -50,27 +56,51 @@ def _missing_upper(mm: mm_struct, index: int) -> int:
     return (pud not in mm._puds) + (pmd not in mm._pmds)
 
 
-def _install_upper(mm: mm_struct, index: int, nid: int) -> None:
-    """Make the tables that are missing above page-table page *index*.
+def _install_upper(mm: mm_struct, index: int, pages: list[_Origin]) -> None:
+    """Make the tables that are missing above page-table page *index* of *pages*.
 
     Context: ``page_table_lock``, or nobody else knows *mm*.
     """
-    mm._puds.setdefault(index >> P4D_SHIFT - PMD_SHIFT, nid)
-    mm._pmds.setdefault(index >> PUD_SHIFT - PMD_SHIFT, nid)
+    pud, pmd = index >> P4D_SHIFT - PMD_SHIFT, index >> PUD_SHIFT - PMD_SHIFT
+    if pud not in mm._puds:
+        mm._puds[pud] = pages.pop()
+    if pmd not in mm._pmds:
+        mm._pmds[pmd] = pages.pop()
 
 
-def _install(mm: mm_struct, index: int, nid: int) -> int:
+def _install(mm: mm_struct, index: int, pages: list[_Origin]) -> int:
     """Make page-table page *index* and what is missing above; return how many.
 
     Context: As :func:`_install_upper`.
     """
-    made = _missing_upper(mm, index)
-    if made:
-        _install_upper(mm, index, nid)
+    before = len(pages)
+    _install_upper(mm, index, pages)
     if index not in mm.pgd:
-        mm.pgd[index] = pgtable_t(mm, index, nid)
-        made += 1
-    return made
+        mm.pgd[index] = pgtable_t(mm, index, pages.pop())
+    return before - len(pages)
+
+
+def _alloc_tables(nr: int) -> list[_Origin] | None:
+    """Allocate *nr* pages for tables, charged to current's cgroup; None for no memory.
+
+    Context: May sleep.
+    """
+    memcg = get_mem_cgroup_from_current()
+    got: dict[_Origin, int] = {}
+    left = nr
+    while left:
+        page = alloc_pages(_GFP_PGTABLE_USER, 0, want=left)
+        if page is None:
+            break
+        if memcg is not None and try_charge_memcg(memcg, _GFP_PGTABLE_USER, page.nr):
+            folios_put_refs({(page.nid, None): page.nr})
+            break
+        got[page.nid, memcg] = got.get((page.nid, memcg), 0) + page.nr
+        left -= page.nr
+    if left:
+        folios_put_refs(got)
+        return None
+    return [origin for origin, pages in got.items() for _ in range(pages)]
 
 
 @mirrors("mm/memory.c", checked="v7.2", abridged=_LEVELS)
@@ -96,19 +126,19 @@ def __pte_alloc(mm: mm_struct, index: int, missing: int) -> int:
     Context: As :func:`pte_alloc`.
     Return: 0 or -ENOMEM.
     """
-    nid = _alloc_bulk(missing, 0)
-    if nid < 0:
+    pages = _alloc_tables(missing)
+    if pages is None:
         return -ENOMEM
     upper = field_of(mm, "pgd")
     spin_lock(mm.page_table_lock)
     t = enter(upper, "pmd_populate")
-    made = _install(mm, index, nid)
+    made = _install(mm, index, pages)
     leave(t, upper, Access.WRITE if made else Access.READ, made)
     if made:
         atomic_long_add(made * PAGE_SIZE, mm.pgtables_bytes)
     spin_unlock(mm.page_table_lock)
-    if made < missing:
-        __free_pages(missing - made, nid)
+    if pages:
+        folios_put_refs({origin: pages.count(origin) for origin in pages})
     return 0
 
 
@@ -120,8 +150,12 @@ class _FreedTables(Struct):
 
     def __init__(self, mm: mm_struct) -> None:
         self._register()
-        self._name = f"{mm.name}'s page tables"
+        self._of = mm.name
         self._free()
+
+    @property
+    def name(self) -> str:
+        return f"{self._of}'s page tables"
 
 
 def _parts(addr: int, end: int, shift: int) -> Iterator[tuple[int, int, int]]:
@@ -204,7 +238,7 @@ def _free_pmd_range(
     tables = [mm.pgd.pop(index) for index in indices if index in mm.pgd]
     for table in tables:
         table._freed_into(grave)
-        tlb_remove_table(tlb, table.nid)
+        tlb_remove_table(tlb, table.origin)
     if not _takes_table(start, end, floor, ceiling, PUD_SHIFT):
         return len(tables)
     tlb_remove_table(tlb, mm._pmds.pop(pmd))

@@ -19,6 +19,7 @@ from ..linux.atomic import atomic_long_add
 from ..linux.fs import get_file
 from ..linux.hugetlb import hugetlb_count_add
 from ..linux.maple_tree import MA_STATE
+from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import (
     PAGE_SHIFT,
     PAGE_SIZE,
@@ -49,6 +50,7 @@ from ..linux.mm_types import (
     MM_FILEPAGES,
     MM_SHMEMPAGES,
     MM_SWAPENTS,
+    _Origin,
     address_space,
     file,
     mm_struct,
@@ -59,10 +61,13 @@ from ..linux.mman import vm_acct_memory
 from ..linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from ..linux.mmzone import NODE_DATA, nr_online_nodes
 from .filemap import _cache_fill, _cache_missing
+from .memcontrol import memcg_of
 from .memory_tables import _install_upper, _missing_upper
+from .page_counter import page_counter_charge
 from .swapfile import _swap_alloc
 from .vma import is_data_mapping, is_exec_mapping, is_stack_mapping
 from .vma_init import vm_area_alloc
+from .vmscan import file_lru
 
 __all__ = ["_map_region", "vm_stat_account"]
 
@@ -128,25 +133,31 @@ class _Plan:
 
 
 class _Supply:
-    """Free pages, handed out without steps and taken from the nodes at the end."""
+    """Free pages, handed out without steps, and taken and charged at the end.
 
-    def __init__(self) -> None:
+    Watermarks do not count, nor does the limit of *memcg*: so it was before.
+    """
+
+    def __init__(self, memcg: mem_cgroup | None) -> None:
         nodes = range(nr_online_nodes())
         self.left = [NODE_DATA(nid).nr_free_pages.nr for nid in nodes]
         self.taken = [0 for _ in nodes]
+        self.memcg = memcg
+        self.charged = 0
+        self.origins: list[_Origin] = [(nid, memcg) for nid in nodes]
 
-    def get(self, pages: int) -> int:
-        """Take *pages* from the first node that has as many; return which."""
-        for nid, left in enumerate(self.left):
-            if left >= pages:
-                return self.get_from(nid, pages)
-        return self.get_from(0, pages)
+    def get(self, pages: int) -> _Origin:
+        """Take *pages* from the first node that has as many; return their origin."""
+        self.charged += pages
+        return self.origins[self.get_uncharged(pages)]
 
-    def get_from(self, nid: int, pages: int) -> int:
-        """Take *pages* from node *nid*; return it."""
-        self.left[nid] -= pages
+    def get_uncharged(self, pages: int) -> int:
+        """Take *pages* that no cgroup is charged for; return their node."""
+        left = self.left
+        nid = next((nid for nid, free in enumerate(left) if free >= pages), 0)
+        left[nid] -= pages
         self.taken[nid] += pages
-        if self.left[nid] < 0:
+        if left[nid] < 0:
             raise UsageError(
                 f"the address space does not fit: {pages} more pages are needed than "
                 "are free: boot the machine with a larger Config(node_pages=...)"
@@ -156,10 +167,12 @@ class _Supply:
     def commit(self) -> None:
         """Take what was handed out."""
         for nid, pages in enumerate(self.taken):
-            if pages and not NODE_DATA(nid).nr_free_pages.take(pages):
+            if pages and NODE_DATA(nid).nr_free_pages.take(pages) != pages:
                 raise UsageError(
                     "memory was taken while the address space was being built"
                 )
+        if self.memcg is not None and self.charged:
+            page_counter_charge(self.memcg.memory, self.charged)
 
 
 @mirrors("mm/mmap.c", checked="v7.2")
@@ -297,7 +310,8 @@ def _own_file(plan: _Plan) -> file:
 
 
 def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
-    supply = _Supply()
+    owner = mm.__dict__["owner"]
+    supply = _Supply(None if owner is None else memcg_of(owner))
     made = 0
     if plan.has_cache and vma.vm_file is not None:
         _cache(vma.vm_file.f_mapping, plan.populated, supply)
@@ -315,6 +329,7 @@ def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
 
 def _cache(mapping: address_space, nr: int, supply: _Supply) -> None:
     """Have the first *nr* pages of a file in memory."""
+    file_lru().forget(mapping)
     with mapping.i_pages_lock:
         for first in range(0, nr, PTRS_PER_PTE):
             part = min(PTRS_PER_PTE, nr - first)
@@ -328,7 +343,7 @@ def _populate_huge(mm: mm_struct, index: int, nr: int, supply: _Supply) -> int:
     made = 0
     for at in range(index, index + nr // PTRS_PER_PTE):
         made += _make_upper(mm, at, supply)
-        mm._huge[at] = supply.get(PTRS_PER_PTE)
+        mm._huge[at] = supply.get_uncharged(PTRS_PER_PTE)
     hugetlb_count_add(nr, mm)
     return made
 
@@ -336,7 +351,7 @@ def _populate_huge(mm: mm_struct, index: int, nr: int, supply: _Supply) -> int:
 def _make_upper(mm: mm_struct, index: int, supply: _Supply) -> int:
     made = _missing_upper(mm, index)
     if made:
-        _install_upper(mm, index, supply.get(made))
+        _install_upper(mm, index, [supply.get(1) for _ in range(made)])
     return made
 
 
@@ -355,20 +370,12 @@ def _populate_run(
         if table is None:
             made += 1 + _make_upper(mm, index, supply)
             table = mm.pgd[index] = pgtable_t(mm, index, supply.get(1))
+        bits = _FULL if count == PTRS_PER_PTE else (1 << count) - 1 << at
         if member == MM_ANONPAGES:
-            _take_for(table, count, supply)
-        table.present[member] |= (
-            _FULL if count == PTRS_PER_PTE else (1 << count) - 1 << at
-        )
+            origin = supply.get(count)
+            table.pages[origin] = table.pages.get(origin, 0) | bits
+        table.present[member] |= bits
         first += count
     if member != _PFN_ENTRIES:
         add_mm_counter(mm, member, nr)
     return made
-
-
-def _take_for(table: pgtable_t, count: int, supply: _Supply) -> None:
-    """Take *count* pages for *table*, all of whose pages are of one node."""
-    if table.present[MM_ANONPAGES]:
-        supply.get_from(table.page_nid, count)
-    else:
-        table.page_nid = supply.get(count)

@@ -14,8 +14,8 @@ from typing import Final
 import attrs
 
 from ..engine.annotate import mirrors
-from ..linux.mm_types import mm_struct
-from .page_alloc import __free_pages
+from ..linux.mm_types import _Origin, mm_struct
+from .swap import folios_put_refs
 
 __all__ = [
     "_GATHER_CAPACITY",
@@ -53,8 +53,8 @@ class mmu_gather:
     fullmm: bool = False
     #: Pages queued: they have lost a mapping, not all of them the last one.
     nr: int = attrs.field(init=False, default=0)
-    #: Of these, and of page tables, what a flush frees, by node.
-    _freed: dict[int, int] = attrs.field(init=False, factory=dict)
+    #: Of these, and of page tables, what a flush frees, by origin.
+    _freed: dict[_Origin, int] = attrs.field(init=False, factory=dict)
 
 
 @mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB, inline=True)
@@ -76,35 +76,37 @@ def tlb_gather_mmu_fullmm(mm: mm_struct) -> mmu_gather:
 
 
 @mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB, inline=True)
-def __tlb_remove_pages(tlb: mmu_gather, pages: int, nid: int, freed: int) -> bool:
-    """Queue *pages* that lost a mapping; a flush frees *freed* of them.
+def __tlb_remove_pages(
+    tlb: mmu_gather, pages: int, freed: list[tuple[_Origin, int]]
+) -> bool:
+    """Queue *pages* that lost a mapping; a flush frees those in *freed*, by origin.
 
     Context: Page-table lock; the caller has left room for them.
     Return: Whether the queue is full now, so that a flush is due.
     """
     tlb.nr += pages
-    if freed:
-        tlb._freed[nid] = tlb._freed.get(nid, 0) + freed
+    for origin, nr in freed:
+        tlb._freed[origin] = tlb._freed.get(origin, 0) + nr
     return tlb.nr >= _GATHER_CAPACITY
 
 
 @mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB, inline=True)
-def tlb_remove_table(tlb: mmu_gather, nid: int) -> None:
+def tlb_remove_table(tlb: mmu_gather, origin: _Origin) -> None:
     """Queue a page of page tables that hangs nowhere any more.
 
     Context: ``mmap_lock``.
     """
-    tlb._freed[nid] = tlb._freed.get(nid, 0) + 1
+    tlb._freed[origin] = tlb._freed.get(origin, 0) + 1
 
 
 @mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB, inline=True)
 def tlb_flush_mmu(tlb: mmu_gather) -> None:
     """Flush the TLBs, and free what was queued.
 
-    Context: No spinlock. One step for each node that gets pages back.
+    Context: No spinlock. Steps are those of ``folios_put_refs()``.
     """
-    for nid in sorted(tlb._freed):
-        __free_pages(tlb._freed.pop(nid), nid)
+    freed, tlb._freed = tlb._freed, {}
+    folios_put_refs(freed)
     tlb.nr = 0
 
 

@@ -3,25 +3,22 @@
 
 The file is too long for one here; its parts stand beside it and everything can
 be imported from this one: who is dying (``oom_kill_victim``), whom to kill
-(``oom_kill_select``), the reaper (``oom_kill_reaper``), the log (``oom_kill_dump``).
+(``oom_kill_select``), the reaper (``oom_kill_reaper``), the log (``oom_kill_dump``),
+switching it all off (``oom_kill_disable``), notifiers and settings.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 from ..engine.annotate import mirrors
-from ..engine.machine import MachineLocal, current_machine
-from ..errno import EAGAIN, EINTR, EINVAL, ENOSYS, ESRCH, Errno
-from ..kernel.pid import pidfd_get_task
+from ..engine.machine import current_machine
 from ..kernel.signal import do_send_sig_info
+from ..kernel.sysctl import register_sysctl_init
+from ..lib.ratelimit import ___ratelimit
 from ..linux.bug import panic
 from ..linux.compiler import READ_ONCE
-from ..linux.jiffies import HZ, jiffies
 from ..linux.lockdep import lockdep_assert_held
-from ..linux.mm import mm_flags_set, mm_flags_test
+from ..linux.mm import mm_flags_set
 from ..linux.mm_types import MMF_OOM_SKIP, mm_struct
-from ..linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
 from ..linux.oom import (
     __GFP_FS,
     LONG_MIN,
@@ -51,13 +48,17 @@ from .memcontrol import (
     memcg_memory_event,
     memcg_of,
 )
+from .oom_kill_disable import oom_killer_disable, oom_killer_enable
 from .oom_kill_dump import (
     dump_header,
     dump_oom_victim,
+    dump_task,
     dump_tasks,
     print_kill,
     task_comm,
 )
+from .oom_kill_fault import pagefault_out_of_memory
+from .oom_kill_mrelease import process_mrelease
 from .oom_kill_notify import (
     OomFreed,
     notifiers_freed,
@@ -82,7 +83,9 @@ from .oom_kill_select import (
     oom_evaluate_task,
     select_bad_process,
 )
+from .oom_kill_sysctl import vm_oom_kill_table
 from .oom_kill_victim import (
+    OomStatics,
     __task_will_free_mem,
     exit_oom_victim,
     find_lock_task_mm,
@@ -97,12 +100,15 @@ __all__ = [
     "LONG_MIN",
     "MAX_OOM_REAP_RETRIES",
     "OomFreed",
+    "OomStatics",
     "__oom_kill_process",
     "__oom_reap_task_mm",
     "__task_will_free_mem",
     "check_panic_on_oom",
     "constrained_alloc",
     "dump_header",
+    "dump_oom_victim",
+    "dump_task",
     "dump_tasks",
     "exit_oom_victim",
     "find_lock_task_mm",
@@ -112,13 +118,18 @@ __all__ = [
     "oom_badness",
     "oom_cpuset_eligible",
     "oom_evaluate_task",
+    "oom_init",
+    "oom_kill_memcg_member",
     "oom_kill_process",
+    "oom_killer_disable",
+    "oom_killer_enable",
     "oom_reap_task",
     "oom_reap_task_mm",
     "oom_reaper",
     "oom_task_origin",
     "oom_unkillable_task",
     "out_of_memory",
+    "pagefault_out_of_memory",
     "process_mrelease",
     "process_shares_mm",
     "queue_oom_reaper",
@@ -130,27 +141,6 @@ __all__ = [
     "wake_oom_reaper",
 ]
 
-_REPORTS_AT_MOST: Final = 10
-_REPORT_WINDOW_SECONDS: Final = 5
-
-
-class _Ratelimit:
-    """``oom_rs``: how many reports the current window has seen."""
-
-    def __init__(self) -> None:
-        self.begin = 0
-        self.printed = 0
-
-    def allows(self) -> bool:
-        now = jiffies()
-        if not self.printed or now >= self.begin + _REPORT_WINDOW_SECONDS * HZ():
-            self.begin, self.printed = now, 0
-        self.printed += 1
-        return self.printed <= _REPORTS_AT_MOST
-
-
-_oom_rs = MachineLocal(_Ratelimit)
-
 
 @mirrors("mm/oom_kill.c", checked="v7.2")
 def check_panic_on_oom(oc: oom_control) -> None:
@@ -158,7 +148,7 @@ def check_panic_on_oom(oc: oom_control) -> None:
 
     Context: oom_lock held.
     """
-    policy = current_machine().config.panic_on_oom
+    policy = READ_ONCE(oom()).sysctl_panic_on_oom
     if not policy:
         return
     if policy != 2 and oc.constraint != oom_constraint.CONSTRAINT_NONE:
@@ -266,7 +256,7 @@ def oom_kill_process(oc: oom_control, message: str) -> None:
         put_task_struct(victim)
         return
     task_unlock(victim)
-    if _oom_rs().allows():
+    if ___ratelimit(oom().oom_rs, "oom_kill_process"):
         dump_header(oc)
         dump_oom_victim(oc, victim)
     # Asked before the kill, for the victim may leave its cgroup.
@@ -286,7 +276,7 @@ def out_of_memory(oc: oom_control) -> bool:
     Return: False if nothing could be done, so that the caller must give up.
     """
     lockdep_assert_held(oom().oom_lock)
-    if oom().oom_killer_disabled:
+    if READ_ONCE(oom()).oom_killer_disabled:
         return False
     if not is_memcg_oom(oc):
         # Asked in any case: sysrq only does not care for the answer.
@@ -326,7 +316,7 @@ def _may_kill_allocating_task(oc: oom_control) -> bool:
     task = current()
     return (
         not is_memcg_oom(oc)
-        and bool(current_machine().config.oom_kill_allocating_task)
+        and bool(READ_ONCE(oom()).sysctl_oom_kill_allocating_task)
         and task.mm is not None
         and not oom_unkillable_task(task)
         and oom_cpuset_eligible(task, oc)
@@ -334,55 +324,11 @@ def _may_kill_allocating_task(oc: oom_control) -> bool:
     )
 
 
-@mirrors("mm/oom_kill.c", checked="v7.2")
-def process_mrelease(pidfd: int, flags: int) -> int:
-    """System call: reap the address space of a process that is dying.
+@mirrors("mm/oom_kill.c", checked="v7.2", abridged="boot starts the reaper's thread")
+def oom_init() -> None:
+    """Let the settings be found; without an MMU there are none.
 
-    Context: May sleep. The caller needs no permission beyond the descriptor.
-    Return: 0, also if there was nothing left to do; -EINVAL for any flag, or for
-        a process that is not dying; -EBADF for no pidfd; -ESRCH once no thread
-        has the address space any more, which does not mean that it is free;
-        -EINTR if the caller is killed while it waits; -EAGAIN if a notifier
-        refused a part; -ENOSYS without an MMU.
+    Context: Boot.
     """
-    if not current_machine().config.CONFIG_MMU:
-        return -ENOSYS
-    if flags:
-        return -EINVAL
-    task = pidfd_get_task(pidfd)
-    if isinstance(task, Errno):
-        return task
-    p = find_lock_task_mm(task)
-    if p is None:
-        put_task_struct(task)
-        return -ESRCH
-    mm = p.mm
-    assert mm is not None  # that is what was found
-    mmgrab(mm)
-    ret = 0
-    reap = task_will_free_mem(p)
-    # Not dying is an error only if the work has not been done already.
-    if not reap and not mm_flags_test(MMF_OOM_SKIP, mm):
-        ret = -EINVAL
-    task_unlock(p)
-    if reap:
-        ret = _mrelease_reap(mm)
-    mmdrop(mm)
-    put_task_struct(task)
-    return ret
-
-
-def _mrelease_reap(mm: mm_struct) -> int:
-    """Do the reaping half of :func:`process_mrelease`: lock, look again, reap.
-
-    Context: May sleep. The caller holds a reference on the structure.
-    Return: 0, -EINTR or -EAGAIN.
-    """
-    if mmap_read_lock_killable(mm):
-        return -EINTR
-    ret = 0
-    # Again, under the lock: exit_mmap() may have come in between.
-    if not mm_flags_test(MMF_OOM_SKIP, mm) and not __oom_reap_task_mm(mm):
-        ret = -EAGAIN
-    mmap_read_unlock(mm)
-    return ret
+    if current_machine().config.CONFIG_MMU:
+        register_sysctl_init("vm", vm_oom_kill_table)

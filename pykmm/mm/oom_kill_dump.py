@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the OOM killer says — part of ``mm/oom_kill.c``.
 
-Figures in a report are read without a step: nothing is decided by them.
+Figures in a report are read without a step: nothing is decided by them. Each piece
+of a report is a function of its own, for what differs between kernels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import groupby
+from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
-from ..linux.gfp_types import _format_gfp
+from ..kernel.cgroup.cpuset import cpuset_print_current_mems_allowed
+from ..lib.dump_stack import dump_stack
+from ..lib.vsprintf import _sprintf, bitmap_list_string, flags_string
+from ..linux.compiler import READ_ONCE
+from ..linux.gfp import gfp_zone
 from ..linux.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
@@ -20,33 +24,63 @@ from ..linux.mm_types import (
     mm_struct,
 )
 from ..linux.oom import oom_control
-from ..linux.printk import pr_err, pr_info, pr_warn
+from ..linux.printk import pr_cont, pr_err, pr_info, pr_warn
 from ..linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from ..linux.sched import current, task_struct
 from ..linux.sched.signal import for_each_process
 from ..linux.sched.task import task_unlock
 from .internal import K
-from .memcontrol import mem_cgroup_scan_tasks, memcg_of
+from .memcontrol import mem_cgroup_scan_tasks
+from .memcontrol_print import (
+    mem_cgroup_print_oom_context,
+    mem_cgroup_print_oom_meminfo,
+    mem_cgroup_show_protected_memory,
+)
 from .oom_kill_select import is_memcg_oom, oom_cpuset_eligible
-from .oom_kill_victim import find_lock_task_mm, oom_unkillable_task
+from .oom_kill_victim import find_lock_task_mm, oom, oom_unkillable_task
+from .show_mem import SHOW_MEM_FILTER_NODES, __show_mem
+from .slab_common import dump_unreclaimable_slab
+from .vmstat import global_node_page_state, memory_by_use
 
 __all__ = [
     "dump_header",
     "dump_oom_victim",
+    "dump_task",
     "dump_tasks",
-    "nodemask_pr",
     "print_kill",
+    "should_dump_unreclaim_slab",
     "task_comm",
 ]
 
-_HEAD = (
+_HEAD: Final = (
     "[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem "
     "pgtables_bytes swapents oom_score_adj name"
+)
+_ROW: Final = "[%7d] %5d %5d %8lu %8lu %8lu %8lu %9lu %8ld %8lu         %5hd %s"
+_KILLED: Final = (
+    "%s: Killed process %d (%s) total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, "
+    "shmem-rss:%lukB, UID:%u pgtables:%lukB oom_score_adj:%d"
+)
+#: Pages that could be given back, one way or another.
+_LRU: Final = (
+    "NR_ACTIVE_ANON",
+    "NR_INACTIVE_ANON",
+    "NR_ACTIVE_FILE",
+    "NR_INACTIVE_FILE",
+    "NR_ISOLATED_ANON",
+    "NR_ISOLATED_FILE",
+    "NR_UNEVICTABLE",
 )
 
 
 def _peek(mm: mm_struct, member: int) -> int:
-    return max(0, mm.rss_stat[member].counter)
+    pages = mm.rss_stat[member].counter
+    return pages if pages > 0 else 0
+
+
+def _as_int(uid: int) -> int:
+    """Return an id as ``%d`` prints it: the highest ones are negative."""
+    return uid - (1 << 32) if uid >> 31 else uid
 
 
 def task_comm(task: task_struct) -> str:
@@ -56,18 +90,6 @@ def task_comm(task: task_struct) -> str:
 
 def _adj(task: task_struct) -> int:
     return int(task.signal.__dict__["oom_score_adj"])
-
-
-def nodemask_pr(nodes: Iterable[int] | None) -> str:
-    """Print a set of nodes as ``%*pbl`` does: ``0-2,4``; None is ``(null)``."""
-    if nodes is None:
-        return "(null)"
-    parts = []
-    for _, run in groupby(enumerate(sorted(nodes)), lambda pair: pair[1] - pair[0]):
-        members = [node for _, node in run]
-        first, last = members[0], members[-1]
-        parts.append(str(first) if first == last else f"{first}-{last}")
-    return ",".join(parts)
 
 
 @mirrors("mm/oom_kill.c", checked="v7.2")
@@ -85,22 +107,34 @@ def dump_task(p: task_struct, oc: oom_control) -> int:
         return 0
     mm = task.mm
     assert mm is not None  # that is what was found
-    anon, file, shmem = (
-        _peek(mm, m) for m in (MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES)
+    anon, file = _peek(mm, MM_ANONPAGES), _peek(mm, MM_FILEPAGES)
+    shmem = _peek(mm, MM_SHMEMPAGES)
+    row = _sprintf(
+        _ROW,
+        task.pid,
+        _as_int(task.uid_),
+        task.tgid,
+        mm.__dict__["total_vm"],
+        anon + file + shmem,
+        anon,
+        file,
+        shmem,
+        mm.pgtables_bytes.counter,
+        _peek(mm, MM_SWAPENTS),
+        _adj(task),
+        task_comm(task),
     )
-    pr_info(
-        f"[{task.pid:7d}] {task.uid_:5d} {task.tgid:5d} {mm.__dict__['total_vm']:8d} "
-        f"{anon + file + shmem:8d} {anon:8d} {file:8d} {shmem:9d} "
-        f"{mm.pgtables_bytes.counter:8d} {_peek(mm, MM_SWAPENTS):8d}         "
-        f"{_adj(task):5d} {task.comm}"
-    )
+    pr_info(row)
     task_unlock(task)
     return 0
 
 
 @mirrors("mm/oom_kill.c", checked="v7.2")
 def dump_tasks(oc: oom_control) -> None:
-    """Print a table of the tasks that could have been chosen."""
+    """Print a table of the tasks that could have been chosen.
+
+    Context: Enters an RCU read section for the global walk.
+    """
     pr_info("Tasks state (memory values in pages):")
     pr_info(_HEAD)
     if oc.memcg is not None:
@@ -114,34 +148,56 @@ def dump_tasks(oc: oom_control) -> None:
         rcu_read_unlock()
 
 
-@mirrors(
-    "mm/oom_kill.c", checked="v7.2", abridged="no stack, memory or slab summary yet"
-)
+@mirrors("mm/oom_kill.c", checked="v7.2")
+def should_dump_unreclaim_slab() -> bool:
+    """Tell whether the kernel's own objects take more than all users' memory.
+
+    Context: Any.
+    """
+    nr = memory_by_use(lambda _: True)  # once for all of them
+    nr_lru = sum(nr[item] for item in _LRU)
+    return global_node_page_state("NR_SLAB_UNRECLAIMABLE_B") > nr_lru
+
+
+@mirrors("mm/oom_kill.c", checked="v7.2")
 def dump_header(oc: oom_control) -> None:
-    """Say who ran out of memory, and print the task table."""
+    """Say who ran out of memory, and what the machine looks like.
+
+    Context: oom_lock held.
+    """
     invoker = current()
     pr_warn(
-        f"{invoker.comm} invoked oom-killer: gfp_mask={oc.gfp_mask:#x}"
-        f"({_format_gfp(oc.gfp_mask)}), order={oc.order}, "
+        f"{task_comm(invoker)} invoked oom-killer: gfp_mask={oc.gfp_mask:#x}"
+        f"({flags_string(oc.gfp_mask, 'g')}), order={oc.order}, "
         f"oom_score_adj={_adj(invoker)}"
     )
-    if current_machine().config.oom_dump_tasks:
+    if not current_machine().config.CONFIG_COMPACTION and oc.order:
+        pr_warn("COMPACTION is disabled!!!")
+    dump_stack()
+    if oc.memcg is not None:
+        mem_cgroup_print_oom_meminfo(oc.memcg)
+    else:
+        __show_mem(SHOW_MEM_FILTER_NODES, oc.nodemask, gfp_zone(oc.gfp_mask))
+        if should_dump_unreclaim_slab():
+            dump_unreclaimable_slab()
+    mem_cgroup_show_protected_memory(oc.memcg)
+    if READ_ONCE(oom()).sysctl_oom_dump_tasks:
         dump_tasks(oc)
 
 
-@mirrors("mm/oom_kill.c", checked="v7.2", abridged="one cpuset, the root")
+@mirrors("mm/oom_kill.c", checked="v7.2")
 def dump_oom_victim(oc: oom_control, victim: task_struct) -> None:
-    """Print the line that tools parse."""
-    nodes = current().mems_allowed
-    mems = range(len(current_machine().config.node_pages)) if nodes is None else nodes
-    memcg = memcg_of(victim)
-    scope = "global_oom" if oc.memcg is None else f"oom_memcg={oc.memcg.path()}"
+    """Print the line that tools parse.
+
+    Context: oom_lock held.
+    """
     pr_info(
-        f"oom-kill:constraint={oc.constraint.name},nodemask={nodemask_pr(oc.nodemask)},"
-        f"cpuset=/,mems_allowed={nodemask_pr(mems)},{scope},"
-        f"task_memcg={'/' if memcg is None else memcg.path()},"
-        f"task={task_comm(victim)},pid={victim.pid},uid={victim.uid_}"
+        f"oom-kill:constraint={oc.constraint.name},"
+        f"nodemask={bitmap_list_string(oc.nodemask)}"
     )
+    cpuset_print_current_mems_allowed()
+    mem_cgroup_print_oom_context(oc.memcg, victim)
+    pr_cont(f",task={task_comm(victim)},pid={victim.pid},uid={_as_int(victim.uid_)}")
 
 
 def print_kill(message: str, victim: task_struct, mm: mm_struct) -> None:
@@ -149,10 +205,17 @@ def print_kill(message: str, victim: task_struct, mm: mm_struct) -> None:
     anon, file, shmem = (
         K(_peek(mm, m)) for m in (MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES)
     )
-    pr_err(
-        f"{message}: Killed process {victim.pid} ({victim.comm}) "
-        f"total-vm:{K(mm.__dict__['total_vm'])}kB, anon-rss:{anon}kB, "
-        f"file-rss:{file}kB, "
-        f"shmem-rss:{shmem}kB, UID:{victim.uid_} "
-        f"pgtables:{mm.pgtables_bytes.counter >> 10}kB oom_score_adj:{_adj(victim)}"
+    line = _sprintf(
+        _KILLED,
+        message,
+        victim.pid,
+        task_comm(victim),
+        K(mm.__dict__["total_vm"]),
+        anon,
+        file,
+        shmem,
+        victim.uid_,
+        mm.pgtables_bytes.counter >> 10,
+        _adj(victim),
     )
+    pr_err(line)

@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import Final
 
 from ..engine.annotate import mirrors
-from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.machine import current_machine
+from ..kernel.locking.lockdep import debug_show_all_locks
+from ..kernel.sched.core_show import sched_show_task
+from ..linux.compiler import READ_ONCE
 from ..linux.compiler_context_analysis import must_hold_shared
 from ..linux.jiffies import HZ, jiffies, schedule_timeout_idle
 from ..linux.maple_tree import MA_STATE, mas_for_each_rev
@@ -46,7 +48,13 @@ from ..linux.spinlock import (
     spin_unlock_irqrestore,
 )
 from ..linux.timer import add_timer, timer_list, timer_setup
-from ..linux.wait import wait_event_interruptible, wake_up
+from ..linux.trace.events.oom import (
+    trace_finish_task_reaping,
+    trace_skip_task_reaping,
+    trace_start_task_reaping,
+    trace_wake_reaper,
+)
+from ..linux.wait import wait_event_freezable, wake_up
 from .internal import K
 from .memory import zap_vma_for_reaping
 from .oom_kill_victim import OomStatics, oom
@@ -106,15 +114,15 @@ def oom_reap_task_mm(tsk: task_struct, mm: mm_struct) -> bool:
     Return: False if it is worth trying again.
     """
     if not mmap_read_trylock(mm):
-        trace("skip_task_reaping", tsk.pid)
+        trace_skip_task_reaping(tsk.pid)
         return False
     try:
         # Under the lock: exit_mmap() sets the flag before it takes the lock for
         # writing, so who gets in later sees it.
         if mm_flags_test(MMF_OOM_SKIP, mm):
-            trace("skip_task_reaping", tsk.pid)
+            trace_skip_task_reaping(tsk.pid)
             return True
-        trace("start_task_reaping", tsk.pid)
+        trace_start_task_reaping(tsk.pid)
         ret = __oom_reap_task_mm(mm)
         if ret:
             pr_info(
@@ -123,7 +131,7 @@ def oom_reap_task_mm(tsk: task_struct, mm: mm_struct) -> bool:
                 f"file-rss:{_kb(mm, MM_FILEPAGES)}kB, "
                 f"shmem-rss:{_kb(mm, MM_SHMEMPAGES)}kB"
             )
-        trace("finish_task_reaping", tsk.pid)
+        trace_finish_task_reaping(tsk.pid)
         return ret
     finally:
         mmap_read_unlock(mm)
@@ -133,7 +141,7 @@ def _comm(tsk: task_struct) -> str:
     return str(tsk.__dict__["comm"])
 
 
-@mirrors("mm/oom_kill.c", checked="v7.2", abridged="no task state or held-lock dumps")
+@mirrors("mm/oom_kill.c", checked="v7.2")
 def oom_reap_task(tsk: task_struct) -> None:
     """Reap the address space that *tsk*'s group was marked with, or give up on it.
 
@@ -150,6 +158,8 @@ def oom_reap_task(tsk: task_struct) -> None:
         schedule_timeout_idle(HZ() // 10)
     if attempts > MAX_OOM_REAP_RETRIES and not mm_flags_test(MMF_OOM_SKIP, mm):
         pr_info(f"oom_reaper: unable to reap pid:{tsk.pid} ({_comm(tsk)})")
+        sched_show_task(tsk)
+        debug_show_all_locks()
     tsk.oom_reaper_list = None
     # Reaped, or hopeless: either way the killer must look for somebody else.
     mm_flags_set(MMF_OOM_SKIP, mm)
@@ -167,21 +177,21 @@ def _pop(statics: OomStatics) -> task_struct | None:
 
 def _work_is_queued() -> bool:
     """Look at the list without its lock, as the wait's condition does."""
-    statics = oom()
-    t = enter(statics.oom_reaper_wait, "oom_reaper_list")
-    found = statics.oom_reaper_list is not None
-    leave(t, statics.oom_reaper_wait, Access.READ, found)
-    return found
+    return READ_ONCE(oom()).oom_reaper_list is not None
 
 
-@mirrors("mm/oom_kill.c", checked="v7.2")
+@mirrors(
+    "mm/oom_kill.c",
+    checked="v7.2",
+    abridged="set_freezable() comes at boot, before anything is looked at",
+)
 def oom_reaper() -> int:
     """Be the reaper's kernel thread: wait for work, last in first out, for ever.
 
-    Context: Sleeps interruptibly, so that the machine counts as at rest.
+    Context: Sleeps freezably, so that the machine counts as at rest.
     """
     while True:
-        wait_event_interruptible(oom().oom_reaper_wait, _work_is_queued)
+        wait_event_freezable(oom().oom_reaper_wait, _work_is_queued)
         tsk = _pop(oom())
         if tsk is not None:
             oom_reap_task(tsk)
@@ -203,7 +213,7 @@ def wake_oom_reaper(timer: timer_list) -> None:
     tsk.oom_reaper_list = statics.oom_reaper_list
     statics.oom_reaper_list = tsk
     spin_unlock_irqrestore(statics.oom_reaper_lock)
-    trace("wake_reaper", tsk.pid)
+    trace_wake_reaper(tsk.pid)
     wake_up(statics.oom_reaper_wait)
     trace("wake_up")
 
@@ -212,8 +222,11 @@ def wake_oom_reaper(timer: timer_list) -> None:
 def queue_oom_reaper(tsk: task_struct) -> None:
     """Arm the timer after which *tsk*'s address space is reaped; once a lifetime.
 
-    Context: Atomic. Takes a reference on *tsk* for the queue.
+    Context: Atomic. Takes a reference on *tsk* for the queue. Without an MMU there is
+        no reaper, and nothing happens.
     """
+    if not current_machine().config.CONFIG_MMU:
+        return
     if mm_flags_test_and_set(MMF_OOM_REAP_QUEUED, victim_mm(tsk)):
         return
     get_task_struct(tsk)

@@ -11,10 +11,17 @@ from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
+from ..kernel.cgroup.cpuset import (
+    cpuset_current_mems_allowed,
+    cpuset_mems_allowed_intersects,
+)
 from ..linux.atomic import atomic_long_read
 from ..linux.compiler import READ_ONCE
+from ..linux.cpuset import cpuset_zone_allowed
+from ..linux.gfp import gfp_zone
 from ..linux.mm import get_mm_counter_sum, get_mm_rss_sum, mm_flags_test
 from ..linux.mm_types import MM_SWAPENTS, MMF_OOM_SKIP
+from ..linux.mmzone import ZONE_NORMAL
 from ..linux.oom import (
     __GFP_THISNODE,
     ABORTED,
@@ -33,6 +40,7 @@ from ..linux.sched.signal import for_each_process, for_each_thread
 from ..linux.sched.task import get_task_struct, put_task_struct, task_unlock
 from ..linux.uapi import OOM_SCORE_ADJ_MIN
 from .memcontrol import mem_cgroup_get_max, mem_cgroup_scan_tasks
+from .mempolicy import mempolicy_in_oom_domain
 from .oom_kill_victim import find_lock_task_mm, oom_unkillable_task
 
 __all__ = [
@@ -84,15 +92,12 @@ def oom_badness(p: task_struct, totalpages: int) -> int:
     return points + adj * (totalpages // 1000)
 
 
-def _all_nodes() -> frozenset[int]:
-    return frozenset(range(len(current_machine().config.node_pages)))
-
-
-@mirrors(
-    "mm/oom_kill.c", checked="v7.2", abridged="mempolicies are sets of bound nodes"
-)
+@mirrors("mm/oom_kill.c", checked="v7.2")
 def oom_cpuset_eligible(start: task_struct, oc: oom_control) -> bool:
     """Tell whether killing *start* could free memory where it is short.
+
+    Of a process that is bound to some nodes, and of one with a cpuset of its own, it
+    is enough that one thread may have memory there.
 
     Context: Enters an RCU read section; not for memcg OOMs.
     """
@@ -100,44 +105,67 @@ def oom_cpuset_eligible(start: task_struct, oc: oom_control) -> bool:
         return True
     rcu_read_lock()
     try:
-        return any(_thread_eligible(t, oc) for t in for_each_thread(start))
+        for t in for_each_thread(start):  # noqa: SIM110 -- a generator costs more
+            if _thread_eligible(t, oc):
+                return True
+        return False
     finally:
         rcu_read_unlock()
 
 
 def _thread_eligible(t: task_struct, oc: oom_control) -> bool:
     if oc.nodemask is not None:
-        return t.mempolicy_nodes is None or bool(t.mempolicy_nodes & oc.nodemask)
-    if current().mems_allowed is None or t.mems_allowed is None:
-        return True
-    return bool((current().mems_allowed or _all_nodes()) & t.mems_allowed)
+        return mempolicy_in_oom_domain(t, oc.nodemask)
+    return cpuset_mems_allowed_intersects(current(), t)
 
 
 @mirrors(
-    "mm/oom_kill.c", checked="v7.2", abridged="a node is one zone; hardwall cpusets"
+    "mm/oom_kill.c", checked="v7.2", abridged="a node is one zone, of normal memory"
 )
 def constrained_alloc(oc: oom_control) -> oom_constraint:
-    """Say what restricts the allocation, and set how many pages that leaves."""
+    """Say what restricts the allocation, and set how many pages that leaves.
+
+    Context: oom_lock held; looks without further locks.
+    """
     config = current_machine().config
+    highest_zoneidx = gfp_zone(oc.gfp_mask)
     if oc.memcg is not None:
         oc.totalpages = mem_cgroup_get_max(oc.memcg) or 1
         return oom_constraint.CONSTRAINT_MEMCG
     oc.totalpages = config.totalram_pages + config.total_swap_pages
     if not config.CONFIG_NUMA or not oc.zonelist or oc.gfp_mask & __GFP_THISNODE:
         return oom_constraint.CONSTRAINT_NONE
-    if oc.nodemask is not None and not _all_nodes() <= oc.nodemask:
+    if oc.nodemask is not None and not _nodes_with_memory() <= oc.nodemask:
         oc.totalpages = config.total_swap_pages + _present(oc.nodemask)
         return oom_constraint.CONSTRAINT_MEMORY_POLICY
-    allowed = current().mems_allowed
-    if allowed is not None and not (oc.nodemask or _all_nodes()) <= allowed:
-        oc.totalpages = config.total_swap_pages + _present(allowed)
+    cpuset_limited = False
+    for nid in _zonelist(oc.nodemask, highest_zoneidx):
+        if not cpuset_zone_allowed(nid, oc.gfp_mask):
+            cpuset_limited = True
+    if cpuset_limited:
+        mems = cpuset_current_mems_allowed()
+        oc.totalpages = config.total_swap_pages + _present(mems)
         return oom_constraint.CONSTRAINT_CPUSET
     return oom_constraint.CONSTRAINT_NONE
 
 
+def _nodes_with_memory() -> frozenset[int]:
+    """Return ``node_states[N_MEMORY]``."""
+    pages = current_machine().config.node_pages
+    return frozenset(nid for nid, present in enumerate(pages) if present)
+
+
+def _zonelist(nodemask: frozenset[int] | None, highest_zoneidx: int) -> list[int]:
+    """Return the nodes that an allocation may come from, as its zonelist has them."""
+    if highest_zoneidx < ZONE_NORMAL:
+        return []
+    nodes = sorted(_nodes_with_memory())
+    return [nid for nid in nodes if nodemask is None or nid in nodemask]
+
+
 def _present(nodes: frozenset[int]) -> int:
     pages = current_machine().config.node_pages
-    return sum(count for node, count in enumerate(pages) if node in nodes)
+    return sum(present for nid, present in enumerate(pages) if nid in nodes)
 
 
 @mirrors("mm/oom_kill.c", checked="v7.2")

@@ -8,11 +8,20 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
+from ..engine.config import Config
 from ..engine.events import Access
-from ..engine.fields import field_of
-from ..engine.machine import MachineLocal, enter, leave
-from ..engine.objects import Root
+from ..engine.fields import (
+    const,
+    embedded,
+    field_of,
+    guarded,
+    kernel_struct,
+    shared,
+)
+from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..engine.objects import Struct
 from ..kernel.freezer import thaw_process
+from ..lib.ratelimit import ratelimit_state
 from ..linux.atomic import atomic_dec_return, atomic_inc, atomic_read, atomic_t
 from ..linux.bitops import clear_bit, test_and_set_bit
 from ..linux.bug import WARN_ON
@@ -42,6 +51,7 @@ from ..linux.sched.signal import (
 )
 from ..linux.sched.task import task_lock, task_unlock
 from ..linux.spinlock import spinlock_t
+from ..linux.trace.events.oom import trace_mark_victim
 from ..linux.wait import wait_queue_head_t, wake_up_all
 
 __all__ = [
@@ -57,21 +67,44 @@ __all__ = [
 ]
 
 
-class OomStatics(Root):
+def _config() -> Config:
+    return current_machine().config
+
+
+@kernel_struct
+class OomStatics(Struct):
     """The file's static variables."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.oom_lock = mutex(self)
-        self.oom_victims = atomic_t(0, self)
-        self.oom_victims_wait = wait_queue_head_t(self)
-        self.oom_killer_disabled = False
-        self.oom_notify_list = blocking_notifier_head()
-        self.oom_reaper_lock = spinlock_t(self)
-        self.oom_reaper_wait = wait_queue_head_t(self)
-        #: Head of the list through ``task->oom_reaper_list``.
-        self.oom_reaper_list: task_struct | None = None
-        self.oom_reaper_th: task_struct | None = None
+    oom_lock: mutex = embedded(mutex)
+    oom_adj_mutex: mutex = embedded(mutex)
+
+    # -- settings; whoever looks takes what is there
+    sysctl_panic_on_oom: int = shared(factory=lambda: _config().panic_on_oom)
+    sysctl_oom_kill_allocating_task: int = shared(
+        factory=lambda: _config().oom_kill_allocating_task
+    )
+    sysctl_oom_dump_tasks: int = shared(factory=lambda: _config().oom_dump_tasks)
+
+    oom_victims: atomic_t = embedded(lambda statics: atomic_t(0, statics))
+    oom_victims_wait: wait_queue_head_t = embedded(wait_queue_head_t)
+    #: Set under oom_lock, and cleared without it.
+    oom_killer_disabled: bool = shared(default=False)
+    oom_notify_list: blocking_notifier_head = const(factory=blocking_notifier_head)
+
+    oom_reaper_lock: spinlock_t = embedded(spinlock_t)
+    oom_reaper_wait: wait_queue_head_t = embedded(wait_queue_head_t)
+    #: Head of the list through ``task->oom_reaper_list``.
+    oom_reaper_list: task_struct | None = guarded(
+        by="oom_reaper_lock", default=None, lockless=True
+    )
+    oom_reaper_th: task_struct | None = const(default=None)
+
+    #: How often a report, and a leaked VM_FAULT_OOM, may be told of.
+    oom_rs: ratelimit_state = const(factory=ratelimit_state)
+    pfoom_rs: ratelimit_state = const(factory=ratelimit_state)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
 
 
 oom = MachineLocal(OomStatics)
@@ -193,7 +226,10 @@ def mark_oom_victim(tsk: task_struct) -> None:
         stable (task_lock, or *tsk* is current).
     """
     mm = tsk.mm
-    WARN_ON(oom().oom_killer_disabled, "victim marked while the OOM killer is disabled")
+    WARN_ON(
+        READ_ONCE(oom()).oom_killer_disabled,
+        "victim marked while the OOM killer is disabled",
+    )
     if test_and_set_bit(TIF_MEMDIE, tsk.thread_flags):
         return
     assert mm is not None  # the caller's promise
@@ -201,7 +237,7 @@ def mark_oom_victim(tsk: task_struct) -> None:
         mmgrab(mm)
     thaw_process(tsk)
     atomic_inc(oom().oom_victims)
-    trace("mark_victim", tsk.pid)
+    trace_mark_victim(tsk, tsk.uid_)
 
 
 @mirrors("mm/oom_kill.c", checked="v7.2")

@@ -1,50 +1,62 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Giving pages out and taking them back — ``mm/page_alloc.c``.
 
-Only quantities: no zones, no orders, no watermarks and no lists. What an
-allocation that fails does about it (reclaim, the OOM killer) is its caller's.
+The parts stand beside this file: where pages are (``page_alloc_freelist``), how many
+of them must stay (``page_alloc_watermark``), and what is done about a shortage
+(``page_alloc_slowpath``). Who only frees pages imports the first.
 """
 
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..errno import ENOMEM
-from ..linux.mmzone import NODE_DATA, nr_online_nodes
-
-__all__ = ["__free_pages", "_alloc_bulk", "nr_free_pages"]
-
-_NUMBERS = (
-    "pages are a number on a node, without zones, watermarks and batches a CPU: "
-    "the last free page can be had, where Linux would have reclaimed before"
+from ..linux.gfp_types import __GFP_DIRECT_RECLAIM, __GFP_HARDWALL
+from ..linux.kernel import might_sleep
+from ..linux.sched import current
+from .page_alloc_freelist import (
+    Pages,
+    __free_pages,
+    alloc_context,
+    get_page_from_freelist,
+    nr_free_pages,
 )
+from .page_alloc_slowpath import __alloc_pages_slowpath
+from .page_alloc_watermark import ALLOC_CPUSET, ALLOC_WMARK_LOW
+
+__all__ = ["Pages", "__alloc_pages", "__free_pages", "nr_free_pages"]
 
 
-def _alloc_bulk(pages: int, preferred_nid: int) -> int:
-    """Take *pages* from one node: the preferred one, or the next that has as many.
+@mirrors(
+    "mm/page_alloc.c",
+    checked="v7.2",
+    abridged="accounts to no cgroup; order 0 may ask for many pages and get some",
+)
+def __alloc_pages(
+    gfp: int,
+    order: int,
+    preferred_nid: int,
+    nodemask: frozenset[int] | None,
+    *,
+    want: int = 1,
+) -> Pages | None:
+    """Allocate a block of 1 << *order* pages, or up to *want* of them on one node.
 
-    Context: Any; never sleeps. One step for each node that is tried.
-    Return: The node, or -ENOMEM.
+    Context: May sleep with __GFP_DIRECT_RECLAIM.
+    Return: At least one block, or None.
     """
-    nodes = nr_online_nodes()
-    for nid in range(preferred_nid, preferred_nid + nodes):
-        if NODE_DATA(nid % nodes).nr_free_pages.take(pages):
-            return nid % nodes
-    return -ENOMEM
-
-
-@mirrors("mm/page_alloc.c", checked="v7.2", abridged=_NUMBERS)
-def __free_pages(pages: int, nid: int) -> None:
-    """Give *pages* back to the node they came from.
-
-    Context: Any; never sleeps.
-    """
-    node = NODE_DATA(nid)
-    node.nr_free_pages.give(pages, node.node_present_pages)
-
-
-def nr_free_pages() -> int:
-    """Return how many pages are free on all nodes, without a step.
-
-    Context: For reports and for a machine at rest.
-    """
-    return sum(NODE_DATA(nid).nr_free_pages.nr for nid in range(nr_online_nodes()))
+    if gfp & __GFP_DIRECT_RECLAIM:
+        might_sleep()
+    ac = alloc_context(preferred_nid, nodemask, want)
+    alloc_gfp, alloc_flags = gfp, ALLOC_WMARK_LOW
+    task = current()
+    mems = None if task is None else task.mems_allowed
+    if mems is not None:
+        alloc_gfp |= __GFP_HARDWALL
+        if nodemask is None:
+            ac.nodemask = mems
+        else:
+            alloc_flags |= ALLOC_CPUSET
+    page = get_page_from_freelist(alloc_gfp, order, alloc_flags, ac)
+    if page is None:
+        ac.nodemask = nodemask
+        page = __alloc_pages_slowpath(gfp, order, ac)
+    return page

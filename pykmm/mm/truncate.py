@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..linux.mm_types import address_space
 from ..linux.spinlock import spin_lock, spin_unlock
-from .page_alloc import __free_pages
+from .swap import folios_put_refs
 
 __all__ = ["truncate_inode_pages_final"]
 
@@ -22,6 +22,4 @@ def truncate_inode_pages_final(mapping: address_space) -> None:
     mapping._nrpages.clear()
     mapping.i_pages.clear()
     spin_unlock(mapping.i_pages_lock)
-    for nid in sorted(nrpages):
-        if nrpages[nid]:
-            __free_pages(nrpages[nid], nid)
+    folios_put_refs(nrpages)

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
+from ..detect import campaigns
 from ..engine.pool import Pool
+from ..engine.scheduler import Schedule
 from ..errors import UsageError
 from ..scenario import Scenario
 from ..schedulers import Verdict
@@ -19,8 +22,8 @@ from .result import Outcome, Result
 from .shorten import shorten
 
 if TYPE_CHECKING:
+    from ..detect import Campaign as Detecting
     from ..engine.machine import Observer
-    from ..engine.scheduler import Schedule
     from ..errors import Report
     from ..schedulers import Explorer
     from .once import Execution
@@ -55,6 +58,7 @@ def explore(
     seed: int = 0,
     stop_on_report: bool = False,
     observers: Sequence[Callable[[], Observer]] = (),
+    detectors: Sequence[str] | None = None,
     progress: Callable[[Progress], object] | None = None,
 ) -> Result:
     """Find all outcomes of *scenario*, and all bugs.
@@ -63,9 +67,10 @@ def explore(
     *scheduler* is ``dpor`` (one execution for each order that matters), ``dfs``
     (every interleaving), ``random``, ``round_robin``, or an explorer of your own.
     *executions* and *seconds* set an end; *bound* is the number of preemptions
-    that an execution may have. *seed* is for random ones. *observers* are called
-    without arguments for each execution and return a detector. *progress* is told
-    now and then how far it has come.
+    that an execution may have. *seed* is for random ones. *detectors* are names out
+    of :data:`pykmm.detect.DETECTORS`, by default all; *observers* are called without
+    arguments for each execution and return one of your own. *progress* is told now
+    and then how far it has come.
 
     Return: outcomes and bugs with a short schedule for each, and whether there
         can be others.
@@ -77,7 +82,9 @@ def explore(
     search = explorer(scheduler, bound, seed)
     if executions is None and seconds is None and not search.claim:
         executions = _SAMPLES
-    campaign = _Campaign(scenario, search, tuple(observers), executions, seconds)
+    campaign = _Campaign(
+        scenario, search, tuple(observers), campaigns(detectors), executions, seconds
+    )
     campaign.stop_on_report = stop_on_report
     campaign.progress = progress
     return campaign.run()
@@ -128,6 +135,7 @@ class _Campaign:
     scenario: Scenario
     search: Explorer
     observers: tuple[Callable[[], Observer], ...]
+    detectors: list[Detecting]
     executions: int | None
     seconds: float | None
     stop_on_report: bool = False
@@ -160,6 +168,7 @@ class _Campaign:
 
     def _loop(self, pool: Pool) -> str:
         search = self.search
+        watching = [*(d.execution for d in self.detectors), *self.observers]
         while True:
             scheduler = search.begin()
             if scheduler is None:
@@ -167,9 +176,7 @@ class _Campaign:
             reason = self._reason()
             if reason:
                 return reason
-            execution = execute(
-                self.scenario, scheduler, pool=pool, observers=self.observers
-            )
+            execution = execute(self.scenario, scheduler, pool=pool, observers=watching)
             self._count(execution, search.end(execution.machine))
 
     def _reason(self) -> str:
@@ -183,19 +190,25 @@ class _Campaign:
         now = perf_counter()
         if self.seconds is not None and now - self.begun >= self.seconds:
             return f"stopped after {self.seconds:g} s"
-        if self.stop_on_report and self.reports:
+        if self.stop_on_report and (self.reports or self._findings()):
             return "stopped at the first bug"
         if self.progress is not None and now - self.told >= _PROGRESS_SECONDS:
             self.told = now
             self.progress(self._progress(now))
         return ""
 
+    def _findings(self) -> list[Report]:
+        """Return what detectors found without ending an execution."""
+        return [
+            report for detecting in self.detectors for report in detecting.reports()
+        ]
+
     def _progress(self, now: float) -> Progress:
         return Progress(
             self.counted,
             self.blocked,
             len(self.outcomes),
-            len(self.reports),
+            len(self.reports) + len(self._findings()),
             now - self.begun,
         )
 
@@ -231,10 +244,21 @@ class _Campaign:
             )
         reports = []
         for tally in self.reports.values():
-            short = shorten(
-                self.scenario, tally.best, pool, self.observers, stacks=True
-            )
-            report = short.report or tally.report
-            assert report is not None  # that is what these tallies are of
-            reports.append(report)
+            assert tally.report is not None  # that is what these tallies are of
+            reports.append(self._again(tally.report, tally.best, pool))
+        for report in self._findings():
+            best = [(0, 0, Schedule.parse(report.schedule))]
+            reports.append(self._again(report, best, pool))
         return tuple(outcomes), tuple(reports)
+
+    def _again(
+        self, report: Report, best: Sequence[tuple[int, int, Schedule]], pool: Pool
+    ) -> Report:
+        """Find *report* once more, in a short execution and with stacks."""
+        watching = [
+            *(partial(d.again, report) for d in self.detectors),
+            *self.observers,
+        ]
+        short = shorten(self.scenario, best, pool, watching, stacks=True).report
+        same = short is not None and short.summary == report.summary
+        return short if short is not None and same else report

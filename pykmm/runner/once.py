@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from ..detect import campaigns
 from ..engine.pool import Pool
 from ..engine.scheduler import Schedule
 from ..engine.stacks import stack_of
@@ -26,12 +28,16 @@ __all__ = ["Execution", "double_run", "execute", "replay"]
 
 @frozen(eq=False)
 class Execution:
-    """What one execution came to: an outcome or a report, and its machine, closed."""
+    """What one execution came to: an outcome or a report, and its machine, closed.
+
+    *findings* are what detectors found without ending the execution.
+    """
 
     scenario: Scenario
     machine: Machine
     outcome: object
     report: Report | None
+    findings: tuple[Report, ...] = ()
 
     @property
     def schedule(self) -> Schedule:
@@ -61,9 +67,10 @@ class Execution:
         return repr(self.outcome)
 
     def __str__(self) -> str:
+        found = "".join(f"\n{finding.render()}" for finding in self.findings)
         if self.report is not None:
-            return self.report.render()
-        return f"{self.trace}outcome: {self.label}\n"
+            return self.report.render() + found
+        return f"{self.trace}outcome: {self.label}\n{found}"
 
 
 def execute(
@@ -121,23 +128,34 @@ def replay(
     *,
     stacks: bool = True,
     observers: Sequence[Callable[[], Observer]] = (),
+    detectors: Sequence[str] | None = None,
+    report: Report | None = None,
 ) -> Execution:
     """Run *scenario* once more, each step taken by whom *schedule* names.
 
     Behind the schedule's end, the running thread goes on as long as it can, then
-    the first one that can. :class:`~pykmm.errors.Nondeterminism` says that the
-    schedule does not fit.
+    the first one that can. *detectors* are as for :func:`explore`; a *report* that
+    one of them made without ending an execution ends this one.
+
+    :class:`~pykmm.errors.Nondeterminism` says that the schedule does not fit.
     """
     if isinstance(schedule, str):
         schedule = Schedule.parse(schedule)
     if not isinstance(schedule, Schedule):
         raise UsageError(f"schedule={schedule!r} must be a Schedule or its text")
     scheduler = Replay(schedule)
+    begun = campaigns(detectors)
+    watching = [
+        c.execution if report is None else partial(c.again, report) for c in begun
+    ]
     execution = execute(
-        Scenario.of(scenario), scheduler, observers=observers, stacks=stacks
+        Scenario.of(scenario),
+        scheduler,
+        observers=[*watching, *observers],
+        stacks=stacks,
     )
     scheduler.check_end(execution.machine)
-    return execution
+    return evolve(execution, findings=tuple(r for c in begun for r in c.reports()))
 
 
 def double_run(

@@ -55,7 +55,7 @@ def shorten(
     best = run(candidates[0][2])
     tried = {schedule for *_, schedule in candidates}
     for number, (*_, schedule) in enumerate(candidates):
-        if _rank(best)[0] == 0:
+        if best.preemptions == 0 and best.report is None:
             break
         before = best if number == 0 else run(schedule)
         better = _order(before.machine)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from ..scenario import Scenario
-from . import mrelease
+from . import mrelease, oom
 
 __all__ = ["SCENARIOS"]
 
 #: All scenarios by name.
 SCENARIOS: Final[dict[str, Scenario]] = {
-    scenario.name: scenario for scenario in mrelease.SCENARIOS
+    scenario.name: scenario
+    for scenario in (*mrelease.SCENARIOS, *oom.SCENARIOS)
 }

@@ -5,8 +5,9 @@ This is optimal dynamic partial order reduction with wakeup trees, from P. Abdul
 S. Aronis, B. Jonsson and K. Sagonas, "Source Sets: A Foundation for Optimal Dynamic
 Partial Order Reduction" (J. ACM 64(4), 2017; POPL 2014). Departures:
 
-- A race is reversed as soon as it has been seen, with the part of the execution
-  up to its second event, not once more in each longer execution.
+- A race is reversed when it is first seen, with the part of the execution up to its
+  second step, and not once more in each longer execution; unless the second step's
+  class depends on its outcome.
 - Guarded steps race as :mod:`.races` says.
 - What a reversed step will do is guessed from all that steps of its kind have done
   (:mod:`.steps`). The guess is on the safe side: nothing is lost, but an execution
@@ -21,7 +22,7 @@ from ..engine.thread import ThreadState
 from ..errors import Livelock, Nondeterminism
 from .explorer import Redundant, Verdict
 from .past import Past
-from .steps import LOOKS, Step, World, depends
+from .steps import LOOKS, NOWHERE, Step, World, depends
 from .wakeup import Branch, initial, insert
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ..engine.machine import Machine
     from ..engine.scheduler import Scheduler
     from ..engine.thread import Thread
-    from .races import Race
+    from .record import Race
 
 __all__ = ["Dpor"]
 
@@ -42,13 +43,14 @@ class _Node:
     with nothing in between that it depends on; *branches* is what is left to do.
     """
 
-    __slots__ = ("branches", "sleep", "tid")
+    __slots__ = ("branches", "planned", "sleep", "tid")
 
     def __init__(self, sleep: dict[int, Step], branches: list[Branch]) -> None:
         self.sleep = sleep
         self.branches = branches
-        #: Who goes on.
+        #: Who goes on, and the step that was planned, if one was.
         self.tid = -1
+        self.planned: Step | None = None
 
 
 class Dpor:
@@ -69,9 +71,15 @@ class Dpor:
         self._fixed = 0
         self._depth = 0
         self._begun = False
+        #: Whether the last execution was given up with nothing left but known bugs.
+        self._at_an_end = False
         #: Who stood waiting when nobody could go on, by number of the next event.
         self._rests: dict[int, list[Step]] = {}
         self._cuts = 0
+        #: Races whose second step may do something else in another place. What it
+        #: will conflict with there can come late, so each longer execution that
+        #: holds such a race shows a reversal of its own.
+        self._unsure: list[tuple[int, Race, Step]] = []
 
     # -- between executions --------------------------------------------------
 
@@ -95,6 +103,8 @@ class Dpor:
         nodes[-1].sleep[nodes[-1].tid] = self.past.steps[last]
         self.past.rewind(last)
         self._fixed = last
+        while self._unsure and self._unsure[-1][0] >= last:
+            self._unsure.pop()
         return True
 
     # -- within an execution -------------------------------------------------
@@ -158,12 +168,30 @@ class Dpor:
             node.tid = branch.step.tid
             t = threads.get(node.tid)
             if t is not None and t in enabled and node.tid not in sleep:
+                node.planned = branch.step
                 self._follow = branch.branches
                 return t
+        node.planned = None
         self._follow = []
-        t = _first_awake(self.past.tids, sleep, enabled, running)
+        t = self._first_awake(sleep, enabled, running)
         node.tid = self.past.tids[t]
         return t
+
+    def _first_awake(
+        self,
+        sleep: dict[int, Step],
+        enabled: Sequence[Thread],
+        running: Thread | None,
+    ) -> Thread:
+        """Return the running thread, else the first one that need not sleep."""
+        tids = self.past.tids
+        if running is not None and tids[running] not in sleep:
+            return running
+        for t in enabled:
+            if tids[t] not in sleep:
+                return t
+        self._at_an_end = all(sleep[tids[t]].fatal for t in enabled)
+        raise Redundant
 
     # -- after an execution --------------------------------------------------
 
@@ -172,10 +200,10 @@ class Dpor:
         past = self.past
         past.meet(machine)
         past.read(machine)
-        self._check_same(machine)
         if len(machine.steps) > len(machine.events):
-            past.steps.append(self.past.next_step(machine.steps[-1]))
+            past.steps.append(past.next_step(machine.steps[-1]))
         del self._nodes[len(past.steps) :]
+        self._check_same(machine)
         self._find_gates(machine)
         if self.world.news:
             self._reset()
@@ -183,11 +211,14 @@ class Dpor:
         self.world.relied = True
         self._link(set(machine.cuts))
         if isinstance(machine.failure, Redundant):
+            if self._at_an_end:
+                self._link_pending(machine, past.held_up[-1])
             return Verdict.REDUNDANT
         if _was_cut_short(machine):
             self._run_out(machine)
+            self._link_pending(machine, past.held_up[-1])
         else:
-            self._link_pending(machine)
+            self._link_pending(machine, tuple(past.tids.values()))
         return Verdict.NEW
 
     def _check_same(self, machine: Machine) -> None:
@@ -196,6 +227,12 @@ class Dpor:
         ):
             if event.kind != step.kind or not step.bits >> event.access & 1:
                 raise Nondeterminism(event.index, step.kind, [event.kind])
+        for index in range(self._fixed, len(self._nodes)):
+            planned, step = self._nodes[index].planned, self.past.steps[index]
+            if planned and (
+                planned.kind != step.kind or planned.oid not in (step.oid, NOWHERE)
+            ):
+                raise Nondeterminism(index, planned.kind, [step.kind])
 
     def _link(self, cuts: set[int]) -> None:
         past = self.past
@@ -204,7 +241,21 @@ class Dpor:
                 for step in self._rests.get(index, ()):
                     self._reverse(past.pending(step), step)
                 past.cut()
-            self._reverse(past.link(), past.steps[index], index)
+            step = past.steps[index]
+            for race in past.link():
+                last = self._in_another_place(step, race)
+                if last is step:
+                    self._plan(race, step, index)
+                else:
+                    self._unsure.append((index, race, last))
+        for _, race, last in self._unsure:
+            self._plan(race, last, len(past.clocks))
+
+    def _in_another_place(self, step: Step, race: Race) -> Step:
+        """Return what is known of *step* if it comes before the race's first."""
+        if not step.gated and not self.past.steps[race.first].bits & ~LOOKS:
+            return step  # it only looked, so that makes no difference
+        return self.world.guess(step)
 
     def _run_out(self, machine: Machine) -> None:
         """Plan to let the others go on before the step in which a bug was found.
@@ -216,43 +267,45 @@ class Dpor:
         self.past.steps[last] = self.past.steps[last].died()
         if isinstance(machine.failure, Livelock):
             self.claim = "not complete: an execution did not come to rest"
-        elif not node.branches:
-            for t in machine.threads:
-                tid = self.past.tids[t]
-                if (
-                    _is_pending(t)
-                    and tid not in node.sleep
-                    and self.past.could(tid, last)
-                ):
-                    node.branches.append(Branch(self.past.next_step(t)))
-                    break
+        if not node.branches:
+            going = (t for t in machine.threads if self._could_go_on(t, last))
+            for t in going:
+                node.branches.append(Branch(self.past.next_step(t)))
+                break
 
-    def _link_pending(self, machine: Machine) -> None:
+    def _could_go_on(self, t: Thread, index: int) -> bool:
+        """Tell whether *t* could, and need not not, have taken its step at *index*."""
+        tid = self.past.tids[t]
+        asleep = tid in self._nodes[index].sleep
+        return _is_pending(t) and not asleep and self.past.could(tid, index)
+
+    def _link_pending(self, machine: Machine, held_up: tuple[int, ...]) -> None:
+        """Find the races of those who were never let go on."""
         for t in machine.threads:
-            if _is_pending(t):
+            if _is_pending(t) and self.past.tids[t] in held_up:
                 step = self.past.next_step(t)
                 self._reverse(self.past.pending(step), step)
 
-    def _reverse(self, races: list[Race], step: Step, end: int | None = None) -> None:
-        """Plan to have *step*, at *end*, before the first event of each race."""
-        past = self.past
-        steps = past.steps
+    def _reverse(self, races: list[Race], step: Step) -> None:
+        """Plan to have *step*, which was not taken, before the first of each race."""
         for race in races:
-            last = step
-            if step.gated or steps[race.first].bits & ~LOOKS:
-                last = self.world.guess(step)
-            stay = past.not_after(race, len(past.clocks) if end is None else end)
-            sequence = [*[steps[index] for index in stay], last]
-            node = self._nodes[race.first]
-            if not any(_covers(s, sequence) for s in node.sleep.values()):
-                insert(node.branches, sequence)
+            self._plan(race, self.world.guess(step), len(self.past.clocks))
+
+    def _plan(self, race: Race, last: Step, end: int) -> None:
+        """Plan what comes before *end*, and then *last*, but no first of the race."""
+        steps = self.past.steps
+        sequence = [steps[index] for index in self.past.not_after(race, end)]
+        sequence.append(last)
+        node = self._nodes[race.first]
+        if not any(_covers(s, sequence) for s in node.sleep.values()):
+            insert(node.branches, sequence)
 
     def _find_gates(self, machine: Machine) -> None:
         """Find steps that opened or closed a guard on an object of another."""
         past = self.past
         if not any(past.held_up[self._fixed :]):
             return
-        nexts = {past.tids[t]: self.past.next_step(t) for t in machine.threads}
+        nexts = {past.tids[t]: past.next_step(t) for t in machine.threads}
         cuts = set(machine.cuts)
         for index in range(len(past.steps) - 1, self._fixed - 1, -1):
             step = past.steps[index]
@@ -272,7 +325,8 @@ def _covers(asleep: Step, sequence: list[Step]) -> bool:
 
 def _is_pending(t: Thread) -> bool:
     """Tell whether a closed machine's thread was about to take a step."""
-    return t.state is ThreadState.NEW or (t.unwinding and t.error is None)
+    stopped = t.error is None or isinstance(t.error, Redundant)
+    return t.state is ThreadState.NEW or (t.unwinding and stopped)
 
 
 def _was_cut_short(machine: Machine) -> bool:
@@ -285,18 +339,3 @@ def _was_cut_short(machine: Machine) -> bool:
 
 def _by_host(t: Thread) -> bool:
     return t.creator is None or t.creator.is_boot
-
-
-def _first_awake(
-    tids: dict[Thread, int],
-    sleep: dict[int, Step],
-    enabled: Sequence[Thread],
-    running: Thread | None,
-) -> Thread:
-    """Return the running thread, else the first one that need not sleep."""
-    if running is not None and tids[running] not in sleep:
-        return running
-    for t in enabled:
-        if tids[t] not in sleep:
-            return t
-    raise Redundant

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What happened before what.
+"""Follow one execution after another, as far as they differ.
 
-A :class:`Past` follows one execution after another, as far as they differ. Each
-event gets a vector clock: for each thread the number of its last event that
-happened before, itself included. The vectors are those of F. Mattern, "Virtual
-Time and Global States of Distributed Systems" (1989).
+Threads and objects of the machine that runs now are translated into numbers that
+hold for all machines, its events into steps, and what they have in common with the
+execution before is kept.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..engine.events import Access
-from .races import Clock, Race, join, racing
-from .steps import ACQUIRE, ENOUGH, LOCKING, SHARE, WRITE, Step, World
+from .races import racing
+from .record import Clock, Race, Record, join
+from .steps import ACQUIRE, ENOUGH, LOCKING, NOWHERE, SHARE, WRITE, Step, World
 
 if TYPE_CHECKING:
     from ..engine.events import Event
@@ -24,18 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["Past"]
 
 
-class Past:
-    """The events of the current path, their clocks, and an index by object."""
+class Past(Record):
+    """The record of the current path."""
 
     def __init__(self, world: World) -> None:
+        super().__init__()
         self.world = world
-        self.steps: list[Step] = []
-        self.clocks: list[Clock] = []
-        #: Events by thread; events with their classes by object.
-        self.ran: list[list[int]] = []
-        self.history: dict[int, list[tuple[int, int]]] = {}
-        #: Whom a guard held up when the event's thread was chosen.
-        self.held_up: list[tuple[int, ...]] = []
         #: Cuts, and what happened before everything behind them.
         self._bases: list[tuple[int, Clock]] = []
         # Of the machine that is running:
@@ -128,7 +122,7 @@ class Past:
     def next_step(self, t: Thread) -> Step:
         """Return the step that *t* is about to take, as far as that can be known."""
         world = self.world
-        oid = world.start(t.key) if t.obj is None else world.oid(t.obj)
+        oid = NOWHERE if t.obj is None else world.oid(t.obj)
         bits = world.may(t.kind)
         if t.guard is not None and bits & LOCKING:
             history = self.history.get(oid, ())
@@ -213,18 +207,6 @@ class Past:
         """Return the races of a step that was not taken."""
         tid = step.tid
         return racing(self, step, self.clock(tid), self.since(tid), stuck=True)[0]
-
-    def not_after(self, race: Race, end: int) -> list[int]:
-        """Return the events between the race's first and *end* that stay before it."""
-        out = (race.first, *race.out)
-        owners = [(self.steps[index].tid, index) for index in out]
-        clocks = self.clocks
-        first, *_ = out
-        tid = self.steps[first].tid
-        stay = [g for g in range(first + 1, end) if clocks[g][tid] < first]
-        if race.out:
-            stay = [g for g in stay if all(clocks[g][t] < e for t, e in owners)]
-        return stay
 
 
 def _left(value: object) -> int:

@@ -17,11 +17,11 @@ cannot, so a step that a guard holds up is looked at more closely:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from .record import Clock, Race, Record, join
 from .steps import (
     ACQUIRE,
-    LOCKING,
     LOOKS,
     RELEASE,
     SHARE,
@@ -32,33 +32,13 @@ from .steps import (
 )
 
 if TYPE_CHECKING:
-    from .past import Past
     from .steps import Step
 
-__all__ = ["Clock", "Race", "join", "racing"]
-
-Clock = list[int]
-
-
-class Race(NamedTuple):
-    """The event *first* could come after the step that it races with.
-
-    *out* are further events that have to come after that step as well.
-    *firm* says that nothing before *first* races with the step at once.
-    """
-
-    first: int
-    out: tuple[int, ...] = ()
-    firm: bool = True
-
-
-def join(a: Clock, b: Clock) -> Clock:
-    """Return the later one, thread by thread."""
-    return [x if x > y else y for x, y in zip(a, b)]  # noqa: B905 -- hot path
+__all__ = ["racing"]
 
 
 def racing(
-    past: Past, step: Step, clock: Clock, since: int, *, stuck: bool = False
+    past: Record, step: Step, clock: Clock, since: int, *, stuck: bool = False
 ) -> tuple[list[Race], Clock]:
     """Find the races of *step*, the next one of its thread.
 
@@ -68,7 +48,7 @@ def racing(
     """
     if not step.gated:
         scan = _plain(past, step.oid, step.against, clock)
-    elif step.bits & LOCKING:
+    elif step.bits in (ACQUIRE, SHARE):
         scan = _locking(past, step, clock, stuck=stuck)
     else:
         scan = _waiting(past, step, step.oid, step.against, clock, since, stuck)
@@ -84,7 +64,7 @@ def racing(
 
 
 def _plain(
-    past: Past, oid: int, against: int, clock: Clock
+    past: Record, oid: int, against: int, clock: Clock
 ) -> tuple[list[Race], Clock]:
     races: list[Race] = []
     history = past.history.get(oid)
@@ -101,7 +81,7 @@ def _plain(
 
 
 def _merged(
-    past: Past, clock: Clock, scans: list[tuple[list[Race], Clock]]
+    past: Record, clock: Clock, scans: list[tuple[list[Race], Clock]]
 ) -> tuple[list[Race], Clock]:
     """Drop races that are ordered by a race on another object."""
     full = clock
@@ -121,7 +101,7 @@ def _merged(
 
 
 def _locking(
-    past: Past, step: Step, clock: Clock, *, stuck: bool
+    past: Record, step: Step, clock: Clock, *, stuck: bool
 ) -> tuple[list[Race], Clock]:
     """Walk back through a lock's owners to the one before whom it was free."""
     races: list[Race] = []
@@ -158,7 +138,7 @@ def _state(history: list[tuple[int, int]]) -> tuple[bool, int]:
 
 
 def _before(
-    past: Past, step: Step, index: int, bits: int, *, shut: bool
+    past: Record, step: Step, index: int, bits: int, *, shut: bool
 ) -> Race | None:
     """Return the race of a lock's next owner with an event on the lock, if any.
 
@@ -171,7 +151,7 @@ def _before(
     return None if shut and bits != ACQUIRE else Race(index)
 
 
-def _before_reader(past: Past, oid: int, first: int) -> Race | None:
+def _before_reader(past: Record, oid: int, first: int) -> Race | None:
     """Find out which readers have to stay behind a writer, *first* being one."""
     out: tuple[int, ...] = ()
     while True:
@@ -183,7 +163,7 @@ def _before_reader(past: Past, oid: int, first: int) -> Race | None:
         out += tuple(late)
 
 
-def _readers(past: Past, oid: int, race: Race) -> list[int]:
+def _readers(past: Record, oid: int, race: Race) -> list[int]:
     """Return the shares that are not given back before the reversed race's end."""
     stay = set(past.not_after(race, len(past.clocks)))
     shares: list[int] = []
@@ -197,7 +177,7 @@ def _readers(past: Past, oid: int, race: Race) -> list[int]:
     return shares
 
 
-def _share_of(past: Past, shares: list[int], unshare: int) -> int:
+def _share_of(past: Record, shares: list[int], unshare: int) -> int:
     tid = past.steps[unshare].tid
     own = [index for index in shares if past.steps[index].tid == tid]
     return own[-1] if own else shares[-1]
@@ -207,7 +187,7 @@ def _share_of(past: Past, shares: list[int], unshare: int) -> int:
 
 
 def _waiting(
-    past: Past,
+    past: Record,
     step: Step,
     oid: int,
     against: int,
@@ -246,14 +226,14 @@ def _waiting(
     return races, full
 
 
-def _was_open(past: Past, tid: int, index: int, at_end: bool | None) -> bool | None:
+def _was_open(past: Record, tid: int, index: int, at_end: bool | None) -> bool | None:
     """Tell whether a thread that stood before its step at *index* could go on."""
     if index < len(past.held_up):
         return tid not in past.held_up[index]
     return at_end
 
 
-def _opens_otherwise(past: Past, step: Step, first: int) -> bool:
+def _opens_otherwise(past: Record, step: Step, first: int) -> bool:
     """Tell whether the guard may open without the event *first*."""
     tid = past.steps[first].tid
     return any(

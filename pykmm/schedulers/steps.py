@@ -29,11 +29,12 @@ __all__ = [
     "ENOUGH",
     "LOCKING",
     "LOOKS",
+    "NOWHERE",
     "RELEASE",
     "SHARE",
+    "Step",
     "TOTAL",
     "UNSHARE",
-    "Step",
     "WAIT",
     "WRITE",
     "World",
@@ -62,6 +63,8 @@ TOTAL: Final = sum(1 << a for a in Access if all(CONFLICTS[a]))
 ENOUGH: Final = 2
 #: A pseudo object that every step touches and a barrier changes.
 _MACHINE: Final = -1
+#: The object of a thread's first step if it happens to nothing else.
+NOWHERE: Final = -2
 _AGAINST: Final = tuple(sum(1 << b for b in Access if CONFLICTS[a][b]) for a in Access)
 
 
@@ -191,10 +194,6 @@ class World:
         """Number *obj*, of whose parts some may have been touched."""
         return self._number(obj.uid)
 
-    def start(self, key: tuple[object, ...]) -> int:
-        """Number a thread's first step where it happens to nothing else."""
-        return self._number(("start", key))
-
     def _number(self, uid: Hashable) -> int:
         return self._oids.setdefault(uid, len(self._oids) * 2)
 
@@ -207,7 +206,8 @@ class World:
         known = self.classes.get(kind, 0)
         if bits & ~known:
             self.classes[kind] = known | bits
-            self.news |= self.relied and known != 0
+            if known and against(bits) & ~against(known):
+                self.news |= self.relied
 
     def saw_death(self, kind: str, oid: int, struct: int) -> int:
         """Note that a step ended the life of *struct*; return the life's number."""

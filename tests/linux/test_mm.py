@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pykmm.engine import Access, Machine, conflict
+from pykmm.engine import Access, Config, Machine, conflict
 from pykmm.errors import ContextError, UseAfterFree
 from pykmm.lib.maple_tree import mas_store
 from pykmm.linux import mm as m
@@ -223,4 +223,7 @@ def test_its_lock_dies_with_the_address_space(machine, mm):
 
 
 def test_pages_in_kib():
-    assert (K(0), K(1), K(256)) == (0, 4, 1024)
+    with Machine():
+        assert (K(0), K(1), K(256)) == (0, 4, 1024)
+    with Machine(Config(page_size=16384)):
+        assert (K(0), K(1), K(256)) == (0, 16, 4096)

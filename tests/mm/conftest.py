@@ -28,7 +28,10 @@ def pool() -> Iterator[Pool]:
 
 @pytest.fixture
 def boot(pool: Pool) -> Callable[..., object]:
-    """Boot a machine for a block; its books must balance at the end."""
+    """Boot a machine for a block; its books must balance at the end.
+
+    It keeps no reserves, so that the last page can be had.
+    """
 
     @contextmanager
     def booted(
@@ -37,8 +40,13 @@ def boot(pool: Pool) -> Callable[..., object]:
         seed: int | None = None,
         backend: Backend = Backend.BATON,
         audit: bool = True,
+        min_free_kbytes: int | None = 0,
     ) -> Iterator[Machine]:
-        config = Config(node_pages=nodes or (1 << 16,), total_swap_pages=swap)
+        config = Config(
+            node_pages=nodes or (1 << 16,),
+            total_swap_pages=swap,
+            min_free_kbytes=min_free_kbytes,
+        )
         scheduler = None if seed is None else RandomWalk(seed)
         shared = pool if backend is Backend.BATON else None
         with Machine(

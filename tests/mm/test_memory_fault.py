@@ -98,16 +98,23 @@ def test_special_mappings_have_all_they_will_ever_have(machine, mm, kind):
 
 
 @pytest.mark.parametrize(
-    ("pages", "kind"),
-    [(2, {}), (10, {}), (10, {"kind": "file"}), (15, {"kind": "file"})],
+    ("pages", "kind", "touched"),
+    [
+        (2, {}, 0),
+        (3, {}, 0),
+        (10, {}, 7),
+        (10, {"kind": "file"}, 3),
+    ],
 )
-def test_without_memory(boot, pages, kind):
-    # Twelve pages, plus three tables; a private copy needs its original as well.
+def test_without_memory_what_comes_first_is_there(boot, pages, kind, touched):
+    # Three tables; and a private copy needs its original as well.
     with boot(pages):
         mm = mm_alloc()
         vma = _map(mm, **kind)
         assert _fault_in_range(vma, 0, 12 * PAGE) == VM_FAULT_OOM
-        assert mm.rss_stat[1].counter == 0
+        assert mm.rss_stat[1].counter == touched
+        if touched:
+            assert mm.pgd[0].present[1] == (1 << touched) - 1
 
 
 def test_two_readers_of_one_file_read_it_once(boot):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from pykmm.linux.gfp_types import GFP_KERNEL
 from pykmm.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pykmm.mm.memory import zap_vma_for_reaping
 from pykmm.mm.mmap import _map_region
@@ -16,7 +17,7 @@ from pykmm.mm.mmu_gather import (
     tlb_gather_mmu,
     tlb_gather_mmu_fullmm,
 )
-from pykmm.mm.page_alloc import _alloc_bulk, nr_free_pages
+from pykmm.mm.page_alloc import Pages, __alloc_pages, nr_free_pages
 
 
 def test_capacity_is_eight_slots_and_nineteen_pages_of_slots():
@@ -26,14 +27,14 @@ def test_capacity_is_eight_slots_and_nineteen_pages_of_slots():
 
 def test_nothing_is_free_before_the_flush(machine, mm):
     before = nr_free_pages()
-    assert _alloc_bulk(10, 0) == 0
+    assert __alloc_pages(GFP_KERNEL, 0, 0, None, want=10) == Pages(10, 0)
     tlb = tlb_gather_mmu(mm)
-    assert not __tlb_remove_pages(tlb, 10, 0, 7)
+    assert not __tlb_remove_pages(tlb, 10, [((0, None), 7)])
     assert nr_free_pages() == before - 10
     tlb_flush_mmu(tlb)
     assert nr_free_pages() == before - 3
     tlb_flush_mmu(tlb)
-    assert not __tlb_remove_pages(tlb, 3, 0, 3)
+    assert not __tlb_remove_pages(tlb, 3, [((0, None), 3)])
     tlb_finish_mmu(tlb)
     assert nr_free_pages() == before
 
@@ -41,10 +42,10 @@ def test_nothing_is_free_before_the_flush(machine, mm):
 def test_full_means_that_a_flush_is_due(machine, mm):
     tlb = tlb_gather_mmu_fullmm(mm)
     assert tlb.fullmm
-    assert not __tlb_remove_pages(tlb, _GATHER_CAPACITY - 1, 0, 0)
-    assert __tlb_remove_pages(tlb, 1, 0, 0)
+    assert not __tlb_remove_pages(tlb, _GATHER_CAPACITY - 1, [])
+    assert __tlb_remove_pages(tlb, 1, [])
     tlb_flush_mmu(tlb)
-    assert not __tlb_remove_pages(tlb, 1, 0, 0)
+    assert not __tlb_remove_pages(tlb, 1, [])
 
 
 @pytest.mark.parametrize("extra", [0, 1, 600])

@@ -42,8 +42,8 @@ LINUX = os.environ.get("PYKMM_LINUX_SOURCE", "")
 #: Headers whose functions each architecture defines somewhere else.
 BY_ARCHITECTURE = ("include/linux/bitops.h", "include/asm-generic/bug.h")
 
-_HEADER = re.compile(r"include/linux/(.+)\.h")
-_FILE = re.compile(r"((?:mm|kernel|fs|lib)/.+)\.[ch]")
+_HEADER = re.compile(r"include/(?:linux/)?((?<=linux/).+|trace/.+)\.h")
+_FILE = re.compile(r"((?:mm|kernel|fs|lib|drivers)/.+)\.[ch]")
 
 
 def home_of(path: str) -> tuple[str, bool]:
@@ -94,6 +94,10 @@ def symbols(broken: list[str]) -> list[Symbol]:
         ("kernel/sched/core.c", "pykmm.kernel.core", False),
         ("kernel/entry/common.c", "pykmm.kernel.entry.common", True),
         ("fs/proc/base.c", "pykmm.fs.proc.base", True),
+        ("drivers/tty/sysrq.c", "pykmm.drivers.tty.sysrq", True),
+        ("include/trace/events/oom.h", "pykmm.linux.trace.events.oom", True),
+        ("include/trace/events/oom.h", "pykmm.linux.oom", False),
+        ("include/asm-generic/bug.h", "pykmm.linux.bug", False),
         ("arch/x86/mm/fault.c", "pykmm.mm.fault", False),
     ],
 )

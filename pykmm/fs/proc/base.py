@@ -1,15 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ``/proc/PID`` shows of a process — ``fs/proc/base.c``."""
+"""What ``/proc/PID`` shows of a process, and is told — ``fs/proc/base.c``.
+
+A file names its task by the task's ``struct pid``, so it outlives the task: whoever
+reads or writes later finds that nobody bears the number any more. Writing the
+adjustment is in ``base_oom``.
+"""
 
 from __future__ import annotations
 
 from ...engine.annotate import mirrors
 from ...engine.machine import current_machine
+from ...errno import ESRCH, Errno
+from ...linux.compiler import READ_ONCE
 from ...linux.oom import LONG_MIN
+from ...linux.proc_fs import ProcFile, proc_ops
 from ...linux.sched import task_struct
+from ...linux.sched.task import put_task_struct
+from ...linux.uapi import OOM_ADJUST_MAX, OOM_DISABLE, OOM_SCORE_ADJ_MAX
 from ...mm.oom_kill import oom_badness
+from .base_oom import get_proc_task, oom_adj_write, oom_score_adj_write
+from .generic import simple_read_from_buffer
 
-__all__ = ["proc_oom_score"]
+__all__ = [
+    "get_proc_task",
+    "oom_adj_read",
+    "oom_score_adj_read",
+    "proc_oom_score",
+    "tid_base_stuff",
+]
 
 
 def _quotient(dividend: int, divisor: int) -> int:
@@ -30,3 +48,60 @@ def proc_oom_score(task: task_struct) -> int:
     if badness == LONG_MIN:
         return 0
     return _quotient((1000 + _quotient(badness * 1000, totalpages)) * 2, 3)
+
+
+def _oom_score_read(file: ProcFile, pos: int) -> bytes | Errno:
+    task = get_proc_task(file)
+    if task is None:
+        return -ESRCH
+    text = b"%d\n" % proc_oom_score(task)
+    put_task_struct(task)
+    return simple_read_from_buffer(pos, text)
+
+
+def _adjustment(file: ProcFile) -> int | None:
+    """Read the adjustment that *file* is about; None once its task is gone."""
+    task = get_proc_task(file)
+    if task is None:
+        return None
+    adj = READ_ONCE(task.signal).oom_score_adj
+    put_task_struct(task)
+    return adj
+
+
+@mirrors("fs/proc/base.c", checked="v7.2")
+def oom_adj_read(file: ProcFile, pos: int) -> bytes | Errno:
+    """Read the adjustment on the old scale, rounded towards 0.
+
+    Context: May be called by programs.
+    Return: The text from *pos* on, or -ESRCH once the task was reaped.
+    """
+    adj = _adjustment(file)
+    if adj is None:
+        return -ESRCH
+    oom_adj = OOM_ADJUST_MAX
+    if adj != OOM_SCORE_ADJ_MAX:
+        oom_adj = _quotient(adj * -OOM_DISABLE, OOM_SCORE_ADJ_MAX)
+    return simple_read_from_buffer(pos, b"%d\n" % min(oom_adj, OOM_ADJUST_MAX))
+
+
+@mirrors("fs/proc/base.c", checked="v7.2")
+def oom_score_adj_read(file: ProcFile, pos: int) -> bytes | Errno:
+    """Read the adjustment.
+
+    Context: May be called by programs.
+    Return: The text from *pos* on, or -ESRCH once the task was reaped.
+    """
+    adj = _adjustment(file)
+    if adj is None:
+        return -ESRCH
+    return simple_read_from_buffer(pos, b"%d\n" % adj)
+
+
+def tid_base_stuff() -> dict[str, tuple[int, proc_ops]]:
+    """Return the files of a task, each with its mode."""
+    return {
+        "oom_score": (0o444, proc_ops(_oom_score_read)),
+        "oom_adj": (0o644, proc_ops(oom_adj_read, oom_adj_write)),
+        "oom_score_adj": (0o644, proc_ops(oom_score_adj_read, oom_score_adj_write)),
+    }

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...engine.annotate import extern, mirrors
-from ...linux.sched import task_struct
+from ...linux.sched import PF_NOFREEZE, task_struct
 from ...linux.sched.mm import mmdrop_lazy_tlb
+from ..cgroup.cgroup import cgroup_task_dead
 
 __all__ = ["TaskGone", "do_task_dead", "finish_task_switch"]
 
@@ -34,11 +35,14 @@ def finish_task_switch(prev: task_struct) -> None:
     mm = prev.active_mm
     if mm is not None:
         mmdrop_lazy_tlb(mm)
+    cgroup_task_dead(prev)
     _put_task_struct_rcu_user(prev)
 
 
 @mirrors("kernel/sched/core.c", checked="v7.2", abridged="there is no run queue")
 def do_task_dead(tsk: task_struct) -> None:
     """Leave the processor for the last time. Does not return."""
+    # No step: only the freezer looks, and it asks again until all stand still.
+    tsk.__dict__["flags"] |= PF_NOFREEZE
     finish_task_switch(tsk)
     raise TaskGone

@@ -24,9 +24,10 @@ from ..rculist import list_head
 from ..refcount import refcount_t
 from ..spinlock import rwlock_t, spinlock_t
 from ..timer import timer_list
-from ..uapi import SIGKILL
+from ..uapi import MPOL_BIND, SIGKILL
 
 if TYPE_CHECKING:
+    from ..cpuset import cpuset
     from ..fdtable import files_struct
     from ..memcontrol import mem_cgroup
     from .signal import sighand_struct, signal_struct
@@ -40,9 +41,13 @@ __all__ = [
     "PF_FORKNOEXEC",
     "PF_KTHREAD",
     "PF_MEMALLOC",
+    "PF_NOFREEZE",
     "PF_POSTCOREDUMP",
     "PF_SIGNALED",
+    "PF_SUSPEND_TASK",
+    "PF_WQ_WORKER",
     "TASK_COMM_LEN",
+    "TASK_FROZEN",
     "TIF_MEMDIE",
     "TIF_SIGPENDING",
     "cred",
@@ -54,11 +59,14 @@ __all__ = [
 # -- task->flags
 PF_EXITING: Final = 0x4
 PF_POSTCOREDUMP: Final = 0x8
+PF_WQ_WORKER: Final = 0x20
 PF_FORKNOEXEC: Final = 0x40
 PF_DUMPCORE: Final = 0x200
 PF_SIGNALED: Final = 0x400
 PF_MEMALLOC: Final = 0x800
+PF_NOFREEZE: Final = 0x8000
 PF_KTHREAD: Final = 0x200000
+PF_SUSPEND_TASK: Final = 0x80000000
 
 # -- task->exit_state
 EXIT_DEAD: Final = 0x10
@@ -68,6 +76,9 @@ EXIT_TRACE: Final = EXIT_ZOMBIE | EXIT_DEAD
 # -- thread flags (bit numbers)
 TIF_SIGPENDING: Final = 2
 TIF_MEMDIE: Final = 18
+
+# -- task->__state (a bit number)
+TASK_FROZEN: Final = 15
 
 TASK_COMM_LEN: Final = 16
 
@@ -117,7 +128,13 @@ class task_struct(Struct):
     #: None is the root memory cgroup; the mems are None for all nodes.
     memcg: mem_cgroup | None = const(default=None)
     mems_allowed: frozenset[int] | None = const(default=None)
+    #: Its memory policy: the nodes, and what they mean; None for no policy.
     mempolicy_nodes: frozenset[int] | None = const(default=None)
+    mempolicy_mode: int = const(default=MPOL_BIND)
+    #: What it may do beyond others; None: everything if it is root's, else nothing.
+    cap_effective: frozenset[int] | None = const(default=None)
+    #: Where it is in the tree of cpusets; None is the root.
+    cpuset: cpuset | None = const(default=None)
     thread_pid: struct_pid | None = guarded(
         by=tasklist_lock, default=None, lockless=True
     )
@@ -143,6 +160,8 @@ class task_struct(Struct):
     exit_code: int = owned(default=0)
     active_mm: mm_struct | None = owned(default=None)
     in_user_fault: bool = owned(default=False)
+    #: Where the task ran into a limit and has to wait for somebody else's help.
+    memcg_in_oom: mem_cgroup | None = owned(default=None)
 
     # -- protected by tasklist_lock
     exit_state: int = guarded(by=tasklist_lock, default=0, lockless=True)
@@ -153,10 +172,10 @@ class task_struct(Struct):
     parent: task_struct | None = guarded(by=tasklist_lock, default=None, lockless=True)
     children: list[task_struct] = guarded(by=tasklist_lock, factory=list)
     tasks: list_head[task_struct] = embedded(
-        lambda t: list_head(t, cast("task_struct", t))
+        lambda t: list_head(t, t)
     )
     thread_node: list_head[task_struct] = embedded(
-        lambda t: list_head(t, cast("task_struct", t))
+        lambda t: list_head(t, t)
     )
     pid_links: list[list_head[task_struct]] = embedded(
         lambda t: [list_head(t, cast("task_struct", t)) for _ in range(PIDTYPE_MAX)]
@@ -171,6 +190,8 @@ class task_struct(Struct):
 
     # -- no lock
     thread_flags: Bits = embedded(Bits)
+    #: Of ``__state`` only one bit: TASK_FROZEN, changed under the freezer's lock.
+    _state: Bits = embedded(Bits)
     files: files_struct | None = owned(default=None)
 
     # -- the OOM reaper's: protected by oom_reaper_lock, and by being queued once

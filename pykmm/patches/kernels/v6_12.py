@@ -2,15 +2,19 @@
 """Linux 6.12, as what has to be put back into the baseline.
 
 The reaper walked up, as ``exit_mmap()`` does, and announced unmappings; a victim's
-other threads stayed frozen. 6.12 read the cheap counters, which here are exact, too;
-and its report lacks a line about protected memory, which the baseline leaves out.
+other threads stayed frozen. 6.12 read the cheap counters, which here are exact, too.
+What its report said differently is in ``v6_12_report``.
 """
 
 from __future__ import annotations
 
+from ...kernel import freezer
+from ...kernel.freezer import __thaw_task
 from ...linux.atomic import atomic_inc
-from ...linux.bitops import test_and_set_bit
+from ...linux.bitops import test_and_set_bit, test_bit
 from ...linux.bug import WARN_ON
+from ...linux.compiler import READ_ONCE
+from ...linux.freezer import freezer as freezer_statics
 from ...linux.mm import (
     VM_HUGETLB,
     VM_PFNMAP,
@@ -27,15 +31,21 @@ from ...linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start_nonblock,
     mmu_notifier_range,
 )
-from ...linux.printk import trace
-from ...linux.sched import TIF_MEMDIE, task_struct
+from ...linux.sched import (
+    PF_KTHREAD,
+    PF_NOFREEZE,
+    PF_SUSPEND_TASK,
+    TIF_MEMDIE,
+    task_struct,
+)
 from ...linux.sched.mm import mmgrab
-from ...kernel.freezer import __thaw_task
+from ...linux.trace.events.oom import trace_mark_victim
 from ...mm import oom_kill
 from ...mm.memory import __zap_vma_range
 from ...mm.mmu_gather import tlb_finish_mmu, tlb_gather_mmu
 from ...mm.oom_kill_victim import _cmpxchg_oom_mm, oom
 from ..patch import Patch
+from .v6_12_report import replaced
 
 __all__ = ["patch"]
 
@@ -89,4 +99,24 @@ def mark_oom_victim(tsk: task_struct) -> None:
         mmgrab(mm)
     __thaw_task(tsk)
     atomic_inc(oom().oom_victims)
-    trace("mark_victim", tsk.pid)
+    trace_mark_victim(tsk, tsk.uid_)
+
+
+@patch.replaces(freezer.freezing_slow_path)
+def freezing_slow_path(p: task_struct) -> bool:
+    """Tell whether *p* has to stand still: a marked thread has not, its others have.
+
+    Context: Any.
+    """
+    flags = p.__dict__["flags"]
+    if flags & (PF_NOFREEZE | PF_SUSPEND_TASK):
+        return False
+    if test_bit(TIF_MEMDIE, p.thread_flags):
+        return False
+    if READ_ONCE(freezer_statics()).pm_nosig_freezing:
+        return True
+    return READ_ONCE(freezer_statics()).pm_freezing and not flags & PF_KTHREAD
+
+
+for _function, _replacement in replaced():
+    patch.replaces(_function)(_replacement)

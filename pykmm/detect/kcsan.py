@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Data races, after ``Documentation/dev-tools/kcsan.rst``.
+
+Two accesses race if they conflict, at least one of them is plain, and nothing
+orders them: that they came one after the other is an accident then. *Plain* is what
+a ``shared()`` or ``owned()`` field does when it is named without a mark, and a
+:class:`~pykmm.engine.sync.PlainCell`. ``READ_ONCE()``, ``WRITE_ONCE()``, atomics and
+bits are marked; ``data_race()`` excuses an access for good.
+
+Unlike KCSAN, which has to catch both in the act, this decides by happens-before:
+FastTrack (Flanagan and Freund, PLDI 2009), with epochs for plain writes and for
+reads as long as there is one reader, and a table once there are several. What
+counts as ordered is told in :mod:`pykmm.detect.ordering`. The verdict is exact for
+the execution at hand, and the same for all executions that differ only in the order
+of independent steps; an exploration therefore finds all races that there are.
+
+Like KCSAN in its default configuration (``CONFIG_KCSAN_ASSUME_PLAIN_WRITES_ATOMIC``)
+it lets a plain write meet a marked read: fields that are written under a lock and
+looked at without it are the kernel's daily bread. ``strict=True`` does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..engine.events import Access
+from ..errors import DataRace
+from .clocks import Clock, Clocks
+from .detector import stop
+from .ordering import ACQUIRE, ALL, DEFAULTS, ORDERS, RELEASE, WOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..engine.events import Event
+    from ..engine.machine import Machine
+    from ..engine.objects import Named
+    from ..engine.thread import Thread
+    from .detector import Found
+
+__all__ = ["Kcsan"]
+
+_PLAIN = ("read", "write")
+_EXCUSED = "data_race"
+_ACQUIRES = ACQUIRE | ALL | WOKEN
+#: How many calls of a side to show.
+_CALLS_AT_MOST = 6
+
+_Epoch = tuple[int, "Event"]
+
+
+class _Variable:
+    """What is remembered of one variable: the accesses that others could race with.
+
+    Plain writes come one after the other, or else there was a race. Marked ones need
+    not, so each thread's last one counts.
+    """
+
+    __slots__ = ("marked_reads", "marked_writes", "reads", "writes")
+
+    def __init__(self) -> None:
+        self.writes: dict[Thread, _Epoch] = {}
+        self.reads: dict[Thread, _Epoch] = {}
+        self.marked_writes: dict[Thread, _Epoch] = {}
+        self.marked_reads: dict[Thread, _Epoch] = {}
+
+
+class Kcsan:
+    """Watches one machine for data races; with *strict*, against marked reads, too.
+
+    *found* is told of each race; by default the first one ends the execution.
+    """
+
+    def __init__(self, found: Found = stop, *, strict: bool = False) -> None:
+        self._found = found
+        self._strict = strict
+        self._clocks = Clocks()
+        self._variables: dict[Named, _Variable] = {}
+
+    def event(self, event: Event) -> None:
+        """Follow what orders what, and check accesses to what can race."""
+        access = event.access
+        obj = event.obj
+        order = ORDERS[access].get(event.kind, DEFAULTS[access])
+        if not obj.plain:
+            if order:
+                clocks = self._clocks
+                clocks.step(clocks.of(event.thread), obj, order)
+            return
+        clock = self._clocks.of(event.thread)
+        if order & _ACQUIRES:
+            self._clocks.acquire(clock, obj, order)
+        if event.kind != _EXCUSED:
+            self._check(event, clock)
+        if order & RELEASE:
+            self._clocks.release(clock, obj, order)
+
+    def at_rest(self, machine: Machine) -> None:
+        """Nothing to say: races are found where they happen."""
+
+    def _check(self, event: Event, clock: Clock) -> None:
+        variable = self._variables.get(event.obj)
+        if variable is None:
+            variable = self._variables[event.obj] = _Variable()
+        plain = event.kind in _PLAIN
+        if event.access is Access.READ:
+            mine = variable.reads if plain else variable.marked_reads
+        else:
+            mine = variable.writes if plain else variable.marked_writes
+        last = mine.get(event.thread)
+        if last is None or last[0] != clock.epoch:
+            for others in self._rivals(variable, event.access, plain=plain):
+                for thread, (epoch, other) in others.items():
+                    if not clock.is_after(thread, epoch):
+                        self._found(_race(other, event))
+            if mine is variable.writes:
+                self._forget(variable)
+        mine[event.thread] = (clock.epoch, event)
+
+    def _rivals(
+        self, variable: _Variable, access: Access, *, plain: bool
+    ) -> Iterator[dict[Thread, _Epoch]]:
+        """Yield the accesses with which this one must not be unordered."""
+        if plain or access is not Access.READ or self._strict:
+            yield variable.writes
+        if plain:
+            yield variable.marked_writes
+        if access is not Access.READ:
+            yield variable.reads
+            if plain and self._strict:
+                yield variable.marked_reads
+
+    def _forget(self, variable: _Variable) -> None:
+        """Let a plain write stand for all that came before it."""
+        variable.writes.clear()
+        variable.reads.clear()
+        variable.marked_writes.clear()
+        if self._strict:
+            variable.marked_reads.clear()
+
+
+# -- the report ---------------------------------------------------------------------
+
+
+def _race(first: Event, second: Event) -> DataRace:
+    a, b = sorted((first, second), key=_side)
+    race = DataRace(
+        f"{a.thread.name} {_verb(a)} {a.obj.name} and {b.thread.name} "
+        f"{_verb(b)} it, and nothing orders the two",
+        facts=[*_told(first), *_told(second), *_change(first, second)],
+    )
+    race.functions = tuple(
+        dict.fromkeys(name for event in (first, second) for name in _called(event)[:1])
+    )
+    return race
+
+
+def _side(event: Event) -> tuple[bool, str]:
+    """Sort the sides so that the two orders of one race read the same."""
+    return event.access is Access.READ, event.thread.name
+
+
+def _verb(event: Event) -> str:
+    verb = "reads" if event.access is Access.READ else "writes"
+    return verb if event.kind in _PLAIN else f"{verb} ({event.kind})"
+
+
+def _called(event: Event) -> list[str]:
+    return [s for s in event.stack if s.strip("_") and not s.startswith("<")]
+
+
+def _told(event: Event) -> Iterator[tuple[str, str]]:
+    what = event.kind if event.kind in _PLAIN else f"{event.kind} (marked)"
+    path = " < ".join(_called(event)[:_CALLS_AT_MOST])
+    yield what, f"by {event.thread.name} at step {event.index}  {path}".rstrip()
+
+
+def _change(first: Event, second: Event) -> Iterator[tuple[str, str]]:
+    """Say what the write changed, the later one if both are."""
+    write = first if second.access is Access.READ else second
+    before = getattr(write.obj, "before", None)
+    yield "value changed", f"{before!r} -> {write.value!r}"

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Finding files below ``/proc`` — ``fs/proc/root.c``.
+
+Only those that tell the OOM killer something, or tell of it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...drivers.tty.sysrq import write_sysrq_trigger
+from ...errno import EACCES, ENOENT, Errno
+from ...kernel.capability import capable
+from ...kernel.pid import find_task_by_vpid, put_pid, rcu_read
+from ...kernel.sysctl import sysctl_tables
+from ...linux.pid import get_pid
+from ...linux.pid import pid as struct_pid
+from ...linux.proc_fs import ProcFile, proc_ops
+from ...linux.sched import current
+from ...linux.uapi import CAP_DAC_OVERRIDE, O_RDWR, O_WRONLY
+from ...mm.vmstat import vmstat_show
+from .base import tid_base_stuff
+from .generic import simple_read_from_buffer
+from .proc_sysctl import proc_sys_file, sysctl_perm
+
+__all__ = ["proc_open"]
+
+_MAY_READ: Final = 4
+_MAY_WRITE: Final = 2
+_TASK_DIR: Final = "task"
+_PARTS_OF_THREAD: Final = 4
+
+
+def _wanted(flags: int) -> int:
+    """Return what opening with *flags* asks for, in the bits of a mode."""
+    if flags & O_RDWR:
+        return _MAY_READ | _MAY_WRITE
+    return _MAY_WRITE if flags & O_WRONLY else _MAY_READ
+
+
+def _allows(mode: int, owner: int, flags: int) -> bool:
+    """Tell whether current may open a file of *owner* with *mode*."""
+    granted = mode >> 6 if current().uid_ == owner else mode
+    wanted = _wanted(flags)
+    return granted & wanted == wanted or capable(CAP_DAC_OVERRIDE)
+
+
+def _vmstat_read(file: ProcFile, pos: int) -> bytes:
+    del file
+    return simple_read_from_buffer(pos, vmstat_show().encode())
+
+
+def _sysrq_write(file: ProcFile, text: bytes | None, pos: int) -> int | Errno:
+    del file, pos
+    return write_sysrq_trigger(text)
+
+
+def _root_files() -> dict[str, tuple[int, proc_ops]]:
+    return {
+        "vmstat": (0o444, proc_ops(_vmstat_read)),
+        "sysrq-trigger": (0o200, proc_ops(None, _sysrq_write)),
+    }
+
+
+def _find_task(number: str, tgid: int | None) -> tuple[struct_pid, int] | None:
+    """Find a task by its number: its pid, with a reference, and whose it is.
+
+    With *tgid* it has to be a thread of that process.
+    """
+    nr = int(number) if number.isascii() and number.isdigit() else 0
+    with rcu_read():
+        task = find_task_by_vpid(nr)
+        if task is None or (tgid is not None and task.tgid != tgid):
+            return None
+        found: struct_pid | None = task.__dict__["thread_pid"]
+        return None if found is None else (get_pid(found), task.uid_)
+
+
+def _open_task(parts: list[str], flags: int) -> ProcFile | Errno:
+    """Open a file of a process, or of one thread of it."""
+    own = {"self": current().tgid, "thread-self": current().pid}
+    number = str(own.get(parts[0], parts[0]))
+    tgid = None
+    if len(parts) == _PARTS_OF_THREAD and parts[1] == _TASK_DIR:
+        tgid = int(number) if number.isdigit() else 0
+        number, parts = parts[2], parts[2:]
+    entry = tid_base_stuff().get(parts[1]) if len(parts) == 2 else None
+    found = None if entry is None else _find_task(number, tgid)
+    if entry is None or found is None:
+        return -ENOENT
+    mode, ops = entry
+    number_of, owner = found
+    if not _allows(mode, owner, flags):
+        put_pid(number_of)
+        return -EACCES
+    return ProcFile(f_op=ops, f_flags=flags, pid=number_of)
+
+
+def _open_sysctl(path: str, flags: int) -> ProcFile | Errno:
+    table = sysctl_tables().get(path)
+    if table is None:
+        return -ENOENT
+    if sysctl_perm(table, _wanted(flags)):
+        return -EACCES
+    return ProcFile(f_op=proc_sys_file(table), f_flags=flags)
+
+
+def proc_open(path: str, flags: int) -> ProcFile | Errno:
+    """Open the file at *path* below ``/proc``.
+
+    Context: May sleep; enters RCU read sections.
+    Return: The open file; -ENOENT, or -EACCES if its mode forbids it.
+    """
+    if path.startswith("sys/"):
+        return _open_sysctl(path.removeprefix("sys/"), flags)
+    entry = _root_files().get(path)
+    if entry is None:
+        return _open_task(path.split("/"), flags)
+    if not _allows(entry[0], 0, flags):
+        return -EACCES
+    return ProcFile(f_op=entry[1], f_flags=flags)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From a world to its answer."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..engine.fields import is_made
+from ..linux.mm_types import MMF_FLAGS
+from ..linux.sched import TIF_MEMDIE, task_struct
+from ..linux.sched.signal import SIGNAL_GROUP_EXIT
+from ..mm.oom_kill import oom
+from .build import Built, build, machine_for
+from .calls import run_calls
+from .refusal import Refused
+from .text import read_line
+from .world import read_world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..engine.machine import Machine
+    from ..linux.mm_types import mm_struct
+
+__all__ = ["answer", "answer_line"]
+
+
+def answer(world: object) -> dict[str, object]:
+    """Answer *world*, a JSON value; one that is none gets an ``error`` object."""
+    with _uncollected():
+        try:
+            return _answer(world)
+        except Refused as refused:
+            return refused.answer()
+
+
+def answer_line(text: str | bytes) -> dict[str, object]:
+    """Answer one line of a file of worlds."""
+    with _uncollected():
+        try:
+            return _answer(read_line(text))
+        except Refused as refused:
+            return refused.answer()
+
+
+def _answer(value: object) -> dict[str, object]:
+    world = read_world(value)
+    calls = world["calls"]
+    machine = machine_for(world)
+    try:
+        with machine:
+            built = build(world, machine)
+            del value, world  # large ones take as much memory as the machine
+            results = run_calls(calls, built, machine)
+            return {"results": results, "state": _state(built)}
+    finally:
+        _scrap(machine)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector out: it would walk a large world again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _scrap(machine: Machine) -> None:
+    """Cut what the structures of a closed machine know of each other.
+
+    Without circles they go as soon as nobody asks for them any more.
+    """
+    for struct in (*machine.alive, *machine.dead):
+        struct.__dict__.clear()
+    machine.locals.clear()
+
+
+def _state(built: Built) -> dict[str, object]:
+    """Look at everything, without a step."""
+    return {
+        "tasks": {
+            str(pid): _task(task, built.mm_ids) for pid, task in built.tasks.items()
+        },
+        "mms": {name: _mm(mm) for name, mm in built.mms.items()},
+        "oom_victims": oom().oom_victims.counter,
+        "oom_reaper_list": _reaper_list(),
+    }
+
+
+def _task(task: task_struct, mm_ids: dict[mm_struct, str]) -> dict[str, object]:
+    signal = task.signal.__dict__
+    flagged = is_made(task, "thread_flags")
+    oom_mm = signal["oom_mm"]
+    return {
+        "usage": task.usage.refs - 1 if is_made(task, "usage") else 0,
+        "memdie": flagged and task.thread_flags._has(TIF_MEMDIE),
+        "oom_mm": None if oom_mm is None else mm_ids[oom_mm],
+        "group_exit": bool(signal["flags"] & SIGNAL_GROUP_EXIT),
+        "fatal_signal_pending": flagged and task._fatal_signal_pending(),
+    }
+
+
+def _mm(mm: mm_struct) -> dict[str, object]:
+    flags: list[str] = []
+    if is_made(mm, "flags"):
+        flags = sorted(name for name, nr in MMF_FLAGS.items() if mm.flags._has(nr))
+    count = mm.mm_count.counter if is_made(mm, "mm_count") else 1
+    return {"flags": flags, "mm_users": mm.mm_users.counter, "mm_count": count}
+
+
+def _reaper_list() -> list[int]:
+    pids = []
+    task = oom().oom_reaper_list
+    while task is not None:
+        pids.append(task.pid)
+        task = task.oom_reaper_list
+    return pids

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Worlds in, answers out: one line each, so that a port can keep talking."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from .answer import answer_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Protocol
+
+    class _Output(Protocol):
+        def write(self, text: str, /) -> object: ...
+
+        def flush(self) -> object: ...
+
+
+__all__ = ["serve"]
+
+
+def serve(lines: Iterable[str | bytes], out: _Output) -> int:
+    """Answer each of *lines*, which may be an open file, on a line of *out*.
+
+    Each answer is flushed. Only ASCII is written, whatever the line holds.
+
+    Return: The exit status: 1 if any line was an error, else 0.
+    """
+    status = 0
+    for line in lines:
+        found = answer_line(line)
+        if "error" in found:
+            status = 1
+        out.write(json.dumps(found, separators=(",", ":")) + "\n")
+        out.flush()
+    return status

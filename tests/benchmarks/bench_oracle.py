@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Time the oracle: how many small worlds a second, and how long a large one takes.
+
+Run it as ``python tests/benchmarks/bench_oracle.py [TASKS]``. It prints figures and
+judges nothing, because a busy machine must not fail a test.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from pykmm.oracle import answer_line
+
+SMALL_TASKS = 10
+SMALL_WORLDS = 500
+LARGE_TASKS = 100_000
+
+
+def world(tasks: int, *calls: dict[str, Any]) -> str:
+    """Spell a world of *tasks* processes with an address space each."""
+    value = {
+        "format": "pykmm-world/1",
+        "mms": [
+            {"id": f"m{n}", "anon": 1000 + n % 977, "file": 50, "pgtables_bytes": 40960}
+            for n in range(tasks)
+        ],
+        "tasks": [
+            {"pid": n + 1, "comm": f"p{n}", "uid": 1000, "mm": f"m{n}"}
+            for n in range(tasks)
+        ],
+        "calls": list(calls),
+    }
+    return json.dumps(value)
+
+
+def timed(what: str, count: int, line: str) -> None:
+    """Answer *line* so many times and print what it took."""
+    begin = time.perf_counter()
+    for _ in range(count):
+        size = len(json.dumps(answer_line(line)))
+    seconds = time.perf_counter() - begin
+    rate = count / seconds
+    print(f"{what:<38} {seconds:7.2f} s {rate:9.1f} worlds/s {size:>10} bytes each")
+
+
+def main() -> None:
+    """Print all figures."""
+    large = int(sys.argv[1]) if len(sys.argv) > 1 else LARGE_TASKS
+    oom = {"fn": "out_of_memory", "gfp_mask": 0xCC0}
+    wake = {"fn": "wake_oom_reaper", "pid": SMALL_TASKS}
+    reap = {"fn": "oom_reaper"}
+    timed("a kill and a reap of 10", SMALL_WORLDS, world(SMALL_TASKS, oom, wake, reap))
+    timed(f"{large} tasks, no call", 1, world(large))
+    score = {"fn": "proc_oom_score", "pid": 2}
+    timed(f"{large} tasks, one score", 1, world(large, score))
+    timed(f"{large} tasks, a kill", 1, world(large, oom))
+
+
+if __name__ == "__main__":
+    main()
