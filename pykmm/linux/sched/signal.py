@@ -32,6 +32,7 @@ __all__ = [
     "fatal_signal_pending",
     "for_each_process",
     "for_each_thread",
+    "init_tasks",
     "k_sigaction",
     "same_thread_group",
     "sighand_struct",
@@ -39,7 +40,6 @@ __all__ = [
     "signal_struct",
     "thread_group_empty",
     "thread_group_leader",
-    "init_tasks",
 ]
 
 # -- signal->flags
