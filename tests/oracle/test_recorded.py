@@ -80,7 +80,7 @@ def plain(text: str) -> str:
 
 
 def comparable(result: dict[str, Any]) -> dict[str, Any]:
-    log = [plain(text) for text in result["log"] if not text.startswith("Tasks in ")]
+    log = [plain(text) for text in result["log"]]
     events = [e for e in result["events"] if e != ["memcg_event", "OOM_KILL"]]
     return {**result, "log": log, "events": events}
 
