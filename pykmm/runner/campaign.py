@@ -255,7 +255,7 @@ class _Campaign:
         self, report: Report, best: Sequence[tuple[int, int, Schedule]], pool: Pool
     ) -> Report:
         """Find *report* once more, in a short execution and with stacks."""
-        watching = [
+        watching: list[Callable[[], Observer]] = [
             *(partial(d.again, report) for d in self.detectors),
             *self.observers,
         ]

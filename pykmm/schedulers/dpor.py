@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..engine.thread import ThreadState
-from ..errors import Livelock, Nondeterminism
+from ..errors import Livelock, Nondeterminism, StepLimit
 from .explorer import Redundant, Verdict
 from .past import Past
 from .steps import LOOKS, NOWHERE, Step, World, depends
@@ -263,18 +263,18 @@ class Dpor:
         The bug stopped them, so what they would have done is not known yet.
         """
         last = len(self._nodes) - 1
-        node = self._nodes[last]
         self.past.steps[last] = self.past.steps[last].died()
         if isinstance(machine.failure, Livelock):
             self.claim = "not complete: an execution did not come to rest"
-        if not node.branches:
-            going = (t for t in machine.threads if self._could_go_on(t, last))
-            for t in going:
-                node.branches.append(Branch(self.past.next_step(t)))
-                break
+        if isinstance(machine.failure, StepLimit):
+            last //= 2  # at the limit there is no room for anybody to go on
+        node = self._nodes[last]
+        going = (t for t in machine.threads if self._could_go_on(t, last))
+        if not node.branches and (t := next(going, None)) is not None:
+            node.branches.append(Branch(self.past.next_step(t)))
 
     def _could_go_on(self, t: Thread, index: int) -> bool:
-        """Tell whether *t* could, and need not not, have taken its step at *index*."""
+        """Tell whether *t* could have taken its step at *index*."""
         tid = self.past.tids[t]
         asleep = tid in self._nodes[index].sleep
         return _is_pending(t) and not asleep and self.past.could(tid, index)
