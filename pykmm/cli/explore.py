@@ -25,7 +25,7 @@ __all__ = ["run"]
 
 def run(args: Namespace) -> int:
     """Explore, then print outcomes, bugs and how complete the answer is."""
-    scenario = names.scenario(args.scenario, args.bug)
+    scenario = names.scenario(args.scenario, args.bug, args.design)
     with output.Progress() as line:
         result = explore(
             scenario,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pykmm.detect import DETECTORS
 from pykmm.patches.bugs import BUGS
+from pykmm.patches.designs import DESIGNS
 from pykmm.runner import SCHEDULERS
 from pykmm.scenarios import SCENARIOS
 
@@ -23,6 +24,7 @@ def run(args: Namespace) -> int:
     """Print names with a line on each."""
     parts = {
         "scenarios": {name: s.summary for name, s in SCENARIOS.items()},
+        "designs": {name: design.summary for name, design in DESIGNS.items()},
         "bugs": {name: bug.summary for name, bug in BUGS.items()},
         "schedulers": {name: s.summary for name, s in SCHEDULERS.items()},
         "detectors": {name: d.summary for name, d in DETECTORS.items()},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pykmm.errors import UsageError, choices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pykmm.patches.patch import Patch
     from pykmm.scenario import Scenario
@@ -17,22 +17,29 @@ if TYPE_CHECKING:
 __all__ = ["detectors", "scenario", "unknown"]
 
 
-def scenario(name: str, bug: str | None = None) -> Scenario:
-    """Return the scenario *name*, on a kernel that has the *bug*."""
+def scenario(name: str, bug: str | None = None, design: str | None = None) -> Scenario:
+    """Return the scenario *name*, on a kernel of that *design* that has the *bug*."""
     from pykmm.scenarios import SCENARIOS
 
     found = SCENARIOS.get(name)
     if found is None:
         raise unknown("scenario", name, SCENARIOS)
-    return found if bug is None else found.but(patches=(_bug(bug),))
+    patches: list[Patch] = []
+    if bug is not None:
+        from pykmm.patches.bugs import BUGS
+
+        patches.append(_patch("bug", bug, BUGS))
+    if design is not None:
+        from pykmm.patches.designs import DESIGNS
+
+        patches.append(_patch("design", design, DESIGNS))
+    return found.but(patches=tuple(patches)) if patches else found
 
 
-def _bug(name: str) -> Patch:
-    from pykmm.patches.bugs import BUGS
-
-    found = BUGS.get(name)
+def _patch(what: str, name: str, known: Mapping[str, Patch]) -> Patch:
+    found = known.get(name)
     if found is None:
-        raise unknown("bug", name, BUGS)
+        raise unknown(what, name, known)
     return found
 
 

@@ -76,6 +76,7 @@ def _list(parser: argparse.ArgumentParser) -> None:
 def _explore(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("scenario", metavar="SCENARIO", help="a name that `list` prints")
+    add("--design", metavar="D", help="run this design; `list` names them")
     add("--bug", metavar="B", help="put this bug into the kernel; `list` names them")
     add("--scheduler", metavar="S", default="dpor", help="how to explore (dpor)")
     add("--bound", metavar="N", type=_count, help="at most N preemptions")
@@ -89,6 +90,7 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("scenario", metavar="SCENARIO", help="a name that `list` prints")
     add("schedule", metavar="SCHEDULE", help="who takes each step, as in 'v m v*2'")
+    add("--design", metavar="D", help="run this design; `list` names them")
     add("--bug", metavar="B", help="put this bug into the kernel; `list` names them")
     add(
         "--trace",

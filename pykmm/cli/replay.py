@@ -25,7 +25,7 @@ __all__ = ["run"]
 
 def run(args: Namespace) -> int:
     """Run the schedule and print what happened; 1 if that was a bug."""
-    scenario = names.scenario(args.scenario, args.bug)
+    scenario = names.scenario(args.scenario, args.bug, args.design)
     schedule = Schedule.parse(args.schedule)
     detectors = names.detectors(args.detectors)
     execution = replay(scenario, schedule, detectors=detectors)

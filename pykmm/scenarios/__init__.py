@@ -16,6 +16,5 @@ __all__ = ["SCENARIOS"]
 
 #: All scenarios by name.
 SCENARIOS: Final[dict[str, Scenario]] = {
-    scenario.name: scenario
-    for scenario in (*mrelease.SCENARIOS, *oom.SCENARIOS)
+    scenario.name: scenario for scenario in (*mrelease.SCENARIOS, *oom.SCENARIOS)
 }

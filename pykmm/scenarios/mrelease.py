@@ -92,6 +92,26 @@ def two_callers(m: Machine) -> object:
     return tuple(caller.result for caller in callers)
 
 
+def reap_kill(m: Machine) -> object:
+    """One call that kills and reaps, as the designs offer it; flags are refused
+    by the baseline."""
+    app = m.spawn("app", regions=_SMALL)
+    lmkd = m.spawn("lmkd")
+    mm = app.mm
+    assert mm is not None  # it has just been spawned
+    pin = m.hold_users(app, by="reader (mm_users)")
+
+    @lmkd.runs
+    def _() -> int:
+        return process_mrelease(pidfd_open(app.pid, 0), 1)
+
+    m.run()
+    pages = _resident(mm)
+    m.let_go(pin)
+    m.run()
+    return Stranded(lmkd.result, pages, (pin.by,))
+
+
 def mrelease_alive(m: Machine) -> object:
     """Nobody killed the target: the call must refuse."""
     app = m.spawn("app", regions=_SMALL[:1])
@@ -128,6 +148,11 @@ SCENARIOS = (
         "mrelease-two-callers",
         two_callers,
         "two callers of process_mrelease() and one exiting victim",
+    ),
+    _scenario(
+        "reap-kill",
+        reap_kill,
+        "PROCESS_MRELEASE_REAP_KILL with a second holder of mm_users; needs a design",
     ),
     _scenario(
         "mrelease-alive",
