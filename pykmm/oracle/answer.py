@@ -78,6 +78,8 @@ def _scrap(machine: Machine) -> None:
     """
     for struct in (*machine.alive, *machine.dead):
         struct.__dict__.clear()
+    machine.alive.clear()
+    machine.dead.clear()
     machine.locals.clear()
 
 
