@@ -5,9 +5,11 @@ What stands where, from the bottom up:
 
 - ``errors``, ``errno``: what can go wrong, by whose fault
 - ``engine``: one execution of one machine over real threads
-- ``linux``, ``lib``, ``kernel``, ``mm``: what exists in Linux, at Linux's paths
+- ``schedulers``, ``detect``, ``trace``: who goes next, who watches, what is drawn
+- ``linux``, ``lib``, ``kernel``, ``mm``, ``fs``: what exists in Linux, at its paths
+- ``patches``, ``invariants``: variants of the kernel, and the laws it keeps
 - ``runner``, ``scenarios``, ``workbench``: booting machines and exploring them
-- ``report``: real kernels' OOM reports, judged again
+- ``report``, ``predict``, ``oracle``: real reports, the live machine, worlds for ports
 
 Importing this gives the workbench and nothing that Linux owns.
 """

@@ -77,6 +77,9 @@ class Nondeterminism(Exception):
             "depends on something outside the machine"
         )
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.step, self.expected, self.found)
+
 
 class Report(Exception):
     """A bug of the modelled kernel or program, with the story that led there.

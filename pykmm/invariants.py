@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from .engine.ledger import Account
 from .engine.machine import MachineLocal
 from .errors import InvariantViolation, Leak, RefcountError
 from .linux.bitops import Bit
@@ -224,14 +225,14 @@ def _broken(
     machine: Machine, law: Law, counter: Named, expected: int, found: int
 ) -> InvariantViolation | Leak:
     facts = [("law", f"{law.name}: {law.says}"), ("owners", str(expected))]
-    facts += [
-        (f"{event.thread.name}", _deed(event)) for event in _story(machine, counter)
-    ]
     if found > expected:
         return Leak(
             f"{counter.name} is {found} at rest, but {expected} can be accounted for",
-            facts=facts,
+            facts=[*facts, *Account(counter, machine.events).facts()],
         )
+    facts += [
+        (f"{event.thread.name}", _deed(event)) for event in _story(machine, counter)
+    ]
     return InvariantViolation(
         f"{counter.name} is {found} at rest, but {expected} hold a reference",
         facts=facts,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from pykmm.runner import explore, replay
@@ -14,6 +15,8 @@ from .words import command, drawn, many, report_dict, splat
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
 
     from pykmm.errors import Report
     from pykmm.runner import Progress, Result
@@ -26,16 +29,18 @@ __all__ = ["run"]
 def run(args: Namespace) -> int:
     """Explore, then print outcomes, bugs and how complete the answer is."""
     scenario = names.scenario(args.scenario, args.bug, args.design)
-    with output.Progress() as line:
+    with output.Progress() as line, _executor(args.jobs) as executor:
         result = explore(
             scenario,
             scheduler=args.scheduler,
             executions=args.executions,
             seconds=args.seconds,
             bound=args.bound,
+            depth=args.depth,
             seed=args.seed,
             detectors=names.detectors(args.detectors),
             progress=lambda progress: line.say(_so_far(progress)),
+            executor=executor,
         )
     if args.json:
         show_json(_as_dict(scenario, args.scheduler, result))
@@ -43,6 +48,16 @@ def run(args: Namespace) -> int:
         for part in _parts(scenario, result):
             show(part)
     return 1 if result.reports else 0
+
+
+def _executor(jobs: int) -> AbstractContextManager[Executor | None]:
+    """Return *jobs* processes to work in; none for one job."""
+    if jobs == 1:
+        return nullcontext()
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
 
 
 def _so_far(progress: Progress) -> str:

@@ -80,8 +80,10 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     add("--bug", metavar="B", help="put this bug into the kernel; `list` names them")
     add("--scheduler", metavar="S", default="dpor", help="how to explore (dpor)")
     add("--bound", metavar="N", type=_count, help="at most N preemptions")
+    add("--depth", metavar="N", type=_positive, help="orderings a bug needs: pct (3)")
     add("--executions", metavar="N", type=_positive, help="stop after N executions")
     add("--seconds", metavar="S", type=_seconds, help="stop after S seconds")
+    add("--jobs", metavar="N", type=_positive, default=1, help="in N processes (1)")
     add("--seed", metavar="N", type=_whole, default=0, help="for random schedulers (0)")
     _detectors(parser)
 

@@ -3,8 +3,8 @@
 
 Each thread counts *epochs*: a new one begins whenever it releases something. A
 thread's clock says, for each other thread, up to which epoch that one's steps came
-before. The releases are shared instead of copied, and a thread that acquires what
-it has seen already finds out by one comparison; that is most of what FastTrack
+before. What was released is shared instead of copied, and a thread that acquires
+what it has seen already finds out by one comparison; that is most of what FastTrack
 (Flanagan and Freund, PLDI 2009) is about, applied to the synchronising side.
 """
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     #: For each other thread, its last epoch that came before. Never changed in place.
     Seen = dict[Thread, int]
-    #: What somebody released: who, in which epoch, and what that one had seen.
-    Snapshot = tuple[Thread, int, Seen]
 
 __all__ = ["Clock", "Clocks"]
 
@@ -37,15 +35,8 @@ class Clock:
         self.epoch = 0
         self.seen = seen
 
-    def release(self) -> Snapshot:
-        """Let others come after all that was done so far."""
-        snapshot = (self.thread, self.epoch, self.seen)
-        self.epoch += 1
-        return snapshot
-
-    def acquire(self, snapshot: Snapshot) -> None:
-        """Come after what was released."""
-        thread, epoch, theirs = snapshot
+    def acquire(self, thread: Thread, epoch: int, theirs: Seen) -> None:
+        """Come after what *thread* released at the end of *epoch*."""
         seen = self.seen
         if thread is self.thread or seen.get(thread, -1) >= epoch:
             return
@@ -63,13 +54,15 @@ class Clock:
 class _Releases:
     """What was released at one object: by one alone, and since then by several."""
 
-    __slots__ = ("alone", "relaxed", "together")
+    __slots__ = ("epoch", "relaxed", "seen", "thread", "together")
 
     def __init__(self) -> None:
-        self.alone: Snapshot | None = None
-        self.together: dict[Thread, Snapshot] = {}
+        self.thread: Thread | None = None
+        self.epoch = 0
+        self.seen: Seen = {}
+        self.together: dict[Thread, tuple[int, Seen]] | None = None
         #: The last change that orders nothing but those it wakes.
-        self.relaxed: Snapshot | None = None
+        self.relaxed: tuple[Thread, int, Seen] | None = None
 
 
 class Clocks:
@@ -100,7 +93,8 @@ class Clocks:
             maker = self._clocks.get(t.creator) if t.creator is not None else None
             clock = self._clocks[t] = Clock(t, self._base)
             if maker is not None:
-                clock.acquire(maker.release())
+                clock.acquire(maker.thread, maker.epoch, maker.seen)
+                maker.epoch += 1
         self._met = len(threads)
 
     def cut(self) -> None:
@@ -116,13 +110,13 @@ class Clocks:
         found = self._releases.get(obj)
         if found is None:
             return
-        if found.alone is not None:
-            clock.acquire(found.alone)
-        if order & ALL:
-            for snapshot in found.together.values():
-                clock.acquire(snapshot)
+        if found.thread is not None:
+            clock.acquire(found.thread, found.epoch, found.seen)
+        if order & ALL and found.together:
+            for thread, (epoch, seen) in found.together.items():
+                clock.acquire(thread, epoch, seen)
         if order & WOKEN and found.relaxed is not None:
-            clock.acquire(found.relaxed)
+            clock.acquire(*found.relaxed)
 
     def release(self, clock: Clock, obj: Named, order: int) -> None:
         """Let those who acquire *obj* later come after *clock*."""
@@ -133,16 +127,22 @@ class Clocks:
         if found is None:
             found = self._releases[obj] = _Releases()
         if order & REPLACE:
-            found.alone = clock.release()
-            found.together.clear()
+            found.thread = clock.thread
+            found.epoch = clock.epoch
+            found.seen = clock.seen
+            found.together = None
         elif order & RELEASE:
-            found.together[clock.thread] = clock.release()
+            if found.together is None:
+                found.together = {}
+            found.together[clock.thread] = clock.epoch, clock.seen
         elif order & RELAXED:
-            found.relaxed = clock.release()
+            found.relaxed = clock.thread, clock.epoch, clock.seen
+        clock.epoch += 1
 
-    def step(self, clock: Clock, obj: Named, order: int) -> None:
-        """Do both, in a step that does nothing in between."""
+    def step(self, t: Thread, obj: Named, order: int) -> None:
+        """Do both, in a step of *t* that does nothing in between."""
+        clock = self.of(t)
         if order & ACQUIRE:
             self.acquire(clock, obj, order)
-        if order & ~(ACQUIRE | ALL | WOKEN):
+        if order & (RELEASE | RELAXED | CUT):
             self.release(clock, obj, order)

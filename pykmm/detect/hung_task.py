@@ -112,7 +112,8 @@ class HungTaskDetector:
     # -- in circles -----------------------------------------------------------------
 
     def _look_for_circles(self, machine: Machine) -> None:
-        window = machine.events[-self._unchanged :]
+        # The later half, so that what led into the circle is left behind in the end.
+        window = machine.events[-(self._unchanged // 2) :]
         touched = {e.obj for e in window if e.access is not Access.READ}
         circles = []
         for t in machine.live:

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Kasan"]
 
 
+#: What the classes of poisoned structures have.
+_MARK = "__poisoned__"
+
+
 class Kasan:
     """Poisons what dies on one machine."""
 
@@ -42,7 +46,8 @@ class Kasan:
         dead = event.thread.machine.dead
         if len(dead) != self._poisoned:
             for struct in dead[self._poisoned :]:
-                struct.__class__ = _poisoned(type(struct))
+                if not hasattr(type(struct), _MARK):
+                    struct.__class__ = _poisoned(type(struct))
             self._poisoned = len(dead)
 
     def at_rest(self, machine: Machine) -> None:
@@ -87,6 +92,7 @@ def _make_poisoned(cls: type[Struct]) -> type[Struct]:
         "__doc__": cls.__doc__,
         "__getattribute__": read,
         "__setattr__": write,
+        _MARK: True,
     }
     return cast("type[Struct]", type(cls.__name__, (cls,), body))
 

@@ -27,7 +27,7 @@ from ..engine.events import Access
 from ..errors import DataRace
 from .clocks import Clock, Clocks
 from .detector import stop
-from .ordering import ACQUIRE, ALL, DEFAULTS, ORDERS, RELEASE, WOKEN
+from .ordering import ACQUIRE, DEFAULTS, ORDERS, RELEASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +42,12 @@ __all__ = ["Kcsan"]
 
 _PLAIN = ("read", "write")
 _EXCUSED = "data_race"
-_ACQUIRES = ACQUIRE | ALL | WOKEN
 #: How many calls of a side to show.
 _CALLS_AT_MOST = 6
 
-_Epoch = tuple[int, "Event"]
+#: Each thread's last access of a sort: in which epoch, and the step.
+_Accesses = dict["Thread", tuple[int, "Event"]]
+_READ = Access.READ
 
 
 class _Variable:
@@ -59,10 +60,10 @@ class _Variable:
     __slots__ = ("marked_reads", "marked_writes", "reads", "writes")
 
     def __init__(self) -> None:
-        self.writes: dict[Thread, _Epoch] = {}
-        self.reads: dict[Thread, _Epoch] = {}
-        self.marked_writes: dict[Thread, _Epoch] = {}
-        self.marked_reads: dict[Thread, _Epoch] = {}
+        self.writes: _Accesses = {}
+        self.reads: _Accesses = {}
+        self.marked_writes: _Accesses = {}
+        self.marked_reads: _Accesses = {}
 
 
 class Kcsan:
@@ -80,63 +81,66 @@ class Kcsan:
     def event(self, event: Event) -> None:
         """Follow what orders what, and check accesses to what can race."""
         access = event.access
+        kind = event.kind
         obj = event.obj
-        order = ORDERS[access].get(event.kind, DEFAULTS[access])
+        order = ORDERS[access].get(kind, DEFAULTS[access])
         if not obj.plain:
             if order:
-                clocks = self._clocks
-                clocks.step(clocks.of(event.thread), obj, order)
+                self._clocks.step(event.thread, obj, order)
             return
         clock = self._clocks.of(event.thread)
-        if order & _ACQUIRES:
+        if order & ACQUIRE:
             self._clocks.acquire(clock, obj, order)
-        if event.kind != _EXCUSED:
-            self._check(event, clock)
+        if kind in _PLAIN:
+            self._access(event, clock, plain=True)
+        elif (self._strict or access is not _READ) and kind != _EXCUSED:
+            self._access(event, clock, plain=False)
         if order & RELEASE:
             self._clocks.release(clock, obj, order)
 
     def at_rest(self, machine: Machine) -> None:
         """Nothing to say: races are found where they happen."""
 
-    def _check(self, event: Event, clock: Clock) -> None:
+    def _access(self, event: Event, clock: Clock, *, plain: bool) -> None:
+        """Note an access, and look at others unless this thread has just done so."""
         variable = self._variables.get(event.obj)
         if variable is None:
             variable = self._variables[event.obj] = _Variable()
-        plain = event.kind in _PLAIN
-        if event.access is Access.READ:
+        if event.access is _READ:
             mine = variable.reads if plain else variable.marked_reads
         else:
             mine = variable.writes if plain else variable.marked_writes
         last = mine.get(event.thread)
-        if last is None or last[0] != clock.epoch:
-            for others in self._rivals(variable, event.access, plain=plain):
-                for thread, (epoch, other) in others.items():
-                    if not clock.is_after(thread, epoch):
-                        self._found(_race(other, event))
-            if mine is variable.writes:
-                self._forget(variable)
+        if last is not None and last[0] == clock.epoch:
+            return
+        self._check(event, clock, variable, plain=plain)
         mine[event.thread] = (clock.epoch, event)
 
-    def _rivals(
-        self, variable: _Variable, access: Access, *, plain: bool
-    ) -> Iterator[dict[Thread, _Epoch]]:
-        """Yield the accesses with which this one must not be unordered."""
-        if plain or access is not Access.READ or self._strict:
-            yield variable.writes
+    def _check(
+        self, event: Event, clock: Clock, variable: _Variable, *, plain: bool
+    ) -> None:
+        reads = event.access is _READ
+        if plain or not reads or self._strict:
+            self._compare(event, clock, variable.writes)
         if plain:
-            yield variable.marked_writes
-        if access is not Access.READ:
-            yield variable.reads
-            if plain and self._strict:
-                yield variable.marked_reads
+            self._compare(event, clock, variable.marked_writes)
+        if not reads:
+            self._compare(event, clock, variable.reads)
+            if plain:
+                self._compare(event, clock, variable.marked_reads)
+                # From now on this write stands for all that came before it.
+                for accesses in (
+                    variable.writes,
+                    variable.reads,
+                    variable.marked_writes,
+                    variable.marked_reads,
+                ):
+                    accesses.clear()
 
-    def _forget(self, variable: _Variable) -> None:
-        """Let a plain write stand for all that came before it."""
-        variable.writes.clear()
-        variable.reads.clear()
-        variable.marked_writes.clear()
-        if self._strict:
-            variable.marked_reads.clear()
+    def _compare(self, event: Event, clock: Clock, others: _Accesses) -> None:
+        for thread, (epoch, other) in others.items():
+            if not clock.is_after(thread, epoch):
+                self._found(_race(other, event))
 
 
 # -- the report ---------------------------------------------------------------------

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LeakDetector"]
 
+_COUNTS = tuple(access in (Access.INC, Access.DEC) for access in Access)
+
 #: What leads everywhere, or nowhere.
 _NO_WAY = (
     BuiltinFunctionType,
@@ -67,7 +69,7 @@ class LeakDetector:
 
     def event(self, event: Event) -> None:
         """Remember what is counted."""
-        if event.access in (Access.INC, Access.DEC):
+        if _COUNTS[event.access]:
             self._counters[event.obj] = None
 
     def at_rest(self, machine: Machine) -> None:

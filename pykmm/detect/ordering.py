@@ -9,7 +9,7 @@ class, except where its kind says otherwise:
 lock, unlock                        acquire, release; readers do not order readers
 a failed trylock, ``*_is_locked``   nothing
 value-returning atomics, cmpxchg    full order if they changed something
-``atomic_inc()`` and its like       nothing, and neither do bit operations, reads
+``atomic_inc()``, ``set_bit()``      nothing, and neither do their like, reads
                                     and writes of atomics, ``READ_ONCE()`` and
                                     ``WRITE_ONCE()``
 ``refcount_dec_and_test()``         release; the last one acquires, too
@@ -20,6 +20,9 @@ grace periods                       end behind all read sections that were left
                                     before; read sections order nothing else
 waking up                           whoever is woken comes after the waker
 ==================================  ===============================================
+
+Only steps that conflict order each other here, so executions that differ in the order
+of independent steps get the same verdict.
 
 A kind that is not listed is a primitive's of which nothing is known. It is taken to
 order as much as its access class allows: a race may be missed then, but none is
@@ -38,8 +41,8 @@ __all__ = [
     "CUT",
     "DEFAULTS",
     "ORDERS",
-    "RELEASE",
     "RELAXED",
+    "RELEASE",
     "REPLACE",
     "WOKEN",
 ]
@@ -148,14 +151,7 @@ _PUBLISHING: Final = (
 #: All that differs from :data:`DEFAULTS`, by access class and kind.
 ORDERS: Final[tuple[dict[str, int], ...]] = tuple(
     {
-        Access.READ: {
-            **dict.fromkeys(_UNORDERED_READS, 0),
-            # The queue has a lock of its own, which is taken in any case.
-            "finish_wait": ACQUIRE | ALL | RELEASE,
-            "wake_up": ACQUIRE | ALL | RELEASE,
-            "wake_up_all": ACQUIRE | ALL | RELEASE,
-            "wake_up_interruptible": ACQUIRE | ALL | RELEASE,
-        },
+        Access.READ: dict.fromkeys(_UNORDERED_READS, 0),
         Access.WRITE: {
             **dict.fromkeys(_RELAXED_WRITES, RELAXED),
             **dict.fromkeys(_PUBLISHING, RELEASE | REPLACE),

@@ -36,6 +36,9 @@ _LEARNS = tuple(
     access in (Access.ACQUIRE, Access.SHARE, Access.WAIT, Access.BARRIER)
     for access in Access
 )
+_COUNTS = tuple(x in (Access.INC, Access.DEC, Access.WRITE) for x in Access)
+_SLEEPS = tuple(x in (Access.WAIT, Access.BARRIER) for x in Access)
+_INC, _READ, _UNSHARE, _WRITE = Access.INC, Access.READ, Access.UNSHARE, Access.WRITE
 #: What waits by spinning, which is no sleep.
 _SPINS = ("timer_delete_sync",)
 
@@ -65,32 +68,25 @@ class Rcu:
         access = event.access
         reader = self._readers.get(t)
         if reader is None:
-            if not t.rcu_depth and access is not Access.INC:
+            if not t.rcu_depth and access is not _INC:
                 return
             reader = self._readers[t] = _Reader()
         if reader.stale:
             self._check(event, reader)
-        if t.rcu_depth:
-            self._inside(event, reader)
-        if access is Access.INC or (access is not Access.READ and is_drop(event)):
-            _count(event, reader)
+        if access is _READ:
+            if t.rcu_depth and isinstance(event.value, Struct):
+                reader.found.setdefault(event.value, event)
+        elif access is _UNSHARE:
+            if reader.found and event.kind == "rcu_read_unlock":
+                reader.stale, reader.found = _unprotected(reader, t), {}
+        elif _COUNTS[access]:
+            if access is not _WRITE or is_drop(event):
+                _count(event, reader)
+        elif t.rcu_depth and _SLEEPS[access]:
+            _sleeps(event)
 
     def at_rest(self, machine: Machine) -> None:
         """Nothing to say: sections are judged when they are left."""
-
-    def _inside(self, event: Event, reader: _Reader) -> None:
-        t = event.thread
-        if event.access is Access.READ:
-            if isinstance(event.value, Struct):
-                reader.found.setdefault(event.value, event)
-        elif event.kind == "rcu_read_unlock":
-            reader.stale, reader.found = _unprotected(reader, t), {}
-        elif event.access in (Access.WAIT, Access.BARRIER):
-            if event.kind not in _SPINS:
-                raise ContextError(
-                    f"{t.name} sleeps inside an RCU read section: {event.kind} "
-                    f"{event.obj.name}"
-                )
 
     def _check(self, event: Event, reader: _Reader) -> None:
         """Look at a step after a section was left."""
@@ -106,6 +102,14 @@ class Rcu:
             reader.stale.pop(event.value, None)
         if _LEARNS[event.access] and event.kind != "rcu_read_lock":
             reader.stale.clear()
+
+
+def _sleeps(event: Event) -> None:
+    if event.kind not in _SPINS:
+        raise ContextError(
+            f"{event.thread.name} sleeps inside an RCU read section: {event.kind} "
+            f"{event.obj.name}"
+        )
 
 
 def _count(event: Event, reader: _Reader) -> None:

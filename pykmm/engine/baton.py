@@ -59,8 +59,7 @@ class Baton:
         t.sleep = sleep
         chosen = self.pick(t)
         if chosen is not t:
-            self._hand(chosen)
-            t.lock.acquire()  # type: ignore[union-attr]  # set when it started
+            self.give_way(t, chosen)
             if machine.stopping:
                 t.unwinding = True
                 raise Unwind
@@ -98,6 +97,21 @@ class Baton:
             )
         return chosen
 
+    def give_way(self, t: Thread, chosen: Thread | None) -> None:
+        """Let *chosen* go on, or the host, and return when *t* is to go on."""
+        self._hand(chosen)
+        t.lock.acquire()  # type: ignore[union-attr]  # set when it started
+
+    def pick_after_end(self) -> Thread | None:
+        """Ask for the next thread when one has ended; None if the host is next."""
+        if self.machine.stopping:
+            return None
+        try:
+            return self.pick(None)
+        except BaseException as error:
+            self.machine.fail(error, None)
+            return None
+
     def _hand(self, chosen: Thread | None) -> None:
         if chosen is None:
             self.host.release()
@@ -114,14 +128,7 @@ class Baton:
         machine = self.machine
         machine.live_body(t)
         machine.pool.idle.append(worker)
-        chosen: Thread | None = None
-        if not machine.stopping:
-            try:
-                chosen = self.pick(None)
-            except BaseException as error:
-                machine.fail(error, None)
-                chosen = None
-        self._hand(chosen)
+        self._hand(self.pick_after_end())
 
     # -- what the host calls --------------------------------------------------
 

@@ -57,6 +57,9 @@ _COMMUTE: Final = {
     (Access.INC, Access.INC),
     (Access.DEC, Access.DEC),
     (Access.SHARE, Access.SHARE),
+    # Who shares now was not shared with by whoever waits: a wait ends when those
+    # who shared before have gone.
+    (Access.SHARE, Access.WAIT),
     (Access.SHARE, Access.UNSHARE),
     (Access.UNSHARE, Access.UNSHARE),
 }

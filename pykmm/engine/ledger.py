@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["Account", "is_drop", "told"]
 
 
+#: How many takes with their drops to tell, where that is all that can be told.
+_PAIRS_AT_MOST = 8
+
+
 class Account:
     """The takes and drops of one counter, each thread's own matched last in first out.
 
@@ -34,6 +38,8 @@ class Account:
         #: had not taken, both in the order in which they happened.
         self.open: list[Event] = []
         self.strange: list[Event] = []
+        #: Takes with the drops that their own threads made of them.
+        self.pairs: list[tuple[Event, Event]] = []
         #: The first thing that ever happened to the counter in a step.
         self.first: Event | None = None
         own: dict[Thread, list[Event]] = {}
@@ -49,7 +55,7 @@ class Account:
     def _enter(self, event: Event, takes: list[Event]) -> None:
         if is_drop(event):
             if takes:
-                takes.pop()
+                self.pairs.append((takes.pop(), event))
             else:
                 self.strange.append(event)
         elif event.access is Access.INC:
@@ -72,7 +78,16 @@ class Account:
         ]
         if self.open or self.strange:
             return facts
-        return [("never given back", "the reference that its maker had from the start")]
+        facts = [("not given back", "one that was there from the start")]
+        facts += [
+            (
+                take.thread.name,
+                f"took one at step {take.index}, gave one back at step {drop.index}"
+                f"{_path(take)}",
+            )
+            for take, drop in self.pairs[-_PAIRS_AT_MOST:]
+        ]
+        return facts
 
 
 def is_drop(event: Event) -> bool:

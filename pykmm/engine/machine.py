@@ -59,9 +59,10 @@ _INERT_STEPS_AT_MOST = 100_000
 class Machine:
     """An execution of kernel code over real threads.
 
-    *scheduler* picks who takes each step (baton only). *observers* see each
-    event. *pool* lends OS threads. *stacks* records function names with each
-    event, which costs more than the event. *max_steps* bounds a run.
+    *scheduler* picks who takes each step (baton only), and *baton* is how one at a
+    time is seen to; another one is in :mod:`.greenlets`. *observers* see each event.
+    *pool* lends OS threads. *stacks* records function names with each event, which
+    costs more than the event. *max_steps* bounds a run.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Machine:
         *,
         scheduler: Scheduler | None = None,
         backend: Backend = Backend.BATON,
+        baton: type[Baton] = Baton,
         observers: Sequence[Observer] = (),
         pool: Pool | None = None,
         stacks: bool = False,
@@ -113,7 +115,7 @@ class Machine:
         self.boot.is_boot = True
         self.carrier: Baton | FreeRunning
         if backend is Backend.BATON:
-            self.carrier = Baton(self, scheduler or FirstEnabled())
+            self.carrier = baton(self, scheduler or FirstEnabled())
         else:
             self.carrier = FreeRunning(self, seed=seed, jitter=jitter)
         self.enter = self.carrier.enter

@@ -15,11 +15,11 @@ from ..linux.sched.task import task_lock, task_unlock
 from ..linux.spinlock import spin_lock, spin_unlock
 
 __all__ = [
-    "close_fd_get_file",
     "exit_files",
     "fd_install",
     "fdget",
     "fdput",
+    "file_close_fd",
     "filp_close",
     "put_files_struct",
 ]
@@ -87,7 +87,7 @@ def fdput(opened: ProcFile) -> None:
 
 
 @mirrors("fs/file.c", checked="v7.2")
-def close_fd_get_file(fd: int) -> pidfd_file | ProcFile | None:
+def file_close_fd(fd: int) -> pidfd_file | ProcFile | None:
     """Take a descriptor out of current's table.
 
     Context: Takes file_lock.

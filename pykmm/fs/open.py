@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..errno import EBADF, EMFILE, ENOENT, Errno
-from .file import close_fd_get_file, fd_install, filp_close
+from .file import fd_install, file_close_fd, filp_close
 from .proc.root import proc_open
 
 __all__ = ["close", "do_sys_open"]
@@ -36,7 +36,7 @@ def close(fd: int) -> int:
 
     Return: 0, or -EBADF.
     """
-    file = close_fd_get_file(fd)
+    file = file_close_fd(fd)
     if file is None:
         return -EBADF
     filp_close(file)

@@ -108,12 +108,11 @@ class pgtable_t:
 
     ``present[kind]`` is a bitmap of the entries that map a page of that kind
     (indices as in ``rss_stat``; ``MM_SWAPENTS`` are swap entries, and
-    ``_PFN_ENTRIES`` have no page behind them); ``pages[origin]`` of those whose
-    anonymous page has that origin. All are protected by :attr:`ptl`, the split
-    page-table lock.
+    ``_PFN_ENTRIES`` have no page behind them), and ``pages`` tells the origin of
+    anonymous pages. All are protected by :attr:`ptl`, the split page-table lock.
     """
 
-    __slots__ = ("index", "origin", "pages", "present", "ptl")
+    __slots__ = ("_many", "_one", "index", "origin", "present", "ptl")
 
     def __init__(
         self, mm: mm_struct, index: int, origin: _Origin = (0, None)
@@ -123,8 +122,41 @@ class pgtable_t:
         #: Where the table itself came from.
         self.origin = origin
         self.present = [0, 0, 0, 0, 0]
-        self.pages: dict[_Origin, int] = {}
+        # The origin of all anonymous pages; or bitmaps, once there are several.
+        self._one = origin
+        self._many: dict[_Origin, int] | None = None
         self.ptl: spinlock_t = _ptlock(mm, index)
+
+    @property
+    def pages(self) -> dict[_Origin, int]:
+        """Which entries map an anonymous page of which origin, as bitmaps."""
+        if self._many is not None:
+            return self._many
+        anon = self.present[MM_ANONPAGES]
+        return {self._one: anon} if anon else {}
+
+    def _add_pages(self, origin: _Origin, bits: int) -> None:
+        """Note the origin of anonymous pages that have just become present."""
+        before = self.present[MM_ANONPAGES] & ~bits
+        if self._many is None and before and origin != self._one:
+            self._many = {self._one: before}
+        if self._many is None:
+            self._one = origin
+        else:
+            self._many[origin] = self._many.get(origin, 0) | bits
+
+    def _forget_pages(self, bits: int) -> list[tuple[_Origin, int]]:
+        """Forget pages that are about to go; return how many have which origin."""
+        if self._many is None:
+            return [(self._one, bits.bit_count())] if bits else []
+        found = {origin: own & bits for origin, own in self._many.items()}
+        for origin, gone in found.items():
+            self._many[origin] ^= gone
+            if not self._many[origin]:
+                del self._many[origin]
+        if not self._many:
+            self._many = None
+        return [(origin, gone.bit_count()) for origin, gone in found.items() if gone]
 
     def _freed_into(self, grave: Struct) -> None:
         """Make every later step on the lock a use of *grave*, which is dead."""

@@ -35,9 +35,9 @@ __all__ = [
     "mem_cgroup_margin",
     "mem_cgroup_print_oom_group",
     "mem_cgroup_scan_tasks",
-    "mem_cgroup_uncharge",
     "memcg_memory_event",
     "memcg_of",
+    "memcg_uncharge",
     "memory_events_local_show",
     "memory_events_show",
 ]
@@ -82,7 +82,7 @@ def mem_cgroup_margin(memcg: mem_cgroup) -> int:
 
 
 @mirrors("mm/memcontrol.c", checked="v7.2", abridged="many pages of one cgroup at once")
-def mem_cgroup_uncharge(memcg: mem_cgroup, nr_pages: int) -> None:
+def memcg_uncharge(memcg: mem_cgroup, nr_pages: int) -> None:
     """Take back the charge for pages that are about to be free.
 
     Context: Any; never sleeps.

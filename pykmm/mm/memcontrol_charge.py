@@ -47,8 +47,8 @@ from .page_counter import (
 from .vmscan import try_to_free_mem_cgroup_pages
 
 __all__ = [
+    "__mem_cgroup_charge",
     "charge_up_to",
-    "mem_cgroup_charge",
     "mem_cgroup_oom",
     "mem_cgroup_out_of_memory",
     "memory_max_write",
@@ -234,7 +234,7 @@ def _room(counter: page_counter, want: int) -> int:
 @mirrors(
     "mm/memcontrol.c", checked="v7.2", abridged="several pages; swap is not charged"
 )
-def mem_cgroup_charge(
+def __mem_cgroup_charge(
     mm: mm_struct, gfp_mask: int, want: int
 ) -> tuple[mem_cgroup | None, int]:
     """Charge up to *want* pages to whom memory of *mm* is charged.

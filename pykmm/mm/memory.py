@@ -139,15 +139,7 @@ def _last_mappings(table: pgtable_t, anon: int) -> list[tuple[_Origin, int]]:
 
     Return: How many of them nobody else maps, by origin: all, so far.
     """
-    freed = []
-    for origin, bits in list(table.pages.items()):
-        hit = bits & anon
-        if hit:
-            freed.append((origin, hit.bit_count()))
-            table.pages[origin] = bits ^ hit
-            if bits == hit:
-                del table.pages[origin]
-    return freed
+    return table._forget_pages(anon)
 
 
 def _through_nth(bits: int, nth: int) -> int:

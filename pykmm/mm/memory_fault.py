@@ -54,7 +54,7 @@ from ..linux.mm_types import (
 from ..linux.sched import current
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap import filemap_fault_range
-from .memcontrol_charge import mem_cgroup_charge
+from .memcontrol_charge import __mem_cgroup_charge
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
 from .memory import _pte_mask, _through_nth
 from .memory_tables import pte_alloc
@@ -155,7 +155,7 @@ def folio_prealloc(mm: mm_struct, want: int, nid: int, *, zero: bool) -> _Folios
     )
     if folios is None:
         return None
-    memcg, charged = mem_cgroup_charge(mm, GFP_KERNEL, folios.nr)
+    memcg, charged = __mem_cgroup_charge(mm, GFP_KERNEL, folios.nr)
     return _keep(folios, memcg, charged)
 
 
@@ -247,8 +247,7 @@ def _install_pages(
         present[member] |= bits
         rss[member] += bits.bit_count()
     if folios is not None and change.anon():
-        pages = table.pages
-        pages[folios.origin] = pages.get(folios.origin, 0) | change.anon()
+        table._add_pages(folios.origin, change.anon())
     if change.swapped:
         swap_put_entries_direct(change.swapped.bit_count())
     for member in range(NR_MM_COUNTERS):

@@ -11,7 +11,9 @@ from .page_alloc import Pages, __alloc_pages
 __all__ = ["alloc_pages"]
 
 
-@mirrors("mm/mempolicy.c", checked="v7.2", abridged="a policy that does not bind is none")
+@mirrors(
+    "mm/mempolicy.c", checked="v7.2", abridged="a policy that does not bind is none"
+)
 def alloc_pages(
     gfp: int, order: int, *, preferred_nid: int = 0, want: int = 1
 ) -> Pages | None:

@@ -371,10 +371,9 @@ def _populate_run(
             made += 1 + _make_upper(mm, index, supply)
             table = mm.pgd[index] = pgtable_t(mm, index, supply.get(1))
         bits = _FULL if count == PTRS_PER_PTE else (1 << count) - 1 << at
-        if member == MM_ANONPAGES:
-            origin = supply.get(count)
-            table.pages[origin] = table.pages.get(origin, 0) | bits
         table.present[member] |= bits
+        if member == MM_ANONPAGES:
+            table._add_pages(supply.get(count), bits)
         first += count
     if member != _PFN_ENTRIES:
         add_mm_counter(mm, member, nr)

@@ -176,6 +176,17 @@ def _lock_victim(victim: task_struct, message: str) -> task_struct | None:
     return p
 
 
+def _count_for_memcg(mm: mm_struct) -> None:
+    """Count the kill at the cgroup that *mm* is charged to, if it has an owner."""
+    if not current_machine().config.CONFIG_MEMCG:
+        return
+    rcu_read_lock()
+    owner = READ_ONCE(mm).owner
+    if owner is not None:
+        memcg_memory_event(memcg_of(owner), "OOM_KILL")
+    rcu_read_unlock()
+
+
 @mirrors("mm/oom_kill.c", checked="v7.2")
 def __oom_kill_process(victim: task_struct, message: str) -> None:
     """Kill *victim* and everybody who shares its address space, and queue a reap.
@@ -191,9 +202,7 @@ def __oom_kill_process(victim: task_struct, message: str) -> None:
     mmgrab(mm)
     # Counted before the signal: a parent that waits must find it in the count.
     count_vm_event("OOM_KILL")
-    owner = READ_ONCE(mm).owner
-    if owner is not None:
-        memcg_memory_event(memcg_of(owner), "OOM_KILL")
+    _count_for_memcg(mm)
     do_send_sig_info(SIGKILL, victim, PIDTYPE_TGID, priv=True)
     # After the signal, so that user space cannot run with access to reserves.
     mark_oom_victim(victim)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..linux.mm_types import _Origin
-from .memcontrol import mem_cgroup_uncharge
+from .memcontrol import memcg_uncharge
 from .page_alloc_freelist import __free_pages
 
 __all__ = ["folios_put_refs"]
@@ -26,7 +26,7 @@ def folios_put_refs(folios: dict[_Origin, int]) -> None:
     for (nid, memcg), pages in folios.items():
         nodes[nid] = nodes.get(nid, 0) + pages
         if memcg is not None:
-            mem_cgroup_uncharge(memcg, pages)
+            memcg_uncharge(memcg, pages)
     for nid in sorted(nodes):
         if nodes[nid]:
             __free_pages(nodes[nid], nid)

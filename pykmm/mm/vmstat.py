@@ -179,15 +179,10 @@ def memory_by_use(wanted: Wanted) -> dict[str, int]:
     return nr
 
 
-@mirrors(
-    "mm/vmstat.c",
-    checked="v7.2",
-    abridged="counted when asked for; slab memory in pages",
-)
 def global_node_page_state(item: str) -> int:
-    """Return how many pages of the machine are used for *item*.
+    """Return how many pages of the machine are used for *item*; slab memory, too.
 
-    Context: Any.
+    Context: Any. Counted when it is asked for.
     """
     if item in ("NR_SLAB_RECLAIMABLE_B", "NR_SLAB_UNRECLAIMABLE_B"):
         return slab_pages(reclaimable=item == "NR_SLAB_RECLAIMABLE_B")

@@ -6,34 +6,33 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
-from ..detect import campaigns
 from ..engine.pool import Pool
 from ..engine.scheduler import Schedule
-from ..errors import UsageError
 from ..scenario import Scenario
-from ..schedulers import Verdict
-from .explorers import explorer
+from ..schedulers import Replay, Verdict
 from .once import execute
 from .result import Outcome, Result
 from .shorten import shorten
+from .shrink import Shrinker
 
 if TYPE_CHECKING:
     from ..detect import Campaign as Detecting
     from ..engine.machine import Observer
+    from ..engine.scheduler import Scheduler
     from ..errors import Report
     from ..schedulers import Explorer
     from .once import Execution
 
-__all__ = ["Progress", "explore"]
+__all__ = ["Campaign", "Progress", "Tally"]
 
-#: How many executions if nothing else sets an end.
-_SAMPLES = 1000
 #: How many schedules to keep for each outcome, in search of a short one.
 _CANDIDATES = 3
+#: How many executions to spend on making a bug's schedule small.
+_SHRINKING = 200
 _PROGRESS_SECONDS = 0.1
 
 
@@ -48,64 +47,8 @@ class Progress:
     seconds: float
 
 
-def explore(
-    scenario: Callable[[Any], object] | Scenario,
-    *,
-    scheduler: str | Explorer = "dpor",
-    executions: int | None = None,
-    seconds: float | None = None,
-    bound: int | None = None,
-    seed: int = 0,
-    stop_on_report: bool = False,
-    observers: Sequence[Callable[[], Observer]] = (),
-    detectors: Sequence[str] | None = None,
-    progress: Callable[[Progress], object] | None = None,
-) -> Result:
-    """Find all outcomes of *scenario*, and all bugs.
-
-    *scenario* is a function that takes a machine, or a :class:`Scenario`.
-    *scheduler* is ``dpor`` (one execution for each order that matters), ``dfs``
-    (every interleaving), ``random``, ``round_robin``, or an explorer of your own.
-    *executions* and *seconds* set an end; *bound* is the number of preemptions
-    that an execution may have. *seed* is for random ones. *detectors* are names out
-    of :data:`pykmm.detect.DETECTORS`, by default all; *observers* are called without
-    arguments for each execution and return one of your own. *progress* is told now
-    and then how far it has come.
-
-    Return: outcomes and bugs with a short schedule for each, and whether there
-        can be others.
-    """
-    scenario = Scenario.of(scenario)
-    bound = scenario.bound if bound is None else bound
-    executions = scenario.executions if executions is None else executions
-    _check(executions, seconds, bound)
-    search = explorer(scheduler, bound, seed)
-    if executions is None and seconds is None and not search.claim:
-        executions = _SAMPLES
-    campaign = _Campaign(
-        scenario, search, tuple(observers), campaigns(detectors), executions, seconds
-    )
-    campaign.stop_on_report = stop_on_report
-    campaign.progress = progress
-    return campaign.run()
-
-
-def _check(executions: int | None, seconds: float | None, bound: int | None) -> None:
-    if executions is not None and not (_is_whole(executions) and executions > 0):
-        raise UsageError(f"executions={executions!r} must be a whole number above 0")
-    if bound is not None and not (_is_whole(bound) and bound >= 0):
-        raise UsageError(f"bound={bound!r} must be a whole number of preemptions")
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if seconds is not None and not (number and seconds > 0):
-        raise UsageError(f"seconds={seconds!r} must be a number above 0")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 @define
-class _Tally:
+class Tally:
     """What is known of one outcome, or of one bug."""
 
     value: object
@@ -119,17 +62,25 @@ class _Tally:
         self.count += 1
         machine = execution.machine
         rank = (len(machine.preemptions), len(machine.steps))
-        best = self.best
-        if len(best) == _CANDIDATES:
-            if rank >= best[-1][:2]:
-                return
-            best.pop()
-        best.append((*rank, machine.schedule))
-        best.sort()
+        if len(self.best) < _CANDIDATES or rank < self.best[-1][:2]:
+            self._keep([(*rank, machine.schedule)])
+
+    def merge(self, later: Tally) -> None:
+        """Count what *later* has counted, as if it had been counted here."""
+        self.count += later.count
+        self._keep(later.best)
+
+    def _keep(self, more: list[tuple[int, int, Schedule]]) -> None:
+        # The sort is stable: of those that are alike the first ones stay.
+        self.best = sorted(self.best + more, key=_length)[:_CANDIDATES]
+
+
+def _length(candidate: tuple[int, int, Schedule]) -> tuple[int, int]:
+    return candidate[:2]
 
 
 @define
-class _Campaign:
+class Campaign:
     """One call of :func:`explore`."""
 
     scenario: Scenario
@@ -140,8 +91,12 @@ class _Campaign:
     seconds: float | None
     stop_on_report: bool = False
     progress: Callable[[Progress], object] | None = None
-    outcomes: dict[str, _Tally] = field(factory=dict)
-    reports: dict[str, _Tally] = field(factory=dict)
+    #: Runs the executions; :meth:`loop` unless they are spread.
+    spread: Callable[[Campaign, Pool], str] | None = None
+    outcomes: dict[str, Tally] = field(factory=dict)
+    reports: dict[str, Tally] = field(factory=dict)
+    #: What detectors elsewhere found, by summary.
+    found: dict[str, Report] = field(factory=dict)
     counted: int = 0
     blocked: int = 0
     events: int = 0
@@ -151,7 +106,7 @@ class _Campaign:
     def run(self) -> Result:
         """Go through executions until there is a reason to stop."""
         with Pool() as pool:
-            reason = self._loop(pool)
+            reason = self.loop(pool) if self.spread is None else self.spread(self, pool)
             seconds = perf_counter() - self.begun
             outcomes, reports = self._short(pool)
         return Result(
@@ -166,20 +121,21 @@ class _Campaign:
             seconds,
         )
 
-    def _loop(self, pool: Pool) -> str:
+    def loop(self, pool: Pool) -> str:
+        """Go through executions; return why this has come to an end."""
         search = self.search
         watching = [*(d.execution for d in self.detectors), *self.observers]
         while True:
             scheduler = search.begin()
             if scheduler is None:
                 return search.claim
-            reason = self._reason()
+            reason = self.reason()
             if reason:
                 return reason
             execution = execute(self.scenario, scheduler, pool=pool, observers=watching)
             self._count(execution, search.end(execution.machine))
 
-    def _reason(self) -> str:
+    def reason(self) -> str:
         """Say why to stop here; empty if there is no reason."""
         if (
             self.executions is not None
@@ -188,27 +144,32 @@ class _Campaign:
             many = "execution" if self.executions == 1 else "executions"
             return f"stopped after {self.executions} {many}"
         now = perf_counter()
-        if self.seconds is not None and now - self.begun >= self.seconds:
+        if self.is_late:
             return f"stopped after {self.seconds:g} s"
-        if self.stop_on_report and (self.reports or self._findings()):
+        if self.stop_on_report and (self.reports or self.findings()):
             return "stopped at the first bug"
         if self.progress is not None and now - self.told >= _PROGRESS_SECONDS:
             self.told = now
             self.progress(self._progress(now))
         return ""
 
-    def _findings(self) -> list[Report]:
+    @property
+    def is_late(self) -> bool:
+        """Whether time is up."""
+        return self.seconds is not None and perf_counter() >= self.begun + self.seconds
+
+    def findings(self) -> list[Report]:
         """Return what detectors found without ending an execution."""
-        return [
-            report for detecting in self.detectors for report in detecting.reports()
-        ]
+        own = [report for d in self.detectors for report in d.reports()]
+        summaries = {report.summary for report in own}
+        return own + [r for r in self.found.values() if r.summary not in summaries]
 
     def _progress(self, now: float) -> Progress:
         return Progress(
             self.counted,
             self.blocked,
             len(self.outcomes),
-            len(self.reports) + len(self._findings()),
+            len(self.reports) + len(self.findings()),
             now - self.begun,
         )
 
@@ -225,7 +186,7 @@ class _Campaign:
             tallies = self.outcomes if execution.report is None else self.reports
             tally = tallies.get(execution.label)
             if tally is None:
-                tally = _Tally(execution.outcome, execution.report)
+                tally = Tally(execution.outcome, execution.report)
                 tallies[execution.label] = tally
             tally.add(execution)
 
@@ -246,7 +207,7 @@ class _Campaign:
         for tally in self.reports.values():
             assert tally.report is not None  # that is what these tallies are of
             reports.append(self._again(tally.report, tally.best, pool))
-        for report in self._findings():
+        for report in self.findings():
             best = [(0, 0, Schedule.parse(report.schedule))]
             reports.append(self._again(report, best, pool))
         return tuple(outcomes), tuple(reports)
@@ -259,6 +220,17 @@ class _Campaign:
             *(partial(d.again, report) for d in self.detectors),
             *self.observers,
         ]
-        short = shorten(self.scenario, best, pool, watching, stacks=True).report
-        same = short is not None and short.summary == report.summary
-        return short if short is not None and same else report
+
+        def run(scheduler: Scheduler, *, stacks: bool = False) -> Execution:
+            return execute(
+                self.scenario, scheduler, pool=pool, observers=watching, stacks=stacks
+            )
+
+        def same(execution: Execution) -> bool:
+            found = execution.report
+            return found is not None and found.summary == report.summary
+
+        short = shorten(self.scenario, best, pool, watching)
+        small = Shrinker(run, same, short, tries=_SHRINKING).shrink().schedule
+        again = run(Replay(small), stacks=True).report
+        return report if again is None or again.summary != report.summary else again

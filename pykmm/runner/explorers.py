@@ -3,23 +3,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from ..engine.scheduler import FirstEnabled
 from ..errors import UsageError, choices
-from ..schedulers import Dfs, Dpor, RandomWalk, RoundRobin, Verdict
+from ..schedulers import Dfs, Dpor, Pct, Pos, RandomWalk, RoundRobin, Urw, Verdict
 
 if TYPE_CHECKING:
     from ..engine.machine import Machine
     from ..engine.scheduler import Scheduler
     from ..schedulers import Explorer
 
-__all__ = ["SCHEDULERS", "explorer"]
+__all__ = ["SCHEDULERS", "Probed", "Series", "Wanted", "explorer"]
+
+#: How many executions to spend at most on learning how long one is.
+_PROBES: Final = 5
+#: How many orderings a bug needs at most to show, if nobody says.
+_DEPTH: Final = 3
+
+#: How many steps each thread takes, by the thread's key.
+Steps = Mapping[tuple[object, ...], int]
 
 
-class _Series:
+@frozen
+class Wanted:
+    """What a caller asks of an explorer; None is for what it did not say."""
+
+    bound: int | None = None
+    seed: int = 0
+    depth: int | None = None
+
+
+class Series:
     """Executions that know nothing of each other, without end unless *many* says."""
 
     def __init__(
@@ -27,12 +46,17 @@ class _Series:
     ) -> None:
         self.claim = claim
         self._make = make
-        self._many = many
+        self._end = many
         self._number = 0
+
+    def only(self, first: int, end: int) -> None:
+        """Hand out the executions from *first* to before *end*, and no others."""
+        self._number = first
+        self._end = end
 
     def begin(self) -> Scheduler | None:
         """Return the next execution's scheduler."""
-        if self._number == self._many:
+        if self._number == self._end:
             return None
         self._number += 1
         return self._make(self._number - 1)
@@ -43,19 +67,82 @@ class _Series:
         return Verdict.NEW
 
 
+class Probed(Series):
+    """A series whose schedulers have to know how many steps there are.
+
+    So the first execution is one without preemptions. If a bug cuts it short, random
+    walks try to get further.
+    """
+
+    def __init__(self, make: Callable[[Steps, int], Scheduler], seed: int) -> None:
+        super().__init__(lambda number: make(self.steps, number))
+        self._seed = seed
+        self._probes = 0
+        self.steps: Steps = {}
+        self.probing = True
+
+    def learned(self, steps: Steps) -> None:
+        """Go on from what others have learned."""
+        self.steps = steps
+        self.probing = False
+
+    def begin(self) -> Scheduler | None:
+        """Return the next probe's scheduler, or the next execution's."""
+        if not self.probing:
+            return super().begin()
+        self._probes += 1
+        if self._probes == 1:
+            return FirstEnabled()
+        return RandomWalk(f"{self._seed}/probe {self._probes}")
+
+    def end(self, machine: Machine) -> Verdict:
+        """Count the steps of a probe."""
+        if self.probing:
+            steps = Counter(t.key for t in machine.steps)
+            if steps.total() > sum(self.steps.values()):
+                self.steps = steps
+            short = machine.failure is not None
+            self.probing = short and self._probes < _PROBES
+        return Verdict.NEW
+
+
 @frozen
 class _Named:
     """How to make an explorer, and what to say of it."""
 
-    make: Callable[[int | None, int], Explorer]
+    make: Callable[[Wanted], Explorer]
     summary: str
     takes_bound: bool = False
+    takes_depth: bool = False
 
 
-def _dpor(bound: int | None, _seed: int) -> Explorer:
+def _dpor(wanted: Wanted) -> Explorer:
     # Reduction and a bound do not go together: what the reduction leaves out as
     # equivalent may be all that is within the bound.
-    return Dpor() if bound is None else Dfs(bound)
+    return Dpor() if wanted.bound is None else Dfs(wanted.bound)
+
+
+def _pct(wanted: Wanted) -> Explorer:
+    depth = _DEPTH if wanted.depth is None else wanted.depth
+
+    def make(steps: Steps, number: int) -> Scheduler:
+        return Pct(depth, max(1, sum(steps.values())), f"{wanted.seed}/{number}")
+
+    return Probed(make, wanted.seed)
+
+
+def _pos(wanted: Wanted) -> Explorer:
+    return Series(lambda number: Pos(f"{wanted.seed}/{number}"))
+
+
+def _urw(wanted: Wanted) -> Explorer:
+    return Probed(
+        lambda steps, number: Urw(steps, f"{wanted.seed}/{number}"), wanted.seed
+    )
+
+
+def _random(wanted: Wanted) -> Explorer:
+    return Series(lambda number: RandomWalk(f"{wanted.seed}/{number}"))
 
 
 #: All explorers by the name that users give.
@@ -63,19 +150,23 @@ SCHEDULERS: Final[dict[str, _Named]] = {
     "dpor": _Named(
         _dpor, "one execution for each order that matters", takes_bound=True
     ),
-    "dfs": _Named(lambda bound, _: Dfs(bound), "all interleavings", takes_bound=True),
-    "random": _Named(
-        lambda _, seed: _Series(lambda number: RandomWalk(f"{seed}/{number}")),
-        "random walks",
+    "dfs": _Named(
+        lambda wanted: Dfs(wanted.bound), "all interleavings", takes_bound=True
     ),
+    "random": _Named(_random, "random walks"),
+    "pct": _Named(
+        _pct, "random priorities that change depth - 1 times", takes_depth=True
+    ),
+    "pos": _Named(_pos, "random priorities of steps, drawn again where they conflict"),
+    "urw": _Named(_urw, "random walks weighted by the number of steps left"),
     "round_robin": _Named(
-        lambda _, __: _Series(lambda _: RoundRobin(), 1, "one execution only"),
+        lambda _: Series(lambda _: RoundRobin(), 1, "one execution only"),
         "one execution, everybody in turn",
     ),
 }
 
 
-def explorer(scheduler: str | Explorer, bound: int | None, seed: int) -> Explorer:
+def explorer(scheduler: str | Explorer, wanted: Wanted) -> Explorer:
     """Return the explorer that *scheduler* names, or is."""
     if not isinstance(scheduler, str):
         if not (hasattr(scheduler, "begin") and hasattr(scheduler, "end")):
@@ -84,8 +175,12 @@ def explorer(scheduler: str | Explorer, bound: int | None, seed: int) -> Explore
     named = SCHEDULERS.get(scheduler)
     if named is None:
         raise UsageError(f"scheduler={scheduler!r} must be {choices(list(SCHEDULERS))}")
-    if bound is not None and not named.takes_bound:
+    if wanted.bound is not None and not named.takes_bound:
         raise UsageError(
-            f"bound={bound!r} does not go with scheduler={scheduler!r}: drop it"
+            f"bound={wanted.bound!r} does not go with scheduler={scheduler!r}: drop it"
         )
-    return named.make(bound, seed)
+    if wanted.depth is not None and not named.takes_depth:
+        raise UsageError(
+            f"depth={wanted.depth!r} does not go with scheduler={scheduler!r}: drop it"
+        )
+    return named.make(wanted)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..scenario import Scenario
     from .once import Execution
 
-__all__ = ["shorten"]
+__all__ = ["order", "shorten"]
 
 #: How many states to look at in search of an order.
 _STATES = 1000
@@ -58,7 +58,7 @@ def shorten(
         if best.preemptions == 0 and best.report is None:
             break
         before = best if number == 0 else run(schedule)
-        better = _order(before.machine)
+        better = order(before.machine)
         if better in tried:
             continue
         tried.add(better)
@@ -75,7 +75,7 @@ def _rank(execution: Execution) -> tuple[int, int]:
     return execution.preemptions, len(execution.machine.steps)
 
 
-def _order(machine: Machine) -> Schedule:
+def order(machine: Machine) -> Schedule:
     """Put the steps of *machine* into an order with few preemptions."""
     return Schedule(_Puzzle(machine).solve())
 

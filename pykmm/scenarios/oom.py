@@ -153,7 +153,7 @@ SCENARIOS = (
         oom_kill_twice,
         "the victim is done before its memory is free: one more is killed",
         pages=64,
-        executions=300,
+        executions=150,
     ),
     _scenario(
         "oom-kill-itself",
@@ -175,6 +175,6 @@ SCENARIOS = (
         memcg_oom,
         "a cgroup at its limit: a process of it waits for another one's exit",
         pages=1024,
-        executions=400,
+        executions=250,
     ),
 )

@@ -1,24 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Who takes the next step: one algorithm a file.
 
-:class:`Replay`, :class:`RoundRobin` and :class:`RandomWalk` decide one execution;
-:class:`Dfs` and :class:`Dpor` run through all of them.
+:class:`Replay`, :class:`RoundRobin` and the samplers :class:`RandomWalk`, :class:`Pct`,
+:class:`Pos` and :class:`Urw` decide one execution; :class:`Dfs` and :class:`Dpor` run
+through all of them.
 """
 
 from .dfs import Dfs
 from .dpor import Dpor
 from .explorer import Explorer, Redundant, Verdict
+from .pct import Pct
+from .pos import Pos
 from .random_walk import RandomWalk
 from .replay import Replay
 from .round_robin import RoundRobin
+from .urw import Urw
 
 __all__ = [
     "Dfs",
     "Dpor",
     "Explorer",
+    "Pct",
+    "Pos",
     "RandomWalk",
     "Redundant",
     "Replay",
     "RoundRobin",
+    "Urw",
     "Verdict",
 ]

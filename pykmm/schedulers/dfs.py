@@ -40,6 +40,19 @@ class Dfs:
         self._depth = 0
         self._preemptions = 0
         self._begun = False
+        self._floor = 0
+
+    def under(self, prefix: Sequence[int]) -> None:
+        """Visit only paths that begin with the choices in *prefix*."""
+        self._path = list(prefix)
+        self._width = [0] * len(prefix)
+        self._floor = len(prefix)
+
+    @property
+    def branches(self) -> int:
+        """How many choices there are behind the prefix; 0 if a path ends there."""
+        width = self._width[self._floor : self._floor + 1]
+        return width[0] if width else 0
 
     def begin(self) -> Scheduler | None:
         """Go to the next path; None after the last one."""
@@ -52,10 +65,10 @@ class Dfs:
 
     def _advance(self) -> bool:
         path, width = self._path, self._width
-        while path and path[-1] + 1 >= width[-1]:
+        while len(path) > self._floor and path[-1] + 1 >= width[-1]:
             path.pop()
             width.pop()
-        if not path:
+        if len(path) == self._floor:
             return False
         path[-1] += 1
         return True

@@ -42,7 +42,9 @@ def main() -> None:
     for variant, rounds in seconds.items():
         each = (median(rounds) - bare) / events * 1e6
         ratio = median(rounds) / bare
-        print(f"  {variant:<10} {median(rounds):6.2f} s  x {ratio:4.2f}  {each:+5.2f} us")
+        print(
+            f"  {variant:<10} {median(rounds):6.2f} s  x {ratio:4.2f}  {each:+5.2f} us"
+        )
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_the_replay_lines_lead_to_their_outcomes(
 def test_a_bug_is_status_1_and_its_last_line_replays_it(
     cli: Callable[..., Any], broken: str
 ) -> None:
-    answer = cli("explore", broken)
+    answer = cli("explore", broken, "--no-detect")
     assert answer.status == 1
     assert "BUG: deadlock\n" in answer.out
     assert "complete: 1 outcome, 1 bug, " in answer.out
@@ -114,7 +114,7 @@ def test_a_bug_is_status_1_and_its_last_line_replays_it(
 
 
 def test_json_has_all_of_it(cli: Callable[..., Any], broken: str) -> None:
-    answer = cli("explore", broken, "--json")
+    answer = cli("explore", broken, "--json", "--no-detect")
     assert answer.status == 1
     data = json.loads(answer.out)
     assert data["scenario"] == "broken"
@@ -125,6 +125,38 @@ def test_json_has_all_of_it(cli: Callable[..., Any], broken: str) -> None:
     assert report["text"].startswith("BUG: deadlock\n")
     assert report["text"].endswith(f"replay: {report['replay']}\n")
     assert len(data["replays"]) == 1
+
+
+def test_detectors_say_more_and_what_they_say_replays(
+    cli: Callable[..., Any], broken: str
+) -> None:
+    answer = cli("explore", broken)
+    assert answer.status == 1
+    assert "complete: 1 outcome, 2 bugs, " in answer.out
+    assert "BUG: lock-inversion in take()\n" in answer.out
+    again = cli(*replays(answer.out)[-1])
+    assert again.status == 1
+    assert "outcome: 'fine'" in again.out
+    assert "possible circular locking dependency" in again.out
+    assert cli(*replays(answer.out)[-1], "--no-detect").status == 0
+    data = json.loads(cli(*replays(answer.out)[-1], "--json").out)
+    assert [finding["kind"] for finding in data["findings"]] == ["lock-inversion"]
+
+
+def test_detectors_can_be_chosen(
+    cli: Callable[..., Any], mistake: Callable[..., str], broken: str
+) -> None:
+    data = json.loads(cli("explore", broken, "--json", "--detect", "lockdep, rcu").out)
+    assert [report["kind"] for report in data["reports"]] == [
+        "deadlock",
+        "lock-inversion",
+    ]
+    data = json.loads(cli("explore", broken, "--json", "--detect", "kcsan").out)
+    assert [report["kind"] for report in data["reports"]] == ["deadlock"]
+    assert "did you mean kcsan" in mistake(cli("explore", broken, "--detect", "kscan"))
+    assert "empty name" in mistake(cli("explore", broken, "--detect", "kcsan,,"))
+    both = cli("explore", broken, "--detect", "kcsan", "--no-detect")
+    assert "not allowed with" in mistake(both)
 
 
 def test_a_limit_is_never_called_complete(cli: Callable[..., Any], toy: str) -> None:
@@ -147,6 +179,38 @@ def test_a_seed_decides_the_random_walk(cli: Callable[..., Any], toy: str) -> No
         return data["outcomes"], data["events"]
 
     assert walk("1") == walk("1")
+
+
+def test_a_depth_is_for_pct(
+    cli: Callable[..., Any], toy: str, mistake: Callable[..., str]
+) -> None:
+    def values(depth: str) -> set[str]:
+        options = ["--scheduler", "pct", "--depth", depth, "--executions", "300"]
+        data = json.loads(cli("explore", toy, *options, "--json").out)
+        return {outcome["value"] for outcome in data["outcomes"]}
+
+    assert values("1") == {"2"}
+    assert values("2") == {"1", "2"}
+    assert "depth=2 does not go with" in mistake(cli("explore", toy, "--depth", "2"))
+
+
+@pytest.mark.slow
+def test_jobs_make_no_difference(process: Callable[..., Any]) -> None:
+    options = ["--scheduler", "dfs", "--bound", "0", "--no-detect", "--json"]
+
+    def found(jobs: str) -> Any:
+        answer = process("explore", "mrelease-alive", *options, "--jobs", jobs)
+        assert answer.err == ""
+        return json.loads(answer.out) | {"seconds": 0}
+
+    assert found("2") == found("1")
+
+
+def test_jobs_do_not_go_with_everything(
+    cli: Callable[..., Any], toy: str, mistake: Callable[..., str]
+) -> None:
+    said = mistake(cli("explore", toy, "--jobs", "2"))
+    assert "does not go with scheduler='dpor'" in said
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

@@ -20,7 +20,8 @@ from pykmm.linux.uapi import (
     SIGUSR1,
     SIGWINCH,
 )
-from pykmm.syscalls import exit_group, kill, pidfd_open, process_mrelease
+from pykmm.runner import explore
+from pykmm.syscalls import exit_group, getpid, kill, pidfd_open, process_mrelease
 from pykmm.workbench import Machine, Process
 
 
@@ -194,8 +195,28 @@ def test_wait_status_of_an_exit_and_of_a_signal() -> None:
     with Machine() as m:
 
         def suicide() -> object:
-            from pykmm.syscalls import getpid
-
             return kill(getpid(), SIGTERM)
 
         assert status_of(m, suicide) == SIGTERM
+
+
+def killed_between_calls(m: Machine) -> object:
+    app, killer = m.spawn("app"), m.spawn("killer")
+    came: list[int] = []
+
+    @app.runs
+    def _() -> None:
+        for _ in range(2):
+            came.append(getpid())
+
+    killer.runs(lambda: kill(app.pid, SIGKILL))
+    m.run()
+    return len(came)
+
+
+def test_a_kill_between_any_two_calls_is_explored() -> None:
+    """The look at pending signals is a step: else the explorer would miss some."""
+    found = {o.value for o in explore(killed_between_calls).outcomes}
+    walks = explore(killed_between_calls, scheduler="random", executions=300)
+    assert found >= {o.value for o in walks.outcomes}
+    assert found == {0, 1, 2}

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from pykmm.kernel.fork import mm_alloc
+from pykmm.linux.memcontrol import mem_cgroup
 from pykmm.linux.mm import (
     VM_FAULT_OOM,
     VM_FAULT_SIGBUS,
@@ -15,6 +16,7 @@ from pykmm.linux.mm import (
 )
 from pykmm.linux.mm_types import MMF_UNSTABLE, file
 from pykmm.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
+from pykmm.linux.mmzone import NODE_DATA
 from pykmm.mm._conservation import _books
 from pykmm.mm.memory import zap_vma_for_reaping, zap_vma_range
 from pykmm.mm.memory_fault import _fault_in_range
@@ -246,3 +248,36 @@ def test_every_outcome_of_a_fault_beside_a_zap(boot, touched, zap):
             vma = _map(mm, populate_pages=touched)
             walked.add(_race(machine, mm, vma, zap))
     assert walked <= outcomes
+
+
+# -- where pages come from -------------------------------------------------------------
+
+
+def test_pages_of_one_table_from_two_nodes_go_home(boot):
+    with boot(13, 20) as machine:
+        mm = mm_alloc()
+        vma = _map(mm, pages=24)
+        before = [NODE_DATA(nid).nr_free_pages.nr for nid in (0, 1)]
+        assert _fault_in_range(vma, 0, 24 * PAGE) == 0
+        assert mm.pgd[0].pages == {
+            (0, None): (1 << 10) - 1,
+            (1, None): (1 << 24) - (1 << 10),
+        }
+        assert _books() == []
+        zap_vma_range(vma, 5 * PAGE, 10 * PAGE)
+        after = [NODE_DATA(nid).nr_free_pages.nr for nid in (0, 1)]
+        assert after == [5, before[1] - 14 + 5]
+        zap_vma_range(vma, 10 * PAGE, 14 * PAGE)
+        assert mm.pgd[0].pages == {(0, None): (1 << 5) - 1}
+        zap_vma_range(vma, 0, 5 * PAGE)
+        assert mm.pgd[0].pages == {}
+        assert [NODE_DATA(nid).nr_free_pages.nr for nid in (0, 1)] == [10, before[1]]
+        del machine
+
+
+def test_the_books_notice_a_charge_that_nobody_made(boot):
+    with boot(audit=False):
+        box = mem_cgroup(cg_name="box")
+        assert _books() == []
+        box.memory.usage = 3
+        assert _books() == ["/box is charged 3 pages, but has 0"]

@@ -156,7 +156,7 @@ def test_progress_is_told() -> None:
     [
         (
             {"scheduler": "dpro"},
-            "scheduler='dpro' must be dpor, dfs, random or round_robin",
+            "scheduler='dpro' must be dpor, dfs, random, pct, pos, urw or round_robin",
         ),
         ({"scheduler": 3}, "scheduler=3 must be a name or an Explorer"),
         ({"executions": 0}, "executions=0 must be a whole number above 0"),

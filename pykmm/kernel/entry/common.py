@@ -14,6 +14,7 @@ from ...engine.events import Access
 from ...engine.machine import enter, leave
 from ...engine.thread import Sleep, current_thread
 from ...linux.sched import current
+from ...linux.sched.signal import signal_pending
 from ..sched.core import TaskGone
 from ..signal_deliver import get_signal
 
@@ -28,7 +29,8 @@ def exit_to_user_mode_loop() -> None:
     """
     if current_thread().is_boot:
         return
-    while current()._signal_pending():
+    # The look is a step: whether a signal came before or after it is what decides.
+    while signal_pending(current()):
         found = get_signal()
         if found is not None and callable(found[1]):
             found[1](found[0])

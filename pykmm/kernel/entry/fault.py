@@ -8,7 +8,7 @@ that could not do ends in a signal, or in another try.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ...engine.events import Access
 from ...engine.fields import field_of
@@ -16,7 +16,7 @@ from ...engine.machine import enter, leave
 from ...engine.objects import Named
 from ...engine.thread import Sleep
 from ...errors import UsageError
-from ...linux.memcontrol import task_in_memcg_oom
+from ...linux.memcontrol import mem_cgroup, task_in_memcg_oom
 from ...linux.mm import (
     PAGE_MASK,
     PAGE_SIZE,
@@ -30,10 +30,16 @@ from ...linux.mm import (
 )
 from ...linux.mm_types import MM_ANONPAGES, MM_SWAPENTS, mm_struct, pgtable_t
 from ...linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
-from ...linux.mmzone import NODE_DATA, min_wmark_pages, nr_online_nodes
+from ...linux.mmzone import (
+    NODE_DATA,
+    min_wmark_pages,
+    nr_online_nodes,
+    pglist_data,
+)
+from ...linux.page_counter import page_counter
 from ...linux.sched import current
 from ...linux.sched.signal import init_tasks, signal_pending
-from ...linux.uapi import SIGBUS, SIGSEGV
+from ...linux.uapi import MPOL_BIND, SIGBUS, SIGSEGV
 from ...mm._stall import Scene, scene
 from ...mm.memory import _pte_mask
 from ...mm.memory_fault import FAULT_FLAG_USER, FAULT_FLAG_WRITE, handle_mm_fault
@@ -136,7 +142,7 @@ def _fault(
     if not ret:
         return upto, None
     if ret & VM_FAULT_OOM:
-        return upto, _out_of_memory(failed)
+        return upto, _out_of_memory(mm, failed)
     force_sig_fault(SIGBUS, _BUS_ADRERR, addr)
     return upto, None
 
@@ -144,7 +150,7 @@ def _fault(
 # -- trying again ----------------------------------------------------------------------
 
 
-def _out_of_memory(failed: Scene | None) -> Scene | None:
+def _out_of_memory(mm: mm_struct, failed: Scene | None) -> Scene | None:
     """Settle a fault that found no memory; the access will be tried again.
 
     Where nobody can be killed Linux tries for ever, with a report each time. Here a
@@ -156,17 +162,17 @@ def _out_of_memory(failed: Scene | None) -> Scene | None:
     pagefault_out_of_memory()
     if settled:
         return None
-    _await_change(before, at_once=failed != before)
+    _await_change(mm, before, at_once=failed != before)
     return before
 
 
-def _await_change(before: Scene, *, at_once: bool) -> None:
+def _await_change(mm: mm_struct, before: Scene, *, at_once: bool) -> None:
     """Wait for a signal, for memory, or for something that the killer looks at.
 
     It is a step even if the access is to be tried *at_once*.
     """
     task, tasks, killer = current(), init_tasks(), oom().__dict__
-    there_is_room = _there_is_room()
+    there_is_room = _there_is_room(mm)
     disabled = killer["oom_killer_disabled"]
 
     def changed() -> bool:
@@ -179,23 +185,39 @@ def _await_change(before: Scene, *, at_once: bool) -> None:
         )
 
     obj: Named = NODE_DATA(0).nr_free_pages
-    if task.memcg is not None:
-        obj = task.memcg.memory
     t = enter(obj, "fault_again", changed, Sleep.INTERRUPTIBLE)
     leave(t, obj, Access.WAIT, blocking=True)
 
 
-def _there_is_room() -> Callable[[], bool]:
+def _there_is_room(mm: mm_struct) -> Callable[[], bool]:
     """Make a guard: could a page be had and charged by now?"""
-    nodes = [NODE_DATA(nid) for nid in range(nr_online_nodes())]
-    marks = [(node.nr_free_pages, min_wmark_pages(node)) for node in nodes]
-    memcg = current().memcg
-    levels = []
-    level = None if memcg is None else memcg.memory
-    while level is not None:
-        levels.append(level)
-        level = level.parent
+    marks = [(node.nr_free_pages, min_wmark_pages(node)) for node in _reachable()]
+    payers = [current().memcg]
+    if mm.__dict__["owner"] is not None:
+        payers.append(mm.__dict__["owner"].memcg)
+    levels = [level for memcg in payers for level in _levels(memcg)]
     return lambda: (
         any(free.nr > mark for free, mark in marks)
         and all(level.usage < level.max for level in levels)
     )
+
+
+def _reachable() -> list[pglist_data]:
+    """Return the nodes that current may have user memory from."""
+    task = current()
+    nodes = [NODE_DATA(nid) for nid in range(nr_online_nodes())]
+    walls = [task.mems_allowed]
+    if task.mempolicy_mode == MPOL_BIND:
+        walls.append(task.mempolicy_nodes)
+    return [
+        node
+        for node in nodes
+        if all(wall is None or node.node_id in wall for wall in walls)
+    ]
+
+
+def _levels(memcg: mem_cgroup | None) -> Iterator[page_counter]:
+    level = None if memcg is None else memcg.memory
+    while level is not None:
+        yield level
+        level = level.parent

@@ -17,10 +17,11 @@ from pykmm.linux.mm_types import MMF_OOM_REAP_QUEUED
 from pykmm.linux.notifier import NOTIFY_OK, NOTIFY_STOP, notifier_block
 from pykmm.linux.oom import oom_constraint, oom_control
 from pykmm.linux.printk import console
-from pykmm.linux.uapi import O_RDWR
+from pykmm.linux.uapi import O_RDWR, SIGKILL
 from pykmm.mm.oom_kill import (
     OomFreed,
     oom,
+    pagefault_out_of_memory,
     register_oom_notifier,
     unregister_oom_notifier,
 )
@@ -308,3 +309,23 @@ def test_sysrq_kills_from_a_worker(world: World) -> None:
     assert world.killed(hog)
     assert world.kills() == ["kill hog"]
     assert "sysrq: HELP : memory-full-oom-kill(f) " in world.lines()
+
+
+# -- a fault that found no memory ------------------------------------------------------
+
+
+def test_a_leaked_fault_is_told_of_ten_times(world: World) -> None:
+    world.be(world.process("app"))
+    for _ in range(12):
+        pagefault_out_of_memory()
+    huh = "Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF"
+    assert world.lines() == [huh] * 10
+
+
+def test_who_is_being_killed_says_nothing(world: World) -> None:
+    app = world.process("app")
+    app.task.pending = {SIGKILL}
+    app.task._signal_object.value = True
+    world.be(app)
+    pagefault_out_of_memory()
+    assert world.lines() == []

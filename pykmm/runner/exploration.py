@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What users call to find everything that a scenario can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from ..detect import campaigns
+from ..errors import UsageError
+from ..scenario import Scenario
+from .campaign import Campaign
+from .explorers import Wanted, explorer
+from .spread import Spread, Task
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from ..engine.machine import Observer
+    from ..schedulers import Explorer
+    from .campaign import Progress
+    from .result import Result
+
+__all__ = ["explore"]
+
+#: How many executions if nothing else sets an end.
+_SAMPLES = 1000
+
+
+def explore(
+    scenario: Callable[[Any], object] | Scenario,
+    *,
+    scheduler: str | Explorer = "dpor",
+    executions: int | None = None,
+    seconds: float | None = None,
+    bound: int | None = None,
+    depth: int | None = None,
+    seed: int = 0,
+    stop_on_report: bool = False,
+    observers: Sequence[Callable[[], Observer]] = (),
+    detectors: Sequence[str] | None = None,
+    progress: Callable[[Progress], object] | None = None,
+    executor: Executor | None = None,
+) -> Result:
+    """Find all outcomes of *scenario*, and all bugs.
+
+    *scenario* is a function that takes a machine, or a :class:`Scenario`.
+    *scheduler* is ``dpor`` (one execution for each order that matters), ``dfs``
+    (every interleaving), one of the samplers ``random``, ``pct``, ``pos`` and ``urw``,
+    ``round_robin``, or an explorer of your own. *executions* and *seconds* set an
+    end; *bound* is the number of preemptions that an execution may have; *depth*,
+    for ``pct``, is how many orderings a bug may need (3). *seed* is for samplers.
+    *detectors* are names out
+    of :data:`pykmm.detect.DETECTORS`, by default all; *observers* are called without
+    arguments for each execution and return one of your own. *progress* is told now
+    and then how far it has come.
+
+    *executor* runs the executions, and what comes out does not depend on how many
+    workers it has; that goes with ``dfs`` and the samplers. The scenario has to be
+    one that can be pickled. A circle of locks that only several executions show
+    together is found only where one worker ran these.
+
+    Return: outcomes and bugs with a short schedule for each, and whether there
+        can be others.
+    """
+    scenario = Scenario.of(scenario)
+    bound = scenario.bound if bound is None else bound
+    executions = scenario.executions if executions is None else executions
+    _check(executions, seconds, bound, depth)
+    wanted = Wanted(bound, seed, depth)
+    search = explorer(scheduler, wanted)
+    if executions is None and seconds is None and not search.claim:
+        executions = _SAMPLES
+    campaign = Campaign(
+        scenario, search, tuple(observers), campaigns(detectors), executions, seconds
+    )
+    if executor is not None:
+        task = Task.of(scenario, scheduler, wanted, tuple(observers), detectors)
+        task = evolve(task, stop_on_report=stop_on_report)
+        campaign.spread = Spread(executor, task, search).run
+    campaign.stop_on_report = stop_on_report
+    campaign.progress = progress
+    return campaign.run()
+
+
+def _check(
+    executions: int | None,
+    seconds: float | None,
+    bound: int | None,
+    depth: int | None,
+) -> None:
+    if executions is not None and not (_is_whole(executions) and executions > 0):
+        raise UsageError(f"executions={executions!r} must be a whole number above 0")
+    if bound is not None and not (_is_whole(bound) and bound >= 0):
+        raise UsageError(f"bound={bound!r} must be a whole number of preemptions")
+    if depth is not None and not (_is_whole(depth) and depth > 0):
+        raise UsageError(f"depth={depth!r} must be a whole number above 0")
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (number and seconds > 0):
+        raise UsageError(f"seconds={seconds!r} must be a number above 0")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

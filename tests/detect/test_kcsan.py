@@ -1,0 +1,702 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which accesses race: each way to order two of them, with and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from pykmm.detect import Kcsan
+from pykmm.engine import Cell, Counter, Machine, Mutex, PlainCell, RWLock, Struct
+from pykmm.engine.fields import kernel_struct, owned, shared
+from pykmm.engine.thread import current_thread
+from pykmm.errors import DataRace
+from pykmm.linux import bitops
+from pykmm.linux.atomic import (
+    atomic_dec_and_test,
+    atomic_inc,
+    atomic_read,
+    atomic_t,
+    atomic_xchg,
+)
+from pykmm.linux.bitops import Bits, set_bit
+from pykmm.linux.compiler import READ_ONCE, WRITE_ONCE, data_race
+from pykmm.linux.completion import complete, completion, wait_for_completion
+from pykmm.linux.rcupdate import (
+    call_rcu,
+    rcu_read_lock,
+    rcu_read_unlock,
+    synchronize_rcu,
+)
+from pykmm.linux.refcount import refcount_dec_and_test, refcount_inc, refcount_t
+from pykmm.linux.rwsem import (
+    down_read,
+    down_read_trylock,
+    down_write,
+    downgrade_write,
+    rw_semaphore,
+    up_read,
+    up_write,
+)
+from pykmm.linux.spinlock import (
+    read_lock,
+    read_unlock,
+    rwlock_t,
+    spin_lock,
+    spin_trylock,
+    spin_unlock,
+    spinlock_t,
+    write_lock,
+    write_unlock,
+)
+from pykmm.linux.timer import add_timer, timer_list, timer_setup
+from pykmm.linux.wait import wait_event, wait_queue_head_t, wake_up
+from pykmm.runner import explore, replay
+from pykmm.scenario import Scenario
+from pykmm.workbench import Machine as Workbench
+from tests.detect.programs import Body, Setup, explored, found
+
+
+@kernel_struct
+class box(Struct):
+    """Something with a lockless field."""
+
+    value: int = shared(default=0)
+    mine: int = owned(default=0)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+def races(setup: Setup) -> list[str]:
+    """Return the races of a program, in whatever interleaving they show."""
+    result = explored(setup, detectors="kcsan")
+    assert result.complete
+    assert all(isinstance(report, DataRace) for report in result.reports)
+    return [report.summary for report in result.reports]
+
+
+def between(take: Callable[[], object], give: Callable[[], object], body: Body) -> Body:
+    def locked() -> None:
+        take()
+        body()
+        give()
+
+    return locked
+
+
+# -- what orders ----------------------------------------------------------------------
+
+
+def mutex(_: Machine) -> Sequence[Body]:
+    x, lock = PlainCell(0), Mutex()
+
+    def add() -> None:
+        with lock:
+            x.set(x.get() + 1)
+
+    return [add, add, add]
+
+
+def spinlock(_: Machine) -> Sequence[Body]:
+    x, lock = PlainCell(0), spinlock_t()
+    add = between(
+        lambda: spin_lock(lock), lambda: spin_unlock(lock), lambda: x.set(x.get() + 1)
+    )
+    return [add, add]
+
+
+def successful_trylock(_: Machine) -> Sequence[Body]:
+    x, lock = PlainCell(0), spinlock_t()
+
+    def add() -> None:
+        if spin_trylock(lock):
+            x.set(x.get() + 1)
+            spin_unlock(lock)
+
+    return [add, add]
+
+
+def readers_and_a_writer(_: Machine) -> Sequence[Body]:
+    x, lock = PlainCell(0), rwlock_t()
+    look = between(lambda: read_lock(lock), lambda: read_unlock(lock), x.get)
+    write = between(
+        lambda: write_lock(lock), lambda: write_unlock(lock), lambda: x.set(1)
+    )
+    return [look, look, write]
+
+
+def rwlock_of_the_engine(_: Machine) -> Sequence[Body]:
+    x, lock = PlainCell(0), RWLock()
+    look = between(lock.read_lock, lock.read_unlock, x.get)
+    return [look, look, between(lock.write_lock, lock.write_unlock, lambda: x.set(1))]
+
+
+def rwsem_with_queue(_: Machine) -> Sequence[Body]:
+    x, sem = PlainCell(0), rw_semaphore()
+    look = between(lambda: down_read(sem), lambda: up_read(sem), x.get)
+    write = between(lambda: down_write(sem), lambda: up_write(sem), lambda: x.set(1))
+    return [look, write, write]
+
+
+def downgraded(_: Machine) -> Sequence[Body]:
+    x, sem = PlainCell(0), rw_semaphore()
+
+    def write() -> None:
+        down_write(sem)
+        x.set(1)
+        downgrade_write(sem)
+        x.get()
+        up_read(sem)
+
+    return [write, between(lambda: down_read(sem), lambda: up_read(sem), x.get)]
+
+
+def released_and_acquired(_: Machine) -> Sequence[Body]:
+    x, flag = PlainCell(0), Cell(0)
+
+    def put() -> None:
+        x.set(1)
+        flag.store_release(1)
+
+    return [put, lambda: flag.load_acquire() and x.get()]
+
+
+def handed_on_by_a_third(_: Machine) -> Sequence[Body]:
+    """What was acquired is released, too."""
+    x, first, second = PlainCell(0), Cell(0), Cell(0)
+
+    def put() -> None:
+        x.set(1)
+        first.store_release(1)
+
+    def relay() -> None:
+        if first.load_acquire():
+            second.store_release(1)
+
+    return [put, relay, lambda: second.load_acquire() and x.get()]
+
+
+def compare_and_swap(_: Machine) -> Sequence[Body]:
+    x, lock = PlainCell(0), Cell(0)
+
+    def add() -> None:
+        if lock.cas(0, 1):
+            x.set(x.get() + 1)
+            lock.store_release(0)
+
+    return [add, add]
+
+
+def fetch_add(_: Machine) -> Sequence[Body]:
+    x, turn = PlainCell(0), Counter(0)
+
+    def put() -> None:
+        if turn.fetch_add() == 0:
+            x.set(1)
+            turn.fetch_add()
+
+    return [put, lambda: turn.fetch_add() == 2 and x.get()]
+
+
+def creation(m: Machine) -> Sequence[Body]:
+    x = PlainCell(0)
+
+    def parent() -> None:
+        x.set(1)
+        m.thread("child", x.get)
+
+    return [parent]
+
+
+def two_runs(m: Machine) -> Sequence[Body]:
+    x = PlainCell(0)
+    m.thread("before", lambda: x.set(1))
+    m.run()
+    return [x.get, x.get]
+
+
+def completed(_: Machine) -> Sequence[Body]:
+    x, done = PlainCell(0), completion()
+
+    def work() -> None:
+        x.set(1)
+        complete(done)
+
+    def wait() -> None:
+        wait_for_completion(done)
+        x.get()
+
+    return [work, wait]
+
+
+def woken(_: Machine) -> Sequence[Body]:
+    """The condition acquires what the waker released; the queue itself need not."""
+    x, ready, queue = PlainCell(0), Cell(0), wait_queue_head_t()
+
+    def work() -> None:
+        x.set(1)
+        ready.store_release(1)
+        wake_up(queue)
+
+    def wait() -> None:
+        wait_event(queue, ready.load_acquire)
+        x.get()
+
+    return [work, wait]
+
+
+def last_reference(_: Machine) -> Sequence[Body]:
+    x = [PlainCell(0), PlainCell(0)]
+    count = refcount_t(2)
+
+    def put(mine: PlainCell[int]) -> None:
+        mine.set(1)
+        if refcount_dec_and_test(count):
+            for cell in x:
+                cell.set(-1)
+
+    return [lambda: put(x[0]), lambda: put(x[1])]
+
+
+def last_reference_on_an_atomic(_: Machine) -> Sequence[Body]:
+    x, count = PlainCell(0), atomic_t(2)
+
+    def put() -> None:
+        if atomic_dec_and_test(count):
+            x.get()
+
+    def write_and_put() -> None:
+        x.set(1)
+        put()
+
+    return [put, write_and_put]
+
+
+def exchanged(_: Machine) -> Sequence[Body]:
+    x, v = PlainCell(0), atomic_t(0)
+
+    def put() -> None:
+        x.set(1)
+        atomic_xchg(v, 1)
+
+    return [put, lambda: atomic_xchg(v, 2) == 1 and x.get()]
+
+
+def bit_lock(_: Machine) -> Sequence[Body]:
+    x, word = PlainCell(0), Bits()
+
+    def put() -> None:
+        if not bitops.test_and_set_bit(0, word):
+            x.set(1)
+            bitops.test_and_set_bit(1, word)
+
+    return [put, lambda: bitops.test_and_set_bit(1, word) and x.get()]
+
+
+def grace_period(_: Machine) -> Sequence[Body]:
+    x, published = PlainCell(0), Cell(1)
+
+    def look() -> None:
+        rcu_read_lock()
+        if published.load_acquire():
+            x.get()
+        rcu_read_unlock()
+
+    def retire() -> None:
+        published.set(0)
+        synchronize_rcu()
+        x.set(-1)
+
+    return [look, retire]
+
+
+def rcu_callback(_: Machine) -> Sequence[Body]:
+    x, published = PlainCell(0), Cell(1)
+
+    def look() -> None:
+        rcu_read_lock()
+        if published.load_acquire():
+            x.get()
+        rcu_read_unlock()
+
+    def retire() -> None:
+        published.set(0)
+        call_rcu(lambda: x.set(-1))
+
+    return [look, retire]
+
+
+def timer(_: Machine) -> Sequence[Body]:
+    x, clock = PlainCell(0), timer_list()
+
+    def arm() -> None:
+        timer_setup(clock, lambda _: x.get())
+        x.set(1)
+        add_timer(clock, 2000)
+
+    return [arm]
+
+
+ORDERED = (
+    mutex,
+    spinlock,
+    successful_trylock,
+    readers_and_a_writer,
+    rwlock_of_the_engine,
+    rwsem_with_queue,
+    downgraded,
+    released_and_acquired,
+    handed_on_by_a_third,
+    compare_and_swap,
+    fetch_add,
+    creation,
+    two_runs,
+    completed,
+    woken,
+    last_reference,
+    last_reference_on_an_atomic,
+    exchanged,
+    bit_lock,
+    grace_period,
+    rcu_callback,
+    timer,
+)
+
+
+@pytest.mark.parametrize("program", ORDERED, ids=lambda f: f.__name__)
+def test_ordered_accesses_do_not_race(program: Setup) -> None:
+    assert races(program) == []
+
+
+# -- what does not ------------------------------------------------------------------
+
+
+def nothing(_: Machine) -> Sequence[Body]:
+    x = PlainCell(0)
+    return [lambda: x.set(1), x.get]
+
+
+def two_locks(_: Machine) -> Sequence[Body]:
+    x, locks = PlainCell(0), [Mutex(), Mutex()]
+
+    def write(lock: Mutex) -> None:
+        with lock:
+            x.set(1)
+
+    return [lambda: write(locks[0]), lambda: write(locks[1])]
+
+
+def writing_as_a_reader(_: Machine) -> Sequence[Body]:
+    x, sem = PlainCell(0), rw_semaphore()
+    write = between(lambda: down_read(sem), lambda: up_read(sem), lambda: x.set(1))
+    return [write, write]
+
+
+def relaxed_flag(_: Machine) -> Sequence[Body]:
+    x, flag = PlainCell(0), Cell(0)
+
+    def put() -> None:
+        x.set(1)
+        flag.set(1)
+
+    return [put, lambda: flag.get() and x.get()]
+
+
+def released_but_not_acquired(_: Machine) -> Sequence[Body]:
+    x, flag = PlainCell(0), Cell(0)
+
+    def put() -> None:
+        x.set(1)
+        flag.store_release(1)
+
+    return [put, lambda: flag.get() and x.get()]
+
+
+def acquired_but_not_released(_: Machine) -> Sequence[Body]:
+    x, flag = PlainCell(0), Cell(0)
+
+    def put() -> None:
+        x.set(1)
+        flag.set(1)
+
+    return [put, lambda: flag.load_acquire() and x.get()]
+
+
+def counted_without_looking(_: Machine) -> Sequence[Body]:
+    x, v = PlainCell(0), atomic_t(0)
+
+    def put() -> None:
+        x.set(1)
+        atomic_inc(v)
+
+    return [put, lambda: atomic_read(v) and x.get()]
+
+
+def bit_flag(_: Machine) -> Sequence[Body]:
+    x, word = PlainCell(0), Bits()
+
+    def put() -> None:
+        x.set(1)
+        set_bit(0, word)
+
+    return [put, lambda: bitops.test_bit(0, word) and x.get()]
+
+
+def failed_trylock(_: Machine) -> Sequence[Body]:
+    x, sem = PlainCell(0), rw_semaphore()
+
+    def write() -> None:
+        down_write(sem)
+        x.set(1)
+        up_write(sem)
+
+    def look() -> None:
+        if down_read_trylock(sem):
+            up_read(sem)
+        else:
+            x.get()
+
+    return [write, look]
+
+
+def after_the_last_put(_: Machine) -> Sequence[Body]:
+    x, count = PlainCell(0), refcount_t(2)
+
+    def put_and_write() -> None:
+        refcount_dec_and_test(count)
+        x.set(1)
+
+    return [put_and_write, lambda: refcount_dec_and_test(count) and x.get()]
+
+
+def before_a_get(_: Machine) -> Sequence[Body]:
+    """Taking a reference orders nothing."""
+    x, count = PlainCell(0), refcount_t(1)
+
+    def write_and_get() -> None:
+        x.set(1)
+        refcount_inc(count)
+
+    def get_and_read() -> None:
+        refcount_inc(count)
+        x.get()
+
+    return [write_and_get, get_and_read]
+
+
+def reading_behind_a_section(_: Machine) -> Sequence[Body]:
+    x, published = PlainCell(0), Cell(1)
+
+    def look() -> None:
+        rcu_read_lock()
+        there = published.load_acquire()
+        rcu_read_unlock()
+        if there:
+            x.get()
+
+    def retire() -> None:
+        published.set(0)
+        synchronize_rcu()
+        x.set(-1)
+
+    return [look, retire]
+
+
+def after_the_creation(m: Machine) -> Sequence[Body]:
+    x = PlainCell(0)
+
+    def parent() -> None:
+        m.thread("child", x.get)
+        x.set(1)
+
+    return [parent]
+
+
+def plain_read_of_a_marked_write(_: Machine) -> Sequence[Body]:
+    it = box()
+
+    def write() -> None:
+        WRITE_ONCE(it).value = 1
+
+    return [write, lambda: it.value]
+
+
+def plain_field(_: Machine) -> Sequence[Body]:
+    it = box()
+
+    def write() -> None:
+        it.value = 1
+
+    return [write, lambda: it.value]
+
+
+RACY = (
+    nothing,
+    two_locks,
+    writing_as_a_reader,
+    relaxed_flag,
+    released_but_not_acquired,
+    acquired_but_not_released,
+    counted_without_looking,
+    bit_flag,
+    failed_trylock,
+    after_the_last_put,
+    before_a_get,
+    reading_behind_a_section,
+    after_the_creation,
+    plain_read_of_a_marked_write,
+    plain_field,
+)
+
+
+@pytest.mark.parametrize("program", RACY, ids=lambda f: f.__name__)
+def test_unordered_accesses_race(program: Setup) -> None:
+    (summary,) = races(program)
+    assert "nothing orders the two" in summary
+
+
+# -- marks --------------------------------------------------------------------------
+
+
+def marked(_: Machine) -> Sequence[Body]:
+    it = box()
+
+    def write() -> None:
+        WRITE_ONCE(it).value = 1
+
+    return [write, write, lambda: READ_ONCE(it).value]
+
+
+def excused(_: Machine) -> Sequence[Body]:
+    it = box()
+
+    def write() -> None:
+        it.value = 1
+
+    return [write, lambda: data_race(it).value]
+
+
+def plain_write_marked_read(_: Machine) -> Sequence[Body]:
+    it = box()
+
+    def write() -> None:
+        it.value = 1
+
+    return [write, lambda: READ_ONCE(it).value]
+
+
+def two_plain_reads(_: Machine) -> Sequence[Body]:
+    it = box()
+    return [lambda: it.value, lambda: it.value]
+
+
+@pytest.mark.parametrize("program", [marked, excused, two_plain_reads])
+def test_marked_and_excused_accesses_and_reads_do_not_race(program: Setup) -> None:
+    assert races(program) == []
+    assert found(program, detectors="kcsan") is None
+
+
+def test_a_plain_write_may_meet_a_marked_read_unless_one_is_strict() -> None:
+    assert races(plain_write_marked_read) == []
+    with Machine(observers=[Kcsan(strict=True)]) as m:
+        for number, body in enumerate(plain_write_marked_read(m)):
+            m.thread(f"t{number}", body)
+        with pytest.raises(DataRace, match="reads \\(READ_ONCE\\) it"):
+            m.run()
+
+
+# -- reports ------------------------------------------------------------------------
+
+
+TEXT = """\
+BUG: data-race in write() / look()
+
+  t0 writes PlainCell#1 and t1 reads it, and nothing orders the two
+
+  write          by t0 at step 1  write
+  read           by t1 at step 3  look
+  value changed  0 -> 7
+  found in       t1               look
+
+replay: t0*2 t1*2
+"""
+
+
+def one_writes_seven(_: Machine) -> Sequence[Body]:
+    x = PlainCell(0)
+
+    def write() -> None:
+        x.set(7)
+
+    def look() -> int:
+        return x.get()
+
+    return [write, look]
+
+
+def test_a_report_shows_both_sides_and_the_change() -> None:
+    report = found(one_writes_seven)
+    assert report is not None
+    assert report.render() == TEXT
+
+
+def test_both_orders_of_a_race_are_one_report_and_hide_no_outcome() -> None:
+    def program(m: Machine) -> object:
+        x = PlainCell(0)
+        m.thread("w", lambda: x.set(1))
+        reader = m.thread("r", x.get)
+        m.run()
+        return reader.result
+
+    scenario = Scenario(name="race", function=program, machine=Machine)
+    result = explore(scenario)
+    assert sorted(result.values) == [0, 1]
+    (report,) = result.reports
+    assert report.kind == "data-race"
+    again = replay(scenario, report.schedule)
+    assert [finding.summary for finding in again.findings] == [report.summary]
+    assert again.report is None
+    ended = replay(scenario, report.schedule, report=report)
+    assert ended.report is not None
+    assert ended.report.summary == report.summary
+
+
+def test_all_races_of_an_execution_are_found() -> None:
+    def program(_: Machine) -> Sequence[Body]:
+        cells = [PlainCell(0) for _ in range(3)]
+
+        def write() -> None:
+            for cell in cells:
+                cell.set(1)
+
+        return [write, write]
+
+    assert len(races(program)) == 3
+
+
+def test_a_task_that_another_looks_at_plainly() -> None:
+    """What Linux excuses with ``data_race()`` would be a race without it."""
+
+    def run(view: Callable[[box], box]) -> list[str]:
+        seen: list[str] = []
+        with Workbench(
+            observers=[Kcsan(lambda report: seen.append(report.summary))], reaper=False
+        ) as m:
+            app, other = m.spawn("app"), m.spawn("other")
+
+            @app.runs
+            def _() -> None:
+                task = current_thread().task
+                task.flags |= 4  # type: ignore[attr-defined]  # it is a task_struct
+
+            @other.runs
+            def _() -> int:
+                return view(app.task).flags  # type: ignore[attr-defined, arg-type]
+
+            m.run()
+        return seen
+
+    assert run(data_race) == []
+    assert len(run(lambda task: task)) == 1

@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which orders of locks are reported, and that nobody has to get stuck for it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from pykmm.detect import Lockdep, LockGraph
+from pykmm.engine import Cell, Machine, Mutex, RWLock, Struct
+from pykmm.engine.fields import embedded, kernel_struct
+from pykmm.errors import Deadlock, LockInversion, Report, UseAfterFree
+from pykmm.linux.mm_types import mm_struct
+from pykmm.linux.mmap_lock import (
+    mmap_write_lock,
+    mmap_write_lock_nested,
+    mmap_write_unlock,
+)
+from pykmm.linux.mutex import mutex, mutex_lock, mutex_trylock, mutex_unlock
+from pykmm.linux.rwsem import (
+    down_read,
+    down_write,
+    downgrade_write,
+    rw_semaphore,
+    up_read,
+    up_write,
+)
+from pykmm.linux.spinlock import (
+    read_lock,
+    read_unlock,
+    rwlock_t,
+    spin_lock,
+    spin_unlock,
+    spinlock_t,
+    write_lock,
+    write_unlock,
+)
+from pykmm.runner import explore, replay
+from pykmm.scenario import Scenario
+from tests.detect.programs import Body, Setup, explored, found
+
+
+@kernel_struct
+class node(Struct):
+    """Something with a lock inside."""
+
+    lock: spinlock_t = embedded(spinlock_t)
+    other: mutex = embedded(mutex)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+#: How to take and give a lock back, by kind of lock and mode.
+WAYS = {
+    "mutex": (mutex_lock, mutex_unlock),
+    "spin": (spin_lock, spin_unlock),
+    "read": (read_lock, read_unlock),
+    "write": (write_lock, write_unlock),
+    "down_read": (down_read, up_read),
+    "down_write": (down_write, up_write),
+    "engine": (Mutex.lock, Mutex.unlock),
+    "engine_read": (RWLock.read_lock, RWLock.read_unlock),
+    "engine_write": (RWLock.write_lock, RWLock.write_unlock),
+}
+MAKES: dict[str, Callable[[], object]] = {
+    "mutex": mutex,
+    "spin": spinlock_t,
+    "read": rwlock_t,
+    "write": rwlock_t,
+    "down_read": rw_semaphore,
+    "down_write": rw_semaphore,
+    "engine": Mutex,
+    "engine_read": RWLock,
+    "engine_write": RWLock,
+}
+
+
+def nest(*pairs: tuple[str, object]) -> None:
+    """Take locks one inside of the other, and give them back."""
+    for way, lock in pairs:
+        WAYS[way][0](lock)  # type: ignore[arg-type, operator]  # as the table says
+    for way, lock in reversed(pairs):
+        WAYS[way][1](lock)  # type: ignore[arg-type, operator]  # as the table says
+
+
+def abba(a1: str, b1: str, b2: str, a2: str) -> Setup:
+    """One nests b in a, the other a in b, each in the ways told."""
+
+    def setup(_: Machine) -> Sequence[Body]:
+        a, b = MAKES[a1](), MAKES[b1]()
+        return [lambda: nest((a1, a), (b1, b)), lambda: nest((b2, b), (a2, a))]
+
+    return setup
+
+
+@pytest.mark.parametrize("way", ["mutex", "spin", "write", "down_write", "engine"])
+def test_an_inversion_is_found_where_nobody_gets_stuck(way: str) -> None:
+    report = found(abba(way, way, way, way), detectors="lockdep")
+    assert isinstance(report, LockInversion)
+    assert report.summary.startswith("possible circular locking dependency: ")
+
+
+READERS = [
+    ("read", "read", "read", "read"),
+    ("write", "read", "write", "read"),
+    ("write", "read", "read", "write"),
+    ("read", "write", "read", "write"),
+    ("read", "write", "write", "read"),
+    ("write", "write", "read", "read"),
+    ("engine_write", "engine_read", "engine_write", "engine_read"),
+    ("engine_read", "engine_read", "engine_read", "engine_read"),
+    ("down_read", "down_write", "down_read", "down_write"),
+    ("down_write", "down_read", "down_write", "down_read"),
+]
+
+
+@pytest.mark.parametrize(("a1", "b1", "b2", "a2"), READERS)
+def test_readers_close_a_circle_exactly_if_that_can_deadlock(
+    a1: str, b1: str, b2: str, a2: str
+) -> None:
+    program = abba(a1, b1, b2, a2)
+    reports = explored(program, detectors="lockdep").reports
+    stuck = any(isinstance(report, Deadlock) for report in reports)
+    report = found(program, detectors="lockdep")
+    assert isinstance(report, LockInversion) is stuck
+
+
+def test_readers_that_queue_wait_for_a_writer_that_waits() -> None:
+    """Two are not enough for a deadlock, but a third may come any time."""
+    program = abba("down_read", "down_read", "down_read", "down_read")
+    assert isinstance(found(program, detectors="lockdep"), LockInversion)
+
+
+def test_a_trylock_waits_for_nobody_but_what_follows_it_does() -> None:
+    def first(_: Machine) -> Sequence[Body]:
+        a, b = mutex(), mutex()
+
+        def try_b() -> None:
+            mutex_lock(a)
+            if mutex_trylock(b):
+                mutex_unlock(b)
+            mutex_unlock(a)
+
+        return [try_b, lambda: nest(("mutex", b), ("mutex", a))]
+
+    def second(_: Machine) -> Sequence[Body]:
+        a, b = mutex(), mutex()
+
+        def try_a() -> None:
+            if mutex_trylock(a):
+                mutex_lock(b)
+                mutex_unlock(b)
+                mutex_unlock(a)
+
+        return [try_a, lambda: nest(("mutex", b), ("mutex", a))]
+
+    assert found(first, detectors="lockdep") is None
+    assert isinstance(found(second, detectors="lockdep"), LockInversion)
+
+
+def test_one_order_is_no_circle() -> None:
+    def setup(_: Machine) -> Sequence[Body]:
+        a, b, c = mutex(), mutex(), mutex()
+        return [
+            lambda: nest(("mutex", a), ("mutex", b), ("mutex", c)),
+            lambda: nest(("mutex", a), ("mutex", c)),
+            lambda: nest(("mutex", b), ("mutex", c)),
+        ]
+
+    assert explored(setup).reports == ()
+
+
+def test_a_circle_of_three_is_told_from_its_first_class_on() -> None:
+    def setup(_: Machine) -> Sequence[Body]:
+        a, b, c = mutex(), mutex(), mutex()
+        return [
+            lambda: nest(("mutex", b), ("mutex", c)),
+            lambda: nest(("mutex", c), ("mutex", a)),
+            lambda: nest(("mutex", a), ("mutex", b)),
+        ]
+
+    report = found(setup, detectors="lockdep")
+    assert report is not None
+    assert report.summary == (
+        "possible circular locking dependency: mutex#1 -> mutex#2 -> mutex#3 -> mutex#1"
+    )
+    assert [label for label, _ in report.facts] == [
+        "mutex#1 -> mutex#2",
+        "mutex#2 -> mutex#3",
+        "mutex#3 -> mutex#1",
+    ]
+    assert "t2 holds mutex#1 (since step" in report.facts[0][1]
+
+
+# -- classes ------------------------------------------------------------------------
+
+
+def test_a_class_is_a_field_of_a_kind_of_structure() -> None:
+    """Four locks, no circle among them, but one between their two classes."""
+
+    def setup(_: Machine) -> Sequence[Body]:
+        one, two = node(), node()
+        return [
+            lambda: nest(("mutex", one.other), ("spin", one.lock)),
+            lambda: nest(("spin", two.lock), ("mutex", two.other)),
+        ]
+
+    # Sleeping under a spinlock is reported first, as an invalid wait context.
+    report = found(setup, detectors="lockdep")
+    assert report is not None
+    assert "might sleep in atomic context" in report.summary
+
+    def backwards(_: Machine) -> Sequence[Body]:
+        one, two = node(), node()
+
+        def trylocked() -> None:
+            if mutex_trylock(one.other):
+                spin_lock(one.lock)
+                spin_unlock(one.lock)
+                mutex_unlock(one.other)
+
+        def chained() -> None:
+            spin_lock(two.lock)
+            nest(("read", middle))
+            spin_unlock(two.lock)
+            nest(("write", middle), ("spin", one.lock))
+
+        middle = rwlock_t()
+        return [trylocked, chained]
+
+    report = found(backwards, detectors="lockdep")
+    assert report is not None
+    assert "node.lock -> rwlock_t#1 -> node.lock" in report.summary
+
+
+def test_two_locks_of_one_class_are_recursive_locking_unless_nested() -> None:
+    def setup(_: Machine) -> Sequence[Body]:
+        one, two = node(), node()
+        return [lambda: nest(("spin", one.lock), ("spin", two.lock))]
+
+    report = found(setup, detectors="lockdep")
+    assert report is not None
+    assert report.summary == "possible recursive locking: node.lock -> node.lock"
+
+
+@pytest.mark.parametrize(("subclass", "clean"), [(0, False), (1, True)])
+def test_nesting_is_promised_with_a_subclass(subclass: int, clean: bool) -> None:
+    def setup(_: Machine) -> Sequence[Body]:
+        old, new = mm_struct(), mm_struct()
+
+        def fork() -> None:
+            mmap_write_lock(old)
+            mmap_write_lock_nested(new, subclass)
+            mmap_write_unlock(new)
+            mmap_write_unlock(old)
+            # The promise was for that time only.
+            mmap_write_lock(new)
+            mmap_write_unlock(new)
+
+        return [fork]
+
+    assert (found(setup, detectors="lockdep") is None) is clean
+
+
+def test_a_reader_that_queues_must_not_nest_and_one_that_does_not_may() -> None:
+    def queueing(_: Machine) -> Sequence[Body]:
+        sem, inner = rw_semaphore(), mutex()
+        return [
+            lambda: nest(("down_read", sem), ("mutex", inner), ("down_read", sem)),
+        ]
+
+    def spinning(_: Machine) -> Sequence[Body]:
+        lock = rwlock_t()
+        return [lambda: nest(("read", lock), ("read", lock))]
+
+    report = found(queueing, detectors="lockdep")
+    assert report is not None
+    assert "possible recursive locking" in report.summary
+    assert found(spinning, detectors="lockdep") is None
+
+
+def test_downgrading_takes_nothing() -> None:
+    def setup(_: Machine) -> Sequence[Body]:
+        sem, inner = rw_semaphore(), mutex()
+
+        def work() -> None:
+            down_write(sem)
+            mutex_lock(inner)
+            downgrade_write(sem)
+            mutex_unlock(inner)
+            up_read(sem)
+
+        return [work, work]
+
+    assert explored(setup).reports == ()
+
+
+# -- several executions -------------------------------------------------------------
+
+
+def test_parts_of_a_circle_in_different_executions_make_a_report_in_the_end() -> None:
+    def program(m: Machine) -> object:
+        a, b, flag = Mutex(), Mutex(), Cell(0)
+
+        def work() -> int:
+            first, second = (a, b) if flag.get() else (b, a)
+            with first, second:
+                return flag.peek()
+
+        m.thread("set", lambda: flag.set(1))
+        t = m.thread("work", work)
+        m.run()
+        return t.result
+
+    scenario = Scenario(name="apart", function=program, machine=Machine)
+    result = explore(scenario)
+    assert len(result.outcomes) >= 1
+    (report,) = result.reports
+    assert report.kind == "lock-inversion"
+    assert report.summary.endswith("in executions that each show a part of it")
+    schedules = [text for _, text in report.facts if text.startswith("schedule: ")]
+    assert len(schedules) == 2
+    for text in schedules:  # neither shows it alone
+        again = replay(scenario, text.partition(": ")[2])
+        assert again.findings == ()
+
+
+def test_a_circle_in_one_execution_hides_nothing_and_replays() -> None:
+    def program(m: Machine) -> str:
+        a, b = Mutex(), Mutex()
+        m.thread("x", lambda: nest(("engine", a), ("engine", b)))
+        m.thread("y", lambda: nest(("engine", b), ("engine", a)))
+        m.run()
+        return "fine"
+
+    scenario = Scenario(name="abba", function=program, machine=Machine)
+    result = explore(scenario)
+    assert result.values == ["fine"]
+    assert [report.kind for report in result.reports] == ["deadlock", "lock-inversion"]
+    report = result.reports[1]
+    assert report.stack[0] == "nest"
+    again = replay(scenario, report.schedule, report=report)
+    assert again.report is not None
+    assert again.report.summary == report.summary
+    assert replay(scenario, report.schedule).outcome == "fine"
+
+
+def test_a_graph_without_circles_has_no_reports() -> None:
+    graph = LockGraph()
+    with Machine(observers=[graph.execution()]) as m:
+        a, b = Mutex(), Mutex()
+        for number in range(3):
+            m.thread(f"t{number}", lambda: nest(("engine", a), ("engine", b)))
+        m.run()
+    assert graph.reports() == []
+
+
+# -- against brute force ------------------------------------------------------------
+
+
+def straight_line(seed: int) -> Setup:
+    """Make two or three threads that nest locks of all kinds at random."""
+    dice = random.Random(seed)
+    kinds = [dice.choice(["engine", "engine_rw", "rwsem", "mutex"]) for _ in range(3)]
+    modes = {
+        "engine": ("engine", "engine"),
+        "engine_rw": ("engine_read", "engine_write"),
+        "rwsem": ("down_read", "down_write"),
+        "mutex": ("mutex", "mutex"),
+    }
+    plans = []
+    for _ in range(dice.choice([2, 2, 3])):
+        order = dice.sample(range(3), 2)
+        plans.append([(modes[kinds[i]][dice.randrange(2)], i) for i in order])
+
+    def setup(_: Machine) -> Sequence[Body]:
+        locks = [MAKES[modes[kind][0]]() for kind in kinds]
+        return [
+            (lambda plan=plan: nest(*((way, locks[i]) for way, i in plan)))
+            for plan in plans
+        ]
+
+    return setup
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_whatever_can_deadlock_is_reported_even_if_it_did_not(block: int) -> None:
+    """Every deadlock that an exploration finds is seen in one quiet execution."""
+    deadlocks = 0
+    for seed in range(block * 40, block * 40 + 40):
+        program = straight_line(seed)
+        reports = explored(program, detectors="lockdep").reports
+        stuck = any(isinstance(report, Deadlock) for report in reports)
+        quiet = quietly(program)
+        assert quiet == any(isinstance(report, LockInversion) for report in reports)
+        if stuck:
+            assert quiet, f"seed {seed}"
+        deadlocks += stuck
+    assert deadlocks >= 5
+
+
+def quietly(program: Setup) -> bool:
+    """Run the threads one after the other; tell whether an inversion is seen."""
+    seen: list[Report] = []
+    with Machine(observers=[Lockdep(seen.append)]) as m:
+        for number, body in enumerate(program(m)):
+            m.thread(f"t{number}", body)
+        m.run()
+    return bool(seen)
+
+
+# -- locks in what is freed -----------------------------------------------------------
+
+
+def test_freeing_a_lock_that_is_held_is_a_use_after_free() -> None:
+    def setup(_: Machine) -> Sequence[Body]:
+        it, cell = node(), Cell(0)
+
+        def holder() -> None:
+            spin_lock(it.lock)
+            it._free()
+            cell.set(1)
+            spin_unlock(it.lock)
+
+        return [holder]
+
+    report = found(setup, detectors="lockdep")
+    assert isinstance(report, UseAfterFree)
+    assert "freed while t0 holds it" in report.summary

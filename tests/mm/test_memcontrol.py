@@ -1,0 +1,588 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Charging against a limit: who is let through, who is refused, who is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pykmm.boot import Region
+from pykmm.engine import Backend, Config, Timers
+from pykmm.errno import EBUSY, EINTR, EINVAL, ENOMEM
+from pykmm.kernel.signal import kill as send
+from pykmm.linux.gfp_types import (
+    __GFP_HIGH,
+    __GFP_NOFAIL,
+    __GFP_NORETRY,
+    __GFP_RETRY_MAYFAIL,
+    GFP_KERNEL,
+    GFP_NOWAIT,
+)
+from pykmm.linux.jiffies import schedule_timeout_uninterruptible
+from pykmm.linux.memcontrol import mem_cgroup
+from pykmm.linux.mm import mm_flags_set
+from pykmm.linux.mm_types import MMF_OOM_SKIP
+from pykmm.linux.mutex import mutex_lock, mutex_unlock
+from pykmm.linux.printk import console
+from pykmm.linux.sched import PF_MEMALLOC, current
+from pykmm.linux.uapi import O_NONBLOCK, SIGKILL, SIGUSR1
+from pykmm.mm._conservation import _books
+from pykmm.mm.memcontrol import memory_events_local_show, memory_events_show
+from pykmm.mm.memcontrol_charge import memory_max_write, try_charge_memcg
+from pykmm.mm.memcontrol_v1 import mem_cgroup_oom_control_write
+from pykmm.mm.memcontrol_v1_limit import mem_cgroup_resize_max
+from pykmm.mm.oom_kill import mark_oom_victim, oom
+from pykmm.mm.page_counter import page_counter_uncharge
+from pykmm.schedulers import RandomWalk
+from pykmm.syscalls import exit_group, kill, pause, touch
+from pykmm.workbench import Machine, Process
+
+PAGE = 4096
+
+
+@contextmanager
+def booted(**facts: object) -> Iterator[Machine]:
+    """Boot a machine whose books, those of its cgroups too, must balance."""
+    config = Config(node_pages=(4096,), timers=Timers.IDLE)
+    with Machine(config, **facts) as m:
+        yield m
+        assert _books() == []
+
+
+def hog(m: Machine, pages: int, name: str = "hog", **facts: object) -> Process:
+    """Spawn a process that touches *pages* pages and says so."""
+    region = Region("anon", pages * PAGE, populated=0)
+    p = m.spawn(name, regions=[region], **facts)  # type: ignore[arg-type]
+
+    @p.runs
+    def _() -> str:
+        touch(p.memory[0].start, len(p.memory[0]))
+        return "done"
+
+    return p
+
+
+def killed() -> list[str]:
+    """Return the names in the log's lines of kills."""
+    found = [line.partition("Killed process ")[2] for line in console().verdicts()]
+    return [text.split("(")[1].split(")")[0] for text in found if text]
+
+
+def events(memcg: mem_cgroup, *, local: bool = False) -> dict[str, int]:
+    show = memory_events_local_show if local else memory_events_show
+    return {
+        name: int(count)
+        for name, count in (line.split() for line in show(memcg).splitlines())
+        if count != "0"
+    }
+
+
+# -- what is charged -------------------------------------------------------------------
+
+
+def test_a_fault_charges_pages_and_tables_and_exit_gives_them_back() -> None:
+    with booted() as m:
+        top = m.cgroup("top")
+        box = m.cgroup("box", parent=top)
+        p = hog(m, 600, memcg=box)
+        m.run()
+        assert p.result == "done"
+        assert (box.memory.usage, top.memory.usage) == (604, 604)
+        kill(p.pid, SIGKILL)
+        m.run()
+        assert (box.memory.usage, top.memory.usage) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shared", "left"),
+    [("anon", False, 0), ("shmem", True, 0), ("anon", True, 0), ("file", True, 8)],
+)
+def test_pages_of_files_stay_charged_as_long_as_they_are_cached(
+    kind: str, shared: bool, left: int
+) -> None:
+    with booted() as m:
+        box = m.cgroup("box")
+        p = m.spawn(
+            "p", regions=[Region(kind, 8 * PAGE, shared, populated=0)], memcg=box
+        )
+        p.runs(lambda: touch(p.memory[0].start, 8 * PAGE))
+        m.run()
+        assert box.memory.usage == 8 + 3
+        kill(p.pid, SIGKILL)
+        m.run()
+        assert box.memory.usage == left
+
+
+def test_what_a_process_is_spawned_with_is_charged_beyond_the_limit() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="16K")
+        m.spawn("p", anon="2M", file="64K", memcg=box)
+        assert box.memory.usage == 512 + 16 + 2 + 2
+        assert box.memory.max == 4
+
+
+def test_memory_is_charged_to_the_owner_of_the_address_space() -> None:
+    with booted() as m:
+        box = m.cgroup("box")
+        owner = m.spawn(
+            "owner", regions=[Region("anon", 8 * PAGE, populated=0)], memcg=box
+        )
+        sharer = m.spawn("sharer", shares_mm=owner)
+        sharer.runs(lambda: touch(owner.memory[0].start, 8 * PAGE))
+        m.run()
+        # The tables are the kernel's, who works for the sharer, in the root.
+        assert box.memory.usage == 8
+
+
+def test_charges_stay_behind_when_the_owner_is_another() -> None:
+    with booted() as m:
+        first, second = m.cgroup("first"), m.cgroup("second")
+        region = Region("anon", 8 * PAGE, populated=4 * PAGE)
+        owner = m.spawn("owner", regions=[region], memcg=first)
+        sharer = m.spawn("sharer", shares_mm=owner, memcg=second)
+        owner.runs(lambda: exit_group(0))
+
+        @sharer.runs
+        def _() -> None:
+            pause()
+            touch(owner.memory[0].start, 8 * PAGE)
+
+        m.run()
+        sharer.task.__dict__["sighand"].action = {SIGUSR1: lambda sig: None}
+        kill(sharer.pid, SIGUSR1)
+        m.run()
+        assert (first.memory.usage, second.memory.usage) == (4 + 3, 4)
+        kill(sharer.pid, SIGKILL)
+        m.run()
+        assert (first.memory.usage, second.memory.usage) == (0, 0)
+
+
+# -- the order of decisions ------------------------------------------------------------
+
+
+def be_nobody() -> None:
+    """Have no rights."""
+
+
+def be_reclaiming() -> None:
+    current().flags |= PF_MEMALLOC
+
+
+def be_reaped() -> None:
+    mutex_lock(oom().oom_lock)
+    mark_oom_victim(current())
+    mutex_unlock(oom().oom_lock)
+    mm = current().mm
+    assert mm is not None
+    mm_flags_set(MMF_OOM_SKIP, mm)
+
+
+def be_waiting() -> None:
+    current().__dict__["memcg_in_oom"] = current().memcg
+
+
+@pytest.mark.parametrize(
+    ("who", "gfp", "ret", "counts"),
+    [
+        (be_nobody, GFP_NOWAIT, -ENOMEM, {}),
+        (be_nobody, GFP_NOWAIT | __GFP_HIGH, 0, {"max": 1}),
+        (be_nobody, GFP_KERNEL | __GFP_NORETRY, -ENOMEM, {"max": 1}),
+        (be_nobody, GFP_KERNEL | __GFP_RETRY_MAYFAIL, -ENOMEM, {"max": 1}),
+        (be_nobody, GFP_KERNEL | __GFP_NORETRY | __GFP_NOFAIL, 0, {"max": 1}),
+        (be_nobody, GFP_KERNEL, -ENOMEM, {"max": 1, "oom": 1}),
+        (be_nobody, GFP_KERNEL | __GFP_NOFAIL, 0, {"max": 1, "oom": 1}),
+        (be_reclaiming, GFP_KERNEL, 0, {"max": 1}),
+        (be_reaped, GFP_KERNEL, -ENOMEM, {}),
+        (be_waiting, GFP_KERNEL, -ENOMEM, {}),
+    ],
+)
+def test_who_is_let_through_and_who_is_refused(
+    who: Callable[[], None], gfp: int, ret: int, counts: dict[str, int]
+) -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="16K")
+        p = m.spawn("p", oom_score_adj=-1000, memcg=box)
+
+        def body() -> int:
+            who()
+            try_charge_memcg(box, GFP_KERNEL, 4)
+            got = try_charge_memcg(box, gfp, 1)
+            page_counter_uncharge(box.memory, 4 if got else 5)
+            current().__dict__["memcg_in_oom"] = None
+            return got
+
+        p.runs(body)
+        m.run()
+        assert (p.result, events(box)) == (ret, counts)
+        assert killed() == []
+
+
+def test_the_cgroup_above_has_hit_its_limit() -> None:
+    with booted() as m:
+        top = m.cgroup("top", memory_max="64K")
+        box = m.cgroup("box", parent=top, memory_max="1M")
+        other = m.cgroup("other", parent=top)
+        big = m.spawn("big", anon="32K", memcg=other)
+        p = hog(m, 12, memcg=box)
+        m.run()
+        # Its sibling's process is the largest below the cgroup that is full.
+        assert (p.result, killed()) == ("done", ["big"])
+        assert big.mm is None
+        assert events(top) == {"max": events(top)["max"], "oom": 1, "oom_kill": 1}
+        assert events(top, local=True) == {"max": events(top)["max"], "oom": 1}
+        assert events(other) == events(other, local=True) == {"oom_kill": 1}
+        assert events(box) == {}
+
+
+def test_only_processes_of_the_cgroup_are_candidates() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="64K")
+        outside = m.spawn("outside", anon="1M")
+        p = hog(m, 64, memcg=box)
+        m.run()
+        assert (p.result, killed()) == (None, ["hog"])
+        assert outside.mm is not None
+        assert box.memory.usage == 0
+
+
+def test_a_group_dies_together_but_for_its_protected_members() -> None:
+    with booted() as m:
+        top = m.cgroup("top", memory_max="128K", oom_group=True)
+        box = m.cgroup("box", parent=top)
+        bystanders = [m.spawn(f"by{n}", anon="4K", memcg=box) for n in range(2)]
+        safe = m.spawn("safe", anon="4K", memcg=top, oom_score_adj=-1000)
+        p = hog(m, 64, memcg=box)
+        m.run()
+        assert p.result is None
+        assert [q.mm is None for q in bystanders] == [True, True]
+        assert safe.mm is not None
+        assert {"hog", "by0", "by1"} == set(killed())
+        assert events(top)["oom_group_kill"] == 1
+        lines = console().verdicts()
+        assert (
+            "Tasks in /top are going to be killed due to memory.oom.group set" in lines
+        )
+
+
+@pytest.mark.parametrize("backend", list(Backend))
+def test_if_nobody_can_be_killed_the_fault_is_retried_but_not_for_nothing(
+    backend: Backend,
+) -> None:
+    with booted(backend=backend) as m:
+        box = m.cgroup("box", memory_max="64K")
+        p = hog(m, 64, memcg=box, oom_score_adj=-1000)
+        m.run()
+        # It would go round for ever; it waits until that could make a difference.
+        assert (p.result, box.memory.usage) == (None, 16)
+        lines = console().verdicts()
+        assert lines.count("Out of memory and no killable processes...") == 2
+        assert sum("Huh VM_FAULT_OOM" in line for line in lines) == 2
+        assert killed() == []
+        memory_max_write(box, 1024)
+        m.run()
+        assert (p.result, box.memory.usage) == ("done", 64 + 3)
+
+
+def test_any_signal_ends_the_retries() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="64K")
+        p = hog(m, 64, memcg=box, oom_score_adj=-1000)
+        m.run()
+        kill(p.pid, SIGKILL)
+        m.run()
+        assert (p.result, box.memory.usage) == (None, 0)
+
+
+def test_somebody_who_may_be_killed_ends_the_retries() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="64K")
+        p = hog(m, 16, memcg=box, oom_score_adj=-1000)
+        big = m.spawn("big", anon="20K", memcg=box, oom_score_adj=-1000)
+        m.run()
+        assert p.result is None
+        big.task.signal.oom_score_adj = 0
+        m.run()
+        assert (killed(), box.memory.usage) == (["big"], 16)
+        assert p.result is None
+
+
+# -- the limit is lowered --------------------------------------------------------------
+
+
+def test_lowering_the_limit_kills_until_the_usage_is_below() -> None:
+    with booted() as m:
+        box = m.cgroup("box")
+        for name, size in (("a", "64K"), ("b", "128K"), ("c", "4K")):
+            m.spawn(name, anon=size, memcg=box)
+        writer = m.spawn("writer")
+        writer.runs(lambda: memory_max_write(box, 8))
+        m.run()
+        assert writer.result == 0
+        assert killed() == ["b", "a"]
+        assert (box.memory.usage, box.memory.max) == (4, 8)
+        assert events(box)["oom_kill"] == 2
+        invoked = [line for line in console().verdicts() if "invoked" in line]
+        assert all(line.startswith("writer invoked oom-killer") for line in invoked)
+
+
+@pytest.mark.parametrize("flags", [0, O_NONBLOCK])
+def test_lowering_the_limit_may_leave_the_usage_above(flags: int) -> None:
+    with booted() as m:
+        box = m.cgroup("box")
+        m.spawn("safe", anon="64K", memcg=box, oom_score_adj=0 if flags else -1000)
+        writer = m.spawn("writer")
+        writer.runs(lambda: memory_max_write(box, 8, flags))
+        m.run()
+        assert (writer.result, box.memory.usage, killed()) == (0, 19, [])
+
+
+def test_a_signal_stops_the_writer_of_a_limit() -> None:
+    for seed in range(20):
+        with booted(scheduler=RandomWalk(seed)) as m:
+            box = m.cgroup("box")
+            victim = m.spawn("victim", anon="64K", memcg=box)
+            writer = m.spawn("writer")
+            writer.runs(lambda box=box: memory_max_write(box, 8))
+            killer = m.spawn("killer")
+            killer.runs(lambda writer=writer: kill(writer.pid, SIGKILL))
+            m.run()
+            assert writer.task.__dict__["mm"] is None
+            assert (victim.mm is None) is bool(killed())
+
+
+# -- version 1 -------------------------------------------------------------------------
+
+
+def legacy(m: Machine, pages: int = 64) -> tuple[mem_cgroup, Process]:
+    """Make a full cgroup of version 1 whose killer is off; a process wants more."""
+    top = m.cgroup("top", legacy=True)
+    box = m.cgroup("box", parent=top, memory_max="64K", legacy=True)
+    assert mem_cgroup_oom_control_write(box, 1) == 0
+    p = hog(m, pages, memcg=box)
+    m.run()
+    assert (p.result, killed(), box.under_oom) == (None, [], 1)
+    assert "Huh" not in str(console().verdicts())
+    return box, p
+
+
+def test_with_the_killer_off_a_fault_waits_for_a_larger_limit() -> None:
+    with booted() as m:
+        box, p = legacy(m)
+        admin = m.spawn("admin")
+        admin.runs(lambda: mem_cgroup_resize_max(box, 1024))
+        m.run()
+        assert (admin.result, p.result, box.under_oom) == (0, "done", 0)
+
+
+def test_or_for_the_killer_to_be_switched_on() -> None:
+    with booted() as m:
+        box, p = legacy(m)
+        assert mem_cgroup_oom_control_write(box, 0) == 0
+        m.run()
+        assert (p.result, killed()) == (None, ["hog"])
+        # Version 1 counts nothing above.
+        assert events(box)["oom_kill"] == 1
+        assert box.parent is not None
+        assert events(box.parent) == {}
+
+
+def test_or_for_somebody_to_exit() -> None:
+    with booted() as m:
+        top = m.cgroup("top", legacy=True)
+        box = m.cgroup("box", parent=top, memory_max="64K", legacy=True)
+        mem_cgroup_oom_control_write(box, 1)
+        other = m.spawn("other", anon="20K", memcg=box)
+        p = hog(m, 10, memcg=box)
+        m.run()
+        assert p.result is None
+        kill(other.pid, SIGKILL)
+        m.run()
+        assert (p.result, killed()) == ("done", [])
+
+
+def test_or_to_be_killed() -> None:
+    with booted() as m:
+        box, p = legacy(m)
+        kill(p.pid, SIGKILL)
+        m.run()
+        assert (p.result, p.task.__dict__["mm"], box.under_oom) == (None, None, 0)
+        assert box.memory.usage == 0
+
+
+def test_two_wait_and_are_woken_together() -> None:
+    with booted() as m:
+        box, p = legacy(m)
+        q = hog(m, 64, "other", memcg=box)
+        m.run()
+        assert box.under_oom == 2
+        admin = m.spawn("admin")
+        admin.runs(lambda: mem_cgroup_resize_max(box, 1024))
+        m.run()
+        assert (p.result, q.result, box.under_oom) == ("done", "done", 0)
+
+
+def test_the_kernel_itself_does_not_wait() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="16K", legacy=True)
+        mem_cgroup_oom_control_write(box, 1)
+        p = m.spawn("p", memcg=box)
+        p.runs(lambda: try_charge_memcg(box, GFP_KERNEL, 5))
+        m.run()
+        assert p.result == -ENOMEM
+        assert p.task.__dict__["memcg_in_oom"] is None
+
+
+def test_the_files_of_version_1_refuse_nonsense() -> None:
+    with booted() as m:
+        box = m.cgroup("box", legacy=True)
+        m.spawn("p", anon="64K", memcg=box)
+        for val in (-1, 2):
+            assert mem_cgroup_oom_control_write(box, val) == -EINVAL
+        assert mem_cgroup_oom_control_write(None, 1) == -EINVAL
+        assert mem_cgroup_oom_control_write(m.cgroup("new"), 1) == -EINVAL
+        admin = m.spawn("admin")
+        admin.runs(lambda: mem_cgroup_resize_max(box, 3))
+        m.run()
+        assert admin.result == -EBUSY
+
+
+def test_a_signal_interrupts_the_writer_of_version_1() -> None:
+    with booted() as m:
+        box = m.cgroup("box", legacy=True)
+        admin = m.spawn("admin")
+        admin.task.__dict__["sighand"].action = {SIGUSR1: lambda sig: None}
+
+        def body() -> int:
+            send(current().pid, SIGUSR1)
+            return mem_cgroup_resize_max(box, 3)
+
+        admin.runs(body)
+        m.run()
+        assert admin.result == -EINTR
+
+
+def test_who_works_in_a_full_address_space_of_another_cgroup_waits_as_well() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="64K")
+        region = Region("anon", 64 * PAGE, populated=0)
+        owner = m.spawn("owner", regions=[region], memcg=box, oom_score_adj=-1000)
+        sharer = m.spawn("sharer", shares_mm=owner, oom_score_adj=-1000)
+        sharer.runs(lambda: touch(owner.memory[0].start, 64 * PAGE))
+        m.run()
+        assert box.memory.usage == 16
+        memory_max_write(box, 1024)
+        m.run()
+        assert box.memory.usage == 64
+
+
+def test_who_is_bound_to_a_full_node_waits_as_well() -> None:
+    config = Config(node_pages=(64, 64), timers=Timers.IDLE)
+    with Machine(config) as m:
+        oom().oom_killer_disabled = True
+        p = hog(m, 64)
+        p.task.mempolicy_nodes = frozenset({1})
+        m.run()
+        assert p.result is None
+        kill(p.pid, SIGKILL)
+        m.run()
+        assert _books() == []
+
+
+# -- corners ---------------------------------------------------------------------------
+
+
+def test_a_large_charge_fails_rather_than_kill() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="64K")
+        p = m.spawn("p", memcg=box)
+        p.runs(lambda: try_charge_memcg(box, GFP_KERNEL, 17))
+        m.run()
+        assert (p.result, events(box), killed()) == (-ENOMEM, {"max": 1}, [])
+
+
+def closed_file(m: Machine, box: mem_cgroup, pages: int) -> None:
+    """Leave *pages* of a file that nobody has open in memory, charged to *box*."""
+    region = Region("file", pages * PAGE, shared=True)
+    reader = m.spawn("reader", regions=[region], memcg=box)
+    kill(reader.pid, SIGKILL)
+    m.run()
+    assert box.memory.usage == pages
+
+
+def test_cached_files_go_before_anybody_is_killed() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="64K")
+        closed_file(m, box, 4)
+        closed_file_of_another = m.cgroup("other")
+        closed_file(m, closed_file_of_another, 4)
+        p = hog(m, 13, memcg=box)
+        m.run()
+        assert (p.result, box.memory.usage, killed()) == ("done", 16, [])
+        assert closed_file_of_another.memory.usage == 4
+        # As far as they go.
+        q = hog(m, 8, "more", memcg=box)
+        m.run()
+        assert (q.result, killed()) == ("done", ["hog"])
+
+
+def test_reclaim_that_is_not_enough_is_worth_another_try() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="64K")
+        closed_file(m, box, 2)
+        p = m.spawn("p", memcg=box, oom_score_adj=-1000)
+
+        def body() -> list[int]:
+            found = [try_charge_memcg(box, GFP_KERNEL, nr) for nr in (12, 8)]
+            page_counter_uncharge(box.memory, 12)
+            return found
+
+        p.runs(body)
+        m.run()
+        assert p.result == [0, -ENOMEM]
+        assert events(box) == {"max": 2, "oom": 1}
+
+
+def test_lowering_the_limit_drops_cached_files_first() -> None:
+    with booted() as m:
+        box = m.cgroup("box")
+        closed_file(m, box, 8)
+        m.spawn("p", anon="16K", memcg=box)
+        writer = m.spawn("writer")
+        writer.runs(lambda: memory_max_write(box, 8))
+        m.run()
+        assert (box.memory.usage, killed()) == (7, [])
+
+
+def test_reading_a_file_in_a_full_cgroup_goes_page_by_page() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="64K")
+        region = Region("file", 64 * PAGE, shared=True, populated=0)
+        p = m.spawn("p", regions=[region], memcg=box, oom_score_adj=-1000)
+        p.runs(lambda: touch(p.memory[0].start, 64 * PAGE, False))
+        m.run()
+        # Its own mapping keeps them, so none of them can be reclaimed.
+        assert (p.result, box.memory.usage) == (None, 16)
+        kill(p.pid, SIGKILL)
+        m.run()
+        assert box.memory.usage == 13
+
+
+def test_who_is_killed_while_it_waits_for_the_killer_has_what_it_needs() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="64K")
+        holder = m.spawn("holder")
+
+        def body() -> None:
+            mutex_lock(oom().oom_lock)
+            schedule_timeout_uninterruptible(5)
+            send(p.pid, SIGKILL)
+            schedule_timeout_uninterruptible(5)
+            mutex_unlock(oom().oom_lock)
+
+        holder.runs(body)
+        p = hog(m, 64, memcg=box)
+        m.run()
+        assert (p.result, killed(), box.memory.usage) == (None, [], 0)
+        assert events(box)["oom"] == 1

@@ -1,0 +1,547 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What an allocation does about a shortage: reserves, reclaim, the OOM killer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pykmm.engine import Config, Timers
+from pykmm.errors import Deadlock, KernelPanic
+from pykmm.fs.file_table import fput
+from pykmm.linux.completion import complete, completion, wait_for_completion
+from pykmm.linux.gfp_types import (
+    __GFP_HIGH,
+    __GFP_MEMALLOC,
+    __GFP_NOFAIL,
+    __GFP_NOMEMALLOC,
+    __GFP_NORETRY,
+    __GFP_NOWARN,
+    __GFP_RETRY_MAYFAIL,
+    __GFP_THISNODE,
+    GFP_ATOMIC,
+    GFP_DMA,
+    GFP_HIGHUSER_MOVABLE,
+    GFP_KERNEL,
+    GFP_NOFS,
+    GFP_NOWAIT,
+)
+from pykmm.linux.jiffies import schedule_timeout_uninterruptible
+from pykmm.linux.mm_types import file
+from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
+from pykmm.linux.mutex import mutex_lock, mutex_unlock
+from pykmm.linux.printk import console
+from pykmm.linux.sched import PF_DUMPCORE, PF_MEMALLOC, current
+from pykmm.mm._conservation import _books
+from pykmm.mm.mempolicy_alloc import alloc_pages
+from pykmm.mm.mmap import _map_region
+from pykmm.mm.oom_kill import mark_oom_victim, oom
+from pykmm.mm.page_alloc import Pages, __free_pages, nr_free_pages
+from pykmm.mm.vma_munmap import do_vmi_munmap
+from pykmm.workbench import Machine, Process
+
+#: Of 64 pages 32 are for nobody.
+PAGES, MIN = 64, 32
+PAGE = 4096
+
+
+@contextmanager
+def booted(*nodes: int, **facts: object) -> Iterator[Machine]:
+    """Boot a small machine whose books must balance in the end."""
+    config = Config(node_pages=nodes or (PAGES,), timers=Timers.IDLE, **facts)  # type: ignore[arg-type]
+    with Machine(config) as m:
+        yield m
+        assert _books() == []
+
+
+def asks(m: Machine, body: Callable[[], object], name: str = "asker") -> Process:
+    """Have a process run *body* in the kernel; nobody may choose it."""
+    asker = m.spawn(name, oom_score_adj=-1000)
+    asker.runs(body)
+    return asker
+
+
+def free(page: Pages) -> None:
+    __free_pages(page.nr, page.nid)
+
+
+class Taken:
+    """Pages that a body has taken, to be given back."""
+
+    def __init__(self) -> None:
+        self.pages: list[Pages] = []
+
+    def take(self, gfp: int, order: int = 0, want: int = 1) -> bool:
+        page = alloc_pages(gfp, order, want=want)
+        if page is not None:
+            self.pages.append(page)
+        return page is not None
+
+    def take_all(self, gfp: int) -> int:
+        """Take pages one by one until there are none; return how many are left."""
+        while self.take(gfp):
+            pass
+        return nr_free_pages()
+
+    def give_back(self) -> None:
+        while self.pages:
+            free(self.pages.pop())
+
+
+def says(what: str) -> list[str]:
+    """Return the log's lines about *what*."""
+    return [line for line in console().verdicts() if what in line]
+
+
+# -- how deep --------------------------------------------------------------------------
+
+
+def be_a_victim() -> None:
+    mutex_lock(oom().oom_lock)
+    mark_oom_victim(current())
+    mutex_unlock(oom().oom_lock)
+
+
+def be_reclaiming() -> None:
+    current().flags |= PF_MEMALLOC
+
+
+def be_nobody() -> None:
+    """Have no rights."""
+
+
+@pytest.mark.parametrize(
+    ("who", "gfp", "left"),
+    [
+        (be_nobody, GFP_KERNEL | __GFP_NORETRY, MIN),
+        (be_nobody, GFP_NOWAIT, MIN),
+        (be_nobody, GFP_KERNEL | __GFP_NORETRY | __GFP_HIGH, MIN // 2),
+        (be_nobody, GFP_ATOMIC, MIN // 2 - MIN // 8),
+        (be_nobody, GFP_ATOMIC | __GFP_NOMEMALLOC, MIN // 2),
+        (be_nobody, GFP_KERNEL | __GFP_NORETRY | __GFP_MEMALLOC, 0),
+        (
+            be_nobody,
+            GFP_KERNEL | __GFP_NORETRY | __GFP_MEMALLOC | __GFP_NOMEMALLOC,
+            MIN,
+        ),
+        (be_a_victim, GFP_KERNEL, MIN // 2),
+        (be_a_victim, GFP_KERNEL | __GFP_NOMEMALLOC, MIN),
+        (be_a_victim, GFP_NOWAIT, MIN // 2),
+        (be_reclaiming, GFP_KERNEL, 0),
+        (be_reclaiming, GFP_KERNEL | __GFP_NOMEMALLOC, MIN),
+    ],
+)
+def test_who_may_use_which_reserves(
+    who: Callable[[], None], gfp: int, left: int
+) -> None:
+    with booted() as m:
+
+        def body() -> int:
+            taken = Taken()
+            who()
+            found = taken.take_all(gfp | __GFP_NOWARN)
+            taken.give_back()
+            current().flags &= ~PF_MEMALLOC
+            return found
+
+        asker = asks(m, body)
+        m.run()
+        assert asker.result == left
+        assert says("Killed") == []
+
+
+def test_without_an_mmu_only_the_marked_thread_has_reserves_and_all_of_them() -> None:
+    with booted(CONFIG_MMU=False) as m:
+
+        def body() -> int:
+            taken = Taken()
+            be_a_victim()
+            left = taken.take_all(GFP_KERNEL | __GFP_NOWARN)
+            taken.give_back()
+            return left
+
+        asker = asks(m, body)
+        m.run()
+        assert asker.result == 0
+
+
+def test_a_victim_that_is_out_of_reserves_fails_and_says_so() -> None:
+    with booted() as m:
+
+        def body() -> None:
+            taken = Taken()
+            be_a_victim()
+            taken.take_all(GFP_KERNEL)
+            taken.give_back()
+
+        asks(m, body)
+        m.run()
+        (line,) = says("failure")
+        assert line == (
+            "asker: page allocation failure: order:0, mode:0xcc0(GFP_KERNEL), "
+            "nodemask=(null),cpuset=/,mems_allowed=0"
+        )
+
+
+def test_a_large_block_needs_its_own_pages_above_the_mark() -> None:
+    with booted() as m:
+
+        def body() -> list[object]:
+            taken = Taken()
+            taken.take(GFP_KERNEL, want=16)
+            found = [
+                taken.take(GFP_KERNEL | __GFP_NORETRY, order) for order in (4, 4, 3)
+            ]
+            taken.give_back()
+            return [*found, nr_free_pages()]
+
+        asker = asks(m, body)
+        m.run()
+        # 48 pages less 16 leave just the mark; then there is no room for any block.
+        assert asker.result == [True, False, False, PAGES]
+
+
+# -- who must not call the killer ------------------------------------------------------
+
+
+def dump_core() -> None:
+    current().flags |= PF_DUMPCORE
+
+
+@pytest.mark.parametrize(
+    ("who", "gfp", "order"),
+    [
+        (be_nobody, GFP_KERNEL | __GFP_NORETRY, 0),
+        (be_nobody, GFP_KERNEL | __GFP_RETRY_MAYFAIL, 0),
+        (be_nobody, GFP_KERNEL | __GFP_THISNODE, 0),
+        (be_nobody, GFP_KERNEL | GFP_DMA, 0),
+        (be_nobody, GFP_KERNEL, 4),
+        (be_nobody, GFP_KERNEL | __GFP_RETRY_MAYFAIL, 4),
+        (be_nobody, GFP_NOWAIT, 0),
+        (dump_core, GFP_KERNEL, 0),
+    ],
+)
+def test_some_allocations_fail_rather_than_kill(
+    who: Callable[[], None], gfp: int, order: int
+) -> None:
+    with booted() as m:
+        app = m.spawn("app", anon="16K")
+
+        def body() -> bool:
+            taken = Taken()
+            who()
+            taken.take_all(GFP_KERNEL | __GFP_NORETRY)
+            got = taken.take(gfp, order)
+            taken.give_back()
+            return got
+
+        asker = asks(m, body)
+        m.run()
+        assert asker.result is False
+        assert says("Killed") == []
+        assert app.mm is not None
+
+
+def test_others_kill_and_go_on() -> None:
+    with booted() as m:
+        app = m.spawn("app", anon="16K")
+        pid = app.pid
+
+        def body() -> bool:
+            taken = Taken()
+            taken.take_all(GFP_KERNEL | __GFP_NORETRY)
+            got = taken.take(GFP_KERNEL)
+            taken.give_back()
+            return got
+
+        asker = asks(m, body)
+        m.run()
+        assert asker.result is True
+        assert says("invoked") == [
+            "asker invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, "
+            "oom_score_adj=-1000"
+        ]
+        assert len(says(f"Out of memory: Killed process {pid} (app)")) == 1
+
+
+def test_nobody_can_be_killed() -> None:
+    with pytest.raises(KernelPanic, match="System is deadlocked on memory"):
+        with booted() as m:
+            asks(m, lambda: Taken().take_all(GFP_KERNEL))
+            m.run()
+
+
+def test_the_killer_is_disabled() -> None:
+    with booted() as m:
+        m.spawn("app", anon="16K")
+        oom().oom_killer_disabled = True
+
+        def body() -> int:
+            taken = Taken()
+            left = taken.take_all(GFP_KERNEL)
+            taken.give_back()
+            return left
+
+        asker = asks(m, body)
+        m.run()
+        assert asker.result == MIN
+        assert says("Killed") == []
+
+
+def test_an_allocation_that_must_not_fail_digs_into_the_reserves() -> None:
+    with booted() as m:
+        app = m.spawn("app", anon="16K")
+
+        def body() -> list[object]:
+            taken = Taken()
+            taken.take_all(GFP_KERNEL | __GFP_NORETRY)
+            got = taken.take(GFP_KERNEL | __GFP_NOFAIL)
+            left = nr_free_pages()
+            taken.give_back()
+            return [got, left]
+
+        asker = asks(m, body)
+        m.run()
+        assert asker.result == [True, MIN - 1]
+        assert says("Killed process")
+        assert app.task._thread is not None  # it has died by itself
+
+
+# -- waiting for others ----------------------------------------------------------------
+
+
+def test_without_io_it_waits_until_somebody_else_has_freed_memory() -> None:
+    with booted() as m:
+        m.spawn("app", anon="16K")
+        taken = Taken()
+
+        def body() -> bool:
+            taken.take_all(GFP_KERNEL | __GFP_NORETRY)
+            got = taken.take(GFP_NOFS)
+            taken.give_back()
+            return got
+
+        def helper() -> None:
+            free(taken.pages.pop())
+
+        asker = asks(m, body)
+        asks(m, helper, "helper")
+        m.run()
+        assert asker.result is True
+        assert says("Killed") == []
+
+
+def test_without_io_and_help_it_waits_for_ever() -> None:
+    with pytest.raises(Deadlock, match="asker can never go on"):
+        with booted() as m:
+            m.spawn("app", anon="16K")
+
+            def body() -> None:
+                taken = Taken()
+                taken.take_all(GFP_KERNEL | __GFP_NORETRY)
+                taken.take(GFP_NOFS)
+
+            asks(m, body)
+            m.run()
+
+
+def test_who_finds_the_killer_busy_sleeps_and_looks_again() -> None:
+    with booted() as m:
+        app = m.spawn("app", anon="16K")
+        taken, short, enough = Taken(), completion(), completion()
+
+        def holder() -> None:
+            mutex_lock(oom().oom_lock)
+            taken.take_all(GFP_KERNEL | __GFP_NORETRY)
+            complete(short)
+            wait_for_completion(enough)
+            mutex_unlock(oom().oom_lock)
+
+        def body() -> bool:
+            wait_for_completion(short)
+            got = taken.take(GFP_KERNEL)
+            taken.give_back()
+            return got
+
+        def helper() -> None:
+            schedule_timeout_uninterruptible(5)
+            complete(enough)
+
+        asks(m, holder, "holder")
+        asker = asks(m, body)
+        asks(m, helper, "helper")
+        m.run()
+        assert asker.result is True
+        assert len(says("Killed process")) == 1
+        assert app.result is None
+        slept = [e for e in m.events if e.kind == "schedule_timeout_uninterruptible"]
+        assert [e.thread.name for e in slept] == ["asker", "helper"]
+
+
+# -- reclaim ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_the_cache_of_a_closed_file_goes_before_anybody_is_killed(closed: bool) -> None:
+    with booted() as m:
+        app = m.spawn("app", anon="16K")
+        mm, f = app.mm, file(f_path="/usr/share/dict")
+        assert mm is not None
+        _map_region(mm, 0, 8 * PAGE, kind="file", populate_pages=8, vm_file=f)
+        with_file = nr_free_pages()
+        mmap_write_lock(mm)
+        assert do_vmi_munmap(mm, 0, 8 * PAGE) == 0
+        mmap_write_unlock(mm)
+        # The tables have gone with the mapping, the cache has not.
+        assert nr_free_pages() == with_file + 2
+        if closed:
+            fput(f)
+
+        def body() -> bool:
+            taken = Taken()
+            taken.take_all(GFP_NOWAIT)
+            got = taken.take(GFP_KERNEL)
+            taken.give_back()
+            return got
+
+        asker = asks(m, body)
+        m.run()
+        assert asker.result is True
+        assert bool(says("Killed process")) is not closed
+        assert len(f.f_mapping.i_pages) == (0 if closed else 1)
+
+
+def test_a_file_that_is_opened_again_keeps_its_cache() -> None:
+    with booted() as m:
+        f = file(f_path="/usr/share/dict")
+        app = m.spawn("app", anon="16K")
+        assert app.mm is not None
+        _map_region(app.mm, 0, 8 * PAGE, kind="file", populate_pages=8, vm_file=f)
+        mapping = f.f_mapping
+        mmap_write_lock(app.mm)
+        do_vmi_munmap(app.mm, 0, 8 * PAGE)
+        mmap_write_unlock(app.mm)
+        fput(f)
+        again = file(f_path="/usr/share/dict", f_mapping=mapping)
+        _map_region(app.mm, 0, 8 * PAGE, kind="file", populate_pages=8, vm_file=again)
+
+        def body() -> int:
+            taken = Taken()
+            left = taken.take_all(GFP_KERNEL | __GFP_NORETRY)
+            taken.give_back()
+            return left
+
+        asker = asks(m, body)
+        m.run()
+        assert asker.result == MIN
+        assert mapping.i_pages == {0: 0xFF}
+
+
+# -- nodes -----------------------------------------------------------------------------
+
+
+def test_a_policy_binds_the_allocation_and_the_killer_looks_there() -> None:
+    with booted(8, PAGES) as m:
+        other = m.spawn("other", anon="16K")
+        bound = m.spawn("bound", anon="16K")
+        bound.task.mempolicy_nodes = frozenset({1})
+        other.task.mempolicy_nodes = frozenset({0})
+
+        def body() -> int:
+            taken = Taken()
+            taken.take_all(GFP_NOWAIT)
+            taken.take(GFP_HIGHUSER_MOVABLE)
+            nid = taken.pages[-1].nid
+            taken.give_back()
+            return nid
+
+        asker = asks(m, body)
+        asker.task.mempolicy_nodes = frozenset({1})
+        m.run()
+        assert asker.result == 1
+        assert "constraint=CONSTRAINT_MEMORY_POLICY,nodemask=1" in says("oom-kill:")[0]
+        assert [line.split()[6] for line in says("Killed process")] == ["(bound)"]
+        assert other.mm is not None
+
+
+def test_a_cpuset_keeps_user_memory_at_home_but_not_a_victim() -> None:
+    with booted(PAGES, PAGES) as m:
+
+        def body() -> list[object]:
+            taken = Taken()
+            found: list[object] = [taken.take_all(GFP_HIGHUSER_MOVABLE | __GFP_NORETRY)]
+            be_a_victim()
+            taken.take(GFP_HIGHUSER_MOVABLE)
+            found.append(taken.pages[-1].nid)
+            taken.give_back()
+            return found
+
+        asker = asks(m, body)
+        asker.task.mems_allowed = frozenset({1})
+        m.run()
+        assert asker.result == [PAGES + MIN // 2, 0]
+
+
+def test_a_cpuset_and_a_policy_leave_what_both_allow() -> None:
+    with booted(PAGES, PAGES, PAGES) as m:
+
+        def body() -> list[object]:
+            taken = Taken()
+            taken.take_all(GFP_HIGHUSER_MOVABLE | __GFP_NORETRY)
+            nodes = {page.nid for page in taken.pages}
+            taken.give_back()
+            return sorted(nodes)
+
+        asker = asks(m, body)
+        asker.task.mems_allowed = frozenset({1, 2})
+        asker.task.mempolicy_nodes = frozenset({0, 1})
+        m.run()
+        assert asker.result == [1]
+
+
+# -- allocations that must not fail ----------------------------------------------------
+
+
+def test_one_that_must_not_fail_nor_kill_waits_below_half_of_the_reserve() -> None:
+    with booted() as m:
+        app = m.spawn("app", anon="16K")
+        taken, short = Taken(), completion()
+
+        def body() -> list[object]:
+            taken.take_all(GFP_NOWAIT | __GFP_HIGH)
+            left = nr_free_pages()
+            complete(short)
+            got = taken.take(GFP_KERNEL | __GFP_NOFAIL | __GFP_RETRY_MAYFAIL)
+            found = [left, got, nr_free_pages()]
+            taken.give_back()
+            return found
+
+        def helper() -> None:
+            wait_for_completion(short)
+            for _ in range(MIN):
+                free(taken.pages.pop())
+
+        asker = asks(m, body)
+        asks(m, helper, "helper")
+        m.run()
+        left, got, after = asker.result  # type: ignore[misc]
+        assert (left, got) == (MIN // 2 - MIN // 8, True)
+        assert after > left
+        assert app.mm is not None
+
+
+def test_a_failure_in_atomic_context_shows_all_of_the_memory() -> None:
+    with booted() as m:
+
+        def body() -> None:
+            taken = Taken()
+            taken.take_all(GFP_ATOMIC)
+            taken.give_back()
+
+        asks(m, body)
+        m.run()
+        (line,) = says("failure")
+        assert "mode:0x820(GFP_ATOMIC)" in line
+        assert "Mem-Info:" in [text for _, text in console().lines]
