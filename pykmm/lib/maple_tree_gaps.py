@@ -4,7 +4,8 @@
 Linux keeps the largest gap below every tree node, which makes the search
 O(log n). Here the search walks the ranges and remembers what it proved
 (:mod:`pykmm.lib.maple_tree_memo`), so that the next search for as much or more
-does not walk the full part again. The usual load, one mapping stacked below the other, costs O(1) a search this way.
+does not walk the full part again. The usual load, one mapping stacked below the
+other, costs O(1) a search this way.
 """
 
 from __future__ import annotations

@@ -114,9 +114,7 @@ class pgtable_t:
 
     __slots__ = ("_many", "_one", "index", "origin", "present", "ptl")
 
-    def __init__(
-        self, mm: mm_struct, index: int, origin: _Origin = (0, None)
-    ) -> None:
+    def __init__(self, mm: mm_struct, index: int, origin: _Origin = (0, None)) -> None:
         #: Which 2 MiB of the address space: address >> 21.
         self.index = index
         #: Where the table itself came from.

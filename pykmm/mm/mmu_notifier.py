@@ -53,6 +53,7 @@ __all__ = [
     "mmu_notifier_unregister",
 ]
 
+
 class _Statics(Root):
     def __init__(self) -> None:
         super().__init__()

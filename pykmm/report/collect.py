@@ -142,12 +142,12 @@ class Collector:
         self._touch(line)
         self.memcg_path = self.memcg_path or found["path"]
 
-    def take_protection(self, line: Line, found: re.Match[str]) -> None:
+    def take_protection(self, line: Line, _found: re.Match[str]) -> None:
         """Note the line that only kernels since 6.19 print."""
         self._touch(line)
         self.protection = True
 
-    def take_tasks_state(self, line: Line, found: re.Match[str]) -> None:
+    def take_tasks_state(self, line: Line, _found: re.Match[str]) -> None:
         """Note the line above the table that kernels since 4.19 print."""
         self._touch(line)
         self.tasks_state = True

@@ -107,7 +107,7 @@ class Findings:
         here = self.next(line) if self._open.columns is not None else self._open
         here.take_table(line, found)
 
-    def start_memory(self, line: Line, found: re.Match[str]) -> None:
+    def start_memory(self, line: Line, _found: re.Match[str]) -> None:
         """Meet a memory summary: it begins a report if the table is behind us."""
         if not self._open.in_head:
             self.next(line)
@@ -133,7 +133,7 @@ class Findings:
         else:
             self.stray_kills += 1
 
-    def take_reaped(self, line: Line, found: re.Match[str]) -> None:
+    def take_reaped(self, _line: Line, found: re.Match[str]) -> None:
         """Meet a word from the reaper, up to seconds after the kill."""
         pid = int(found["pid"] or found["unable"])
         owner = self._owner(pid)

@@ -171,12 +171,8 @@ class task_struct(Struct):
     )
     parent: task_struct | None = guarded(by=tasklist_lock, default=None, lockless=True)
     children: list[task_struct] = guarded(by=tasklist_lock, factory=list)
-    tasks: list_head[task_struct] = embedded(
-        lambda t: list_head(t, t)
-    )
-    thread_node: list_head[task_struct] = embedded(
-        lambda t: list_head(t, t)
-    )
+    tasks: list_head[task_struct] = embedded(lambda t: list_head(t, t))
+    thread_node: list_head[task_struct] = embedded(lambda t: list_head(t, t))
     pid_links: list[list_head[task_struct]] = embedded(
         lambda t: [list_head(t, cast("task_struct", t)) for _ in range(PIDTYPE_MAX)]
     )
