@@ -68,8 +68,9 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
-        return self.task.pid
+        """The process's number; whoever knew it goes on knowing it."""
+        number: int = self.task.__dict__["pid"]
+        return number
 
     @property
     def mm(self) -> mm_struct | None:

@@ -9,7 +9,7 @@ class, except where its kind says otherwise:
 lock, unlock                        acquire, release; readers do not order readers
 a failed trylock, ``*_is_locked``   nothing
 value-returning atomics, cmpxchg    full order if they changed something
-``atomic_inc()``, ``set_bit()``      nothing, and neither do their like, reads
+``atomic_inc()``, ``set_bit()``     nothing, and neither do their like, reads
                                     and writes of atomics, ``READ_ONCE()`` and
                                     ``WRITE_ONCE()``
 ``refcount_dec_and_test()``         release; the last one acquires, too

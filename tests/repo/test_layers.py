@@ -58,6 +58,7 @@ OUTSIDE = {
     "sortedcontainers": ("pykmm.lib.maple_tree",),
     "hypothesis": ("pykmm.oracle", "pykmm.strategies", "pykmm.stateful"),
     "pytest": ("pykmm.pytest_plugin",),
+    "greenlet": ("pykmm.engine.greenlets",),
     "importlib": ("pykmm", "pykmm.__main__", "pykmm.engine.annotate"),
 }
 
