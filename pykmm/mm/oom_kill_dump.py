@@ -154,9 +154,11 @@ def should_dump_unreclaim_slab() -> bool:
 
     Context: Any.
     """
+    slab = global_node_page_state("NR_SLAB_UNRECLAIMABLE_B")
+    if not slab:
+        return False  # whatever the others take: counting them walks every mm
     nr = memory_by_use(lambda _: True)  # once for all of them
-    nr_lru = sum(nr[item] for item in _LRU)
-    return global_node_page_state("NR_SLAB_UNRECLAIMABLE_B") > nr_lru
+    return slab > sum(nr[item] for item in _LRU)
 
 
 @mirrors("mm/oom_kill.c", checked="v7.2")
