@@ -28,7 +28,7 @@ from .swap import folios_put_refs
 __all__ = [
     "_cache_fill",
     "_cache_missing",
-    "filemap_fault_range",
+    "filemap_fault",
 ]
 
 #: The mask of a file's mapping, as reports show it.
@@ -72,7 +72,7 @@ def _cache_fill(mapping: address_space, first: int, nr: int, origin: _Origin) ->
     abridged="reading takes no time and never fails, no page is ever old or dirty, and "
     "the pages of one fault come at once: I/O, its waits and its errors are missing",
 )
-def filemap_fault_range(mapping: address_space, first: int, nr: int) -> int:
+def filemap_fault(mapping: address_space, first: int, nr: int) -> int:
     """Make sure that *nr* pages are cached, or the first one if memory is short.
 
     Context: May sleep.

@@ -14,7 +14,7 @@ from ..linux.hugetlb import hugetlb_count_sub
 from ..linux.mm import PMD_SHIFT, PTRS_PER_PTE
 from ..linux.mm_types import mm_struct, vm_area_struct
 from ..linux.spinlock import spin_lock, spin_unlock
-from .mmu_gather import __tlb_remove_pages, mmu_gather, tlb_flush_mmu
+from .mmu_gather import __tlb_remove_folio_pages, mmu_gather, tlb_flush_mmu
 
 __all__ = ["__unmap_hugepage_range"]
 
@@ -45,7 +45,7 @@ def _unmap_one(tlb: mmu_gather, mm: mm_struct, index: int) -> None:
     full = False
     if nid is not None:
         hugetlb_count_sub(_HPAGE, mm)
-        full = __tlb_remove_pages(tlb, 1, [((nid, None), _HPAGE)])
+        full = __tlb_remove_folio_pages(tlb, 1, [((nid, None), _HPAGE)])
     spin_unlock(mm.page_table_lock)
     if full:
         tlb_flush_mmu(tlb)

@@ -53,7 +53,7 @@ from ..linux.spinlock import spin_lock, spin_unlock
 from .hugetlb import __unmap_hugepage_range
 from .mmu_gather import (
     _GATHER_CAPACITY,
-    __tlb_remove_pages,
+    __tlb_remove_folio_pages,
     mmu_gather,
     tlb_finish_mmu,
     tlb_flush_mmu,
@@ -173,7 +173,7 @@ def _zap_entries(tlb: mmu_gather, table: pgtable_t, mask: int) -> tuple[int, boo
         now = _through_nth(pages, room)
         mask, rest, nr = mask & now, mask & ~now, room
     freed = _last_mappings(table, present[MM_ANONPAGES] & mask)
-    full = __tlb_remove_pages(tlb, nr, freed)
+    full = __tlb_remove_folio_pages(tlb, nr, freed)
     _clear_and_count(tlb.mm, present, mask)
     return rest, full
 

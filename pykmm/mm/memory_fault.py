@@ -53,7 +53,7 @@ from ..linux.mm_types import (
 )
 from ..linux.sched import current
 from ..linux.spinlock import spin_lock, spin_unlock
-from .filemap import filemap_fault_range
+from .filemap import filemap_fault
 from .memcontrol_charge import __mem_cgroup_charge
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
 from .memory import _pte_mask, _through_nth
@@ -267,7 +267,7 @@ def handle_pte_fault(
     if vma.vm_file is not None:
         offset = vma.vm_pgoff + ((addr - vma.vm_start) >> PAGE_SHIFT)
         nr = (end - addr) >> PAGE_SHIFT
-        cached = filemap_fault_range(vma.vm_file.f_mapping, offset, nr)
+        cached = filemap_fault(vma.vm_file.f_mapping, offset, nr)
         if cached < 0:
             return VM_FAULT_OOM, addr
         end = addr + cached * PAGE_SIZE

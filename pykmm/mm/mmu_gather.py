@@ -19,7 +19,7 @@ from .swap import folios_put_refs
 
 __all__ = [
     "_GATHER_CAPACITY",
-    "__tlb_remove_pages",
+    "__tlb_remove_folio_pages",
     "mmu_gather",
     "tlb_finish_mmu",
     "tlb_flush_mmu",
@@ -76,7 +76,7 @@ def tlb_gather_mmu_fullmm(mm: mm_struct) -> mmu_gather:
 
 
 @mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB, inline=True)
-def __tlb_remove_pages(
+def __tlb_remove_folio_pages(
     tlb: mmu_gather, pages: int, freed: list[tuple[_Origin, int]]
 ) -> bool:
     """Queue *pages* that lost a mapping; a flush frees those in *freed*, by origin.

@@ -210,7 +210,7 @@ def test_jobs_do_not_go_with_everything(
     cli: Callable[..., Any], toy: str, mistake: Callable[..., str]
 ) -> None:
     said = mistake(cli("explore", toy, "--jobs", "2"))
-    assert "does not go with scheduler='dpor'" in said
+    assert "--jobs 2 does not go with the scheduler dpor" in said
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
