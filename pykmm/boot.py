@@ -111,16 +111,10 @@ def build_process(
     else:
         _give_mm(task, mm, regions)
         task._program = lambda: user_mode(None)
-    _enlist(task, number, parent or _init_of(machine))
+    _enlist(task, number, parent or init_tasks().next.entry)
     if memcg is not None:
         memcg.procs = [*memcg.procs, task]
     return task
-
-
-def _init_of(machine: Machine) -> task_struct | None:
-    first = init_tasks().next.entry
-    del machine
-    return first
 
 
 def _give_mm(
@@ -169,11 +163,8 @@ def _enlist(task: task_struct, number: pid, parent: task_struct | None) -> None:
         attach_pid(task, kind, number)
 
 
-def build_thread(
-    machine: Machine, leader: task_struct, thread_name: str
-) -> task_struct:
+def build_thread(leader: task_struct, thread_name: str) -> task_struct:
     """Add a thread to *leader*'s group, as ``CLONE_THREAD`` does."""
-    del machine
     number = alloc_pid()
     if isinstance(number, Errno):
         raise UsageError("spawn(): no number is left for another thread")

@@ -222,7 +222,7 @@ class Machine(engine.Machine):
         )
         with self._as_boot():
             for _ in range(threads - 1):
-                build_thread(self, process.task, self._unique(name))
+                build_thread(process.task, self._unique(name))
         return process
 
     def _spawn(self, name: str, **facts: Any) -> Process:

@@ -7,9 +7,6 @@ last task has let it go; the structure lives on as long as somebody holds it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import MachineLocal, enter, leave
@@ -26,7 +23,7 @@ from ..linux.pid import (
     pid_has_task,
 )
 from ..linux.rculist import list_add_rcu, list_del_rcu, list_first_or_null_rcu
-from ..linux.rcupdate import call_rcu, rcu_read_lock, rcu_read_unlock
+from ..linux.rcupdate import call_rcu, rcu
 from ..linux.refcount import refcount_dec_and_test
 from ..linux.sched import current, task_struct
 from ..linux.sched.task import get_task_struct
@@ -53,7 +50,6 @@ __all__ = [
     "pidfd_get_task",
     "pidfd_open",
     "put_pid",
-    "rcu_read",
     "wake_pidfd",
 ]
 
@@ -76,16 +72,6 @@ class _PidStatics(Root):
 
 
 _pid = MachineLocal(_PidStatics)
-
-
-@contextmanager
-def rcu_read() -> Iterator[None]:
-    """Hold an RCU read section for a block, as Linux's ``guard(rcu)`` does."""
-    rcu_read_lock()
-    try:
-        yield
-    finally:
-        rcu_read_unlock()
 
 
 @mirrors(
@@ -189,7 +175,7 @@ def find_task_by_vpid(nr: int) -> task_struct | None:
 @mirrors("kernel/pid.c", checked="v7.2")
 def find_get_pid(nr: int) -> pid | None:
     """Return the pid of that number with a reference, or None."""
-    with rcu_read():
+    with rcu():
         found = find_vpid(nr)
         return None if found is None else get_pid(found)
 
@@ -197,7 +183,7 @@ def find_get_pid(nr: int) -> pid | None:
 @mirrors("kernel/pid.c", checked="v7.2")
 def get_pid_task(p: pid, kind: int) -> task_struct | None:
     """Return the task that bears *p* with a reference, or None."""
-    with rcu_read():
+    with rcu():
         found = pid_task(p, kind)
         return None if found is None else get_task_struct(found)
 
@@ -270,7 +256,7 @@ def pidfd_get_task(pidfd: int) -> task_struct | Errno:
 
 def _get_own_pid(kind: int) -> pid:
     task = current()
-    with rcu_read():
+    with rcu():
         own = task.__dict__["thread_pid"] if kind == PIDTYPE_PID else None
         return get_pid(own or task.signal.__dict__["pids"][kind])
 

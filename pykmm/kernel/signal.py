@@ -19,6 +19,7 @@ from ..errno import EINVAL, EPERM, ESRCH
 from ..linux.pid import PIDTYPE_PGID, PIDTYPE_PID, PIDTYPE_TGID, is_global_init, pid
 from ..linux.printk import trace
 from ..linux.rculist import list_entries, list_for_each_entry_rcu
+from ..linux.rcupdate import rcu
 from ..linux.sched import (
     PF_EXITING,
     PF_KTHREAD,
@@ -58,7 +59,7 @@ from ..linux.uapi import (
     SIGURG,
     SIGWINCH,
 )
-from .pid import find_get_pid, find_vpid, pid_task, put_pid, rcu_read
+from .pid import find_get_pid, find_vpid, pid_task, put_pid
 
 __all__ = [
     "do_send_sig_info",
@@ -138,7 +139,7 @@ def lock_task_sighand(task: task_struct) -> sighand_struct | None:
 
     Context: Enters and leaves an RCU read section; returns with siglock held.
     """
-    with rcu_read():
+    with rcu():
         while True:
             sighand = task.sighand
             if sighand is None:
@@ -323,7 +324,7 @@ def check_kill_permission(sig: int, t: task_struct) -> int:
 @mirrors("kernel/signal.c", checked="v7.2")
 def group_send_sig_info(sig: int, p: task_struct, kind: int) -> int:
     """Check the permission, and send unless *sig* is 0."""
-    with rcu_read():
+    with rcu():
         ret = check_kill_permission(sig, p)
     if ret == 0 and sig:
         ret = do_send_sig_info(sig, p, kind)
@@ -334,7 +335,7 @@ def group_send_sig_info(sig: int, p: task_struct, kind: int) -> int:
 def kill_pid_info(sig: int, p: pid | None, kind: int = PIDTYPE_TGID) -> int:
     """Send to whoever bears *p*, again if it vanished between look-up and sending."""
     while True:
-        with rcu_read():
+        with rcu():
             task = pid_task(p, PIDTYPE_PID)
             ret = -ESRCH if task is None else group_send_sig_info(sig, task, kind)
         if task is None or ret != -ESRCH:
@@ -357,7 +358,7 @@ def kill(nr: int, sig: int) -> int:
     Return: 0, or -EINVAL, -EPERM, -ESRCH. A zombie is a valid target.
     """
     if nr > 0:
-        with rcu_read():
+        with rcu():
             return kill_pid_info(sig, find_vpid(nr))
     if nr == -(2**31):
         return -ESRCH

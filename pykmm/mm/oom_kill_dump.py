@@ -47,6 +47,7 @@ __all__ = [
     "dump_oom_victim",
     "dump_task",
     "dump_tasks",
+    "peek_counter",
     "print_kill",
     "should_dump_unreclaim_slab",
     "task_comm",
@@ -73,7 +74,8 @@ _LRU: Final = (
 )
 
 
-def _peek(mm: mm_struct, member: int) -> int:
+def peek_counter(mm: mm_struct, member: int) -> int:
+    """Read a counter for printing only: no step, no decision hangs on it."""
     pages = mm.rss_stat[member].counter
     return pages if pages > 0 else 0
 
@@ -107,8 +109,8 @@ def dump_task(p: task_struct, oc: oom_control) -> int:
         return 0
     mm = task.mm
     assert mm is not None  # that is what was found
-    anon, file = _peek(mm, MM_ANONPAGES), _peek(mm, MM_FILEPAGES)
-    shmem = _peek(mm, MM_SHMEMPAGES)
+    anon, file = peek_counter(mm, MM_ANONPAGES), peek_counter(mm, MM_FILEPAGES)
+    shmem = peek_counter(mm, MM_SHMEMPAGES)
     row = _sprintf(
         _ROW,
         task.pid,
@@ -120,7 +122,7 @@ def dump_task(p: task_struct, oc: oom_control) -> int:
         file,
         shmem,
         mm.pgtables_bytes.counter,
-        _peek(mm, MM_SWAPENTS),
+        peek_counter(mm, MM_SWAPENTS),
         _adj(task),
         task_comm(task),
     )
@@ -205,7 +207,7 @@ def dump_oom_victim(oc: oom_control, victim: task_struct) -> None:
 def print_kill(message: str, victim: task_struct, mm: mm_struct) -> None:
     """Print who was killed and how large it was, as ``__oom_kill_process()`` does."""
     anon, file, shmem = (
-        K(_peek(mm, m)) for m in (MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES)
+        K(peek_counter(mm, m)) for m in (MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES)
     )
     line = _sprintf(
         _KILLED,

@@ -57,6 +57,7 @@ from ..linux.trace.events.oom import (
 from ..linux.wait import wait_event_freezable, wake_up
 from .internal import K
 from .memory import zap_vma_for_reaping
+from .oom_kill_dump import peek_counter, task_comm
 from .oom_kill_victim import OomStatics, oom
 
 __all__ = [
@@ -79,8 +80,7 @@ def OOM_REAPER_DELAY() -> int:  # noqa: N802 -- Linux's macro
 
 
 def _kb(mm: mm_struct, member: int) -> int:
-    """Read a counter for printing only: no step, no decision hangs on it."""
-    return K(max(0, mm.rss_stat[member].counter))
+    return K(peek_counter(mm, member))
 
 
 @mirrors("mm/oom_kill.c", checked="v7.2")
@@ -126,7 +126,7 @@ def oom_reap_task_mm(tsk: task_struct, mm: mm_struct) -> bool:
         ret = __oom_reap_task_mm(mm)
         if ret:
             pr_info(
-                f"oom_reaper: reaped process {tsk.pid} ({_comm(tsk)}), "
+                f"oom_reaper: reaped process {tsk.pid} ({task_comm(tsk)}), "
                 f"now anon-rss:{_kb(mm, MM_ANONPAGES)}kB, "
                 f"file-rss:{_kb(mm, MM_FILEPAGES)}kB, "
                 f"shmem-rss:{_kb(mm, MM_SHMEMPAGES)}kB"
@@ -135,10 +135,6 @@ def oom_reap_task_mm(tsk: task_struct, mm: mm_struct) -> bool:
         return ret
     finally:
         mmap_read_unlock(mm)
-
-
-def _comm(tsk: task_struct) -> str:
-    return str(tsk.__dict__["comm"])
 
 
 @mirrors("mm/oom_kill.c", checked="v7.2")
@@ -157,7 +153,7 @@ def oom_reap_task(tsk: task_struct) -> None:
         trace("sleep", HZ() // 10)
         schedule_timeout_idle(HZ() // 10)
     if attempts > MAX_OOM_REAP_RETRIES and not mm_flags_test(MMF_OOM_SKIP, mm):
-        pr_info(f"oom_reaper: unable to reap pid:{tsk.pid} ({_comm(tsk)})")
+        pr_info(f"oom_reaper: unable to reap pid:{tsk.pid} ({task_comm(tsk)})")
         sched_show_task(tsk)
         debug_show_all_locks()
     tsk.oom_reaper_list = None

@@ -92,7 +92,7 @@ def build(
         mms.append(mm)
     for reading in snapshot.tasks:
         if reading.leader_exited:  # last, for its threads need numbers, too
-            _exit_leader(machine, made[reading.pid])
+            _exit_leader(made[reading.pid])
     if hierarchy is not None:
         _list_members(hierarchy, snapshot, memcgs, made)
     return Built(tuple(made.values()), tuple(mms), memcgs)
@@ -137,10 +137,10 @@ def _build_task(
     return task
 
 
-def _exit_leader(machine: Machine, leader: task_struct) -> None:
+def _exit_leader(leader: task_struct) -> None:
     """Let *leader* end as a thread does, and another one keep the memory."""
     mm = leader.__dict__["mm"]
-    build_thread(machine, leader, f"{leader._thread_name}-thread")
+    build_thread(leader, f"{leader._thread_name}-thread")
     leader.flags, leader.exit_state = PF_EXITING, EXIT_ZOMBIE
     leader.mm = None
     mmput(mm)

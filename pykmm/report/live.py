@@ -13,7 +13,6 @@ from collections.abc import Callable
 from ..boot import build_process
 from ..engine.annotate import original
 from ..engine.config import Config
-from ..engine.objects import Struct
 from ..errors import KernelPanic
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import mm_flags_set
@@ -56,8 +55,8 @@ class LiveSelector:
             memcg = _memcg(world)
             tasks = [_build(machine, row, memcg) for row in world.tasks]
             oc = oom_control(memcg=memcg, order=world.order)
-            points = _points(machine, tasks, world)
-            chosen = _kill(machine, tasks, oc)
+            points = _points(tasks, world)
+            chosen = _kill(tasks, oc)
         return Selection(chosen=chosen, totalpages=world.totalpages, points=points)
 
 
@@ -117,27 +116,19 @@ def _build(machine: Machine, row: RebuiltTask, memcg: mem_cgroup | None) -> task
 
 def _mark(task: task_struct, mm: mm_struct, *, skip: bool) -> None:
     """Make *task* a victim of an earlier kill; *skip* says it was given up."""
-    _set(task.signal, "oom_mm", mm)
+    task.signal.__dict__["oom_mm"] = mm
     mmgrab(mm)
     if skip:
         mm_flags_set(MMF_OOM_SKIP, mm)
 
 
-def _set(obj: Struct, name: str, value: object) -> None:
-    obj.__dict__[name] = value
-
-
-def _points(
-    machine: Machine, tasks: list[task_struct], world: RebuiltWorld
-) -> tuple[int | None, ...]:
-    del machine
+def _points(tasks: list[task_struct], world: RebuiltWorld) -> tuple[int | None, ...]:
     found = [oom_badness(task, world.totalpages) for task in tasks]
     return tuple(None if points == LONG_MIN else points for points in found)
 
 
-def _kill(machine: Machine, tasks: list[task_struct], oc: oom_control) -> int | None:
+def _kill(tasks: list[task_struct], oc: oom_control) -> int | None:
     """Run the killer as init, who is never a candidate; say who was chosen."""
-    del machine
     mutex_lock(oom().oom_lock)
     try:
         out_of_memory(oc)

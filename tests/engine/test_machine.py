@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
@@ -15,21 +14,11 @@ from pykmm.engine import (
     Machine,
     Mutex,
     Pool,
-    Thread,
     ThreadState,
     current_machine,
 )
 from pykmm.errors import ContextError, Deadlock, Livelock, UsageError
-
-
-class Shuffled:
-    """A random walk from a seed."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-
-    def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
-        return self.random.choice(list(enabled))
+from pykmm.schedulers.random_walk import RandomWalk
 
 
 def increments(m: Machine, threads: int = 3) -> Cell[int]:
@@ -49,13 +38,13 @@ def increments(m: Machine, threads: int = 3) -> Cell[int]:
 @pytest.mark.parametrize("backend", Backend)
 @pytest.mark.parametrize("seed", range(20))
 def test_locked_increments_are_never_lost(backend: Backend, seed: int) -> None:
-    with Machine(scheduler=Shuffled(seed), backend=backend, seed=seed, jitter=3) as m:
+    with Machine(scheduler=RandomWalk(seed), backend=backend, seed=seed, jitter=3) as m:
         assert increments(m).peek() == 9
 
 
 def test_one_schedule_gives_one_trace() -> None:
     def trace() -> list[str]:
-        with Machine(scheduler=Shuffled(7)) as m:
+        with Machine(scheduler=RandomWalk(7)) as m:
             increments(m)
             return [
                 f"{e.thread.name} {e.kind} {e.obj.name} {e.value}" for e in m.events
@@ -65,7 +54,7 @@ def test_one_schedule_gives_one_trace() -> None:
 
 
 def test_steps_and_events_are_one_to_one() -> None:
-    with Machine(scheduler=Shuffled(3)) as m:
+    with Machine(scheduler=RandomWalk(3)) as m:
         increments(m)
         assert [t.name for t in m.steps] == [e.thread.name for e in m.events]
 
@@ -83,7 +72,7 @@ def test_machines_in_different_os_threads() -> None:
     results: list[int] = []
 
     def work(seed: int) -> None:
-        with Machine(scheduler=Shuffled(seed), pool=None) as m:
+        with Machine(scheduler=RandomWalk(seed), pool=None) as m:
             results.append(increments(m).peek())
 
     workers = [threading.Thread(target=work, args=(n,)) for n in range(4)]
@@ -160,7 +149,7 @@ def test_a_deadlock_names_both_sides(backend: Backend) -> None:
     for seed in range(200):
         try:
             with Machine(
-                scheduler=Shuffled(seed), backend=backend, seed=seed, jitter=2
+                scheduler=RandomWalk(seed), backend=backend, seed=seed, jitter=2
             ) as m:
                 a, b = Mutex(), Mutex()
 
@@ -185,7 +174,7 @@ def test_a_pool_is_shared_and_closed() -> None:
     before = threading.active_count()
     with Pool() as pool:
         for seed in range(5):
-            with Machine(scheduler=Shuffled(seed), pool=pool) as m:
+            with Machine(scheduler=RandomWalk(seed), pool=pool) as m:
                 increments(m)
         assert len(pool.all) <= 3
     assert threading.active_count() == before

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-
 import pytest
 
-from pykmm.engine import Backend, Thread
+from pykmm.engine import Backend
 from pykmm.errno import ECHILD
 from pykmm.errors import KernelPanic
 from pykmm.linux.mm import mm_flags_test
@@ -16,19 +13,10 @@ from pykmm.linux.mm_types import MMF_OOM_SKIP, mm_struct
 from pykmm.linux.sched import EXIT_ZOMBIE, task_struct
 from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT, signal_struct
 from pykmm.linux.uapi import SIG_IGN, SIGCHLD, SIGKILL, WNOHANG
+from pykmm.schedulers.random_walk import RandomWalk
 from pykmm.syscalls import exit as exit_thread
 from pykmm.syscalls import exit_group, kill, wait4
 from pykmm.workbench import Machine
-
-
-class Shuffled:
-    """A random walk from a seed."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-
-    def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
-        return self.random.choice(list(enabled))
 
 
 def count(m: Machine, kind: type) -> int:
@@ -38,7 +26,7 @@ def count(m: Machine, kind: type) -> int:
 @pytest.mark.parametrize("backend", Backend)
 @pytest.mark.parametrize("seed", range(10))
 def test_everything_of_a_dead_process_is_freed(backend: Backend, seed: int) -> None:
-    with Machine(scheduler=Shuffled(seed), backend=backend, seed=seed, jitter=3) as m:
+    with Machine(scheduler=RandomWalk(seed), backend=backend, seed=seed, jitter=3) as m:
         m.boot_kernel()
         kinds = (task_struct, signal_struct, mm_struct)
         before = [count(m, kind) for kind in kinds]
@@ -128,7 +116,7 @@ def test_wait_without_children_and_without_hanging() -> None:
 
 def test_of_two_waiting_threads_one_gets_the_child() -> None:
     for seed in range(20):
-        with Machine(scheduler=Shuffled(seed)) as m:
+        with Machine(scheduler=RandomWalk(seed)) as m:
             parent = m.spawn("parent")
             child = m.spawn("child", parent=parent)
             child.runs(lambda: exit_group(0))

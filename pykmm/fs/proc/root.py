@@ -11,11 +11,12 @@ from typing import Final
 from ...drivers.tty.sysrq import write_sysrq_trigger
 from ...errno import EACCES, ENOENT, Errno
 from ...kernel.capability import capable
-from ...kernel.pid import find_task_by_vpid, put_pid, rcu_read
+from ...kernel.pid import find_task_by_vpid, put_pid
 from ...kernel.sysctl import sysctl_tables
 from ...linux.pid import get_pid
 from ...linux.pid import pid as struct_pid
 from ...linux.proc_fs import ProcFile, proc_ops
+from ...linux.rcupdate import rcu
 from ...linux.sched import current
 from ...linux.uapi import CAP_DAC_OVERRIDE, O_RDWR, O_WRONLY
 from ...mm.vmstat import vmstat_show
@@ -68,7 +69,7 @@ def _find_task(number: str, tgid: int | None) -> tuple[struct_pid, int] | None:
     With *tgid* it has to be a thread of that process.
     """
     nr = int(number) if number.isascii() and number.isdigit() else 0
-    with rcu_read():
+    with rcu():
         task = find_task_by_vpid(nr)
         if task is None or (tgid is not None and task.tgid != tgid):
             return None

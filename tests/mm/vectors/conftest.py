@@ -79,7 +79,7 @@ class World:
     def thread(self, process: Process) -> task_struct:
         """Add a thread to *process*; it lies still, too."""
         name = self.machine._unique(process.name)
-        made = build_thread(self.machine, process.task, name)
+        made = build_thread(process.task, name)
         made._program = None
         return made
 
