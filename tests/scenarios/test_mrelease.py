@@ -94,7 +94,7 @@ def test_a_trace_is_the_same_in_processes_that_hash_differently() -> None:
     assert texts[0] == texts[1] == texts[2]
 
 
-ROUNDS = 500
+ROUNDS = 1000
 
 
 @pytest.mark.slow
