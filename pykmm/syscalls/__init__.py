@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The system calls, as a program makes them.
+
+Each is the kernel's own function with the return to user mode behind it, where
+the caller takes its signals: a call made by a process that has been killed does
+not return. Results are numbers as in Linux, a negative errno for a failure.
+"""
+
+from .files import close, open, read, write
+from .memory import mmap, munmap, process_mrelease, touch
+from .process import exit, exit_group, getpid, wait4
+from .signals import kill, pause, pidfd_open
+
+__all__ = [
+    "close",
+    "exit",
+    "exit_group",
+    "getpid",
+    "kill",
+    "mmap",
+    "munmap",
+    "open",
+    "pause",
+    "pidfd_open",
+    "process_mrelease",
+    "read",
+    "touch",
+    "wait4",
+    "write",
+]

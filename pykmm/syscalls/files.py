@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""System calls about files."""
+
+from __future__ import annotations
+
+from ..errno import Errno
+from ..fs import open as _open
+from ..fs import read_write as _read_write
+from ..linux.uapi import O_RDONLY
+from ._return import syscall
+
+__all__ = ["close", "open", "read", "write"]
+
+close = syscall(_open.close)
+
+
+@syscall
+def open(path: str, flags: int = O_RDONLY) -> int | Errno:
+    """Open a file below ``/proc``: its descriptor, or a negative errno.
+
+    There are ``oom_score``, ``oom_score_adj`` and ``oom_adj`` of each process and
+    thread (``self`` and ``thread-self`` too), ``sys/vm/panic_on_oom`` and the other
+    settings, ``vmstat`` and ``sysrq-trigger``.
+    """
+    return _open.do_sys_open(path, flags)
+
+
+@syscall
+def read(fd: int, count: int = 4096) -> bytes | Errno:
+    """Read up to *count* bytes from where the file stands; none at its end."""
+    return _read_write.ksys_read(fd, count)
+
+
+@syscall
+def write(fd: int, text: bytes | str | None) -> int | Errno:
+    """Write *text*; None is a bad pointer. Return how many bytes were taken."""
+    data = text.encode() if isinstance(text, str) else text
+    return _read_write.ksys_write(fd, data)
