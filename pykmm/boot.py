@@ -20,6 +20,7 @@ from .kernel.entry.common import user_mode
 from .kernel.fork import mm_alloc
 from .kernel.pid import alloc_pid, attach_pid
 from .linux.atomic import atomic_inc
+from .linux.cred import cred
 from .linux.fdtable import files_struct
 from .linux.memcontrol import mem_cgroup
 from .linux.mm import mm_flags_set
@@ -95,7 +96,7 @@ def build_process(
     task = task_struct(
         pid=number.nr,
         tgid=number.nr,
-        uid_=uid,
+        cred=cred(uid=uid),
         comm=name[:15],
         signal=signal,
         sighand=sighand,
@@ -174,7 +175,7 @@ def build_thread(leader: task_struct, thread_name: str) -> task_struct:
     task = task_struct(
         pid=number.nr,
         tgid=leader.tgid,
-        uid_=leader.uid_,
+        cred=leader.cred,
         comm=leader.__dict__["comm"],
         signal=signal,
         sighand=sighand,

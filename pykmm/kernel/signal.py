@@ -316,7 +316,7 @@ def check_kill_permission(sig: int, t: task_struct) -> int:
     if not 0 <= sig <= _NSIG:
         return -EINVAL
     own = current()
-    if same_thread_group(own, t) or own.uid_ in (0, t.uid_):
+    if same_thread_group(own, t) or own.cred.euid in (0, t.cred.uid):
         return 0
     return -EPERM
 

@@ -33,7 +33,8 @@ def dump_stack_print_info(log_lvl: int) -> None:
     """
     task = current()
     printk_dump(
-        f"CPU: 0 UID: {task.uid_} PID: {task.pid} Comm: {task.__dict__['comm']:.20} "
+        f"CPU: 0 UID: {task.cred.uid} PID: {task.pid} "
+        f"Comm: {task.__dict__['comm']:.20} "
         f"Not tainted {_UTSNAME} {_PREEMPT}  ",
         log_lvl,
     )

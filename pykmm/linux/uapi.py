@@ -6,7 +6,14 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "CAP_CHECKPOINT_RESTORE",
     "CAP_DAC_OVERRIDE",
+    "CAP_IPC_LOCK",
+    "CAP_KILL",
+    "CAP_LAST_CAP",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_NICE",
+    "CAP_SYS_PTRACE",
     "CAP_SYS_RESOURCE",
     "CLONE_SIGHAND",
     "CLONE_THREAD",
@@ -119,7 +126,14 @@ OOM_ADJUST_MIN: Final = -16
 OOM_ADJUST_MAX: Final = 15
 
 CAP_DAC_OVERRIDE: Final = 1
+CAP_KILL: Final = 5
+CAP_IPC_LOCK: Final = 14
+CAP_SYS_PTRACE: Final = 19
+CAP_SYS_ADMIN: Final = 21
+CAP_SYS_NICE: Final = 23
 CAP_SYS_RESOURCE: Final = 24
+CAP_CHECKPOINT_RESTORE: Final = 40
+CAP_LAST_CAP: Final = CAP_CHECKPOINT_RESTORE
 
 MPOL_DEFAULT: Final = 0
 MPOL_PREFERRED: Final = 1

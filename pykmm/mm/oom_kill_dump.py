@@ -114,7 +114,7 @@ def dump_task(p: task_struct, oc: oom_control) -> int:
     row = _sprintf(
         _ROW,
         task.pid,
-        _as_int(task.uid_),
+        _as_int(task.cred.uid),
         task.tgid,
         mm.__dict__["total_vm"],
         anon + file + shmem,
@@ -201,7 +201,9 @@ def dump_oom_victim(oc: oom_control, victim: task_struct) -> None:
     )
     cpuset_print_current_mems_allowed()
     mem_cgroup_print_oom_context(oc.memcg, victim)
-    pr_cont(f",task={task_comm(victim)},pid={victim.pid},uid={_as_int(victim.uid_)}")
+    pr_cont(
+        f",task={task_comm(victim)},pid={victim.pid},uid={_as_int(victim.cred.uid)}"
+    )
 
 
 def print_kill(message: str, victim: task_struct, mm: mm_struct) -> None:
@@ -218,7 +220,7 @@ def print_kill(message: str, victim: task_struct, mm: mm_struct) -> None:
         anon,
         file,
         shmem,
-        victim.uid_,
+        victim.cred.uid,
         mm.pgtables_bytes.counter >> 10,
         _adj(victim),
     )

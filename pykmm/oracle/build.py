@@ -15,6 +15,7 @@ from ..engine.thread import Thread
 from ..errno import Errno
 from ..kernel.pid import alloc_pid, attach_pid
 from ..linux.completion import completion
+from ..linux.cred import cred
 from ..linux.fdtable import files_struct
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm_types import (
@@ -198,7 +199,7 @@ def _task(built: Built, given: Task, processes: list_head[task_struct]) -> None:
     task = task_struct(
         pid=given["pid"],
         tgid=tgid,
-        uid_=given["uid"],
+        cred=cred(uid=given["uid"]),
         comm=given["comm"],
         signal=signal,
         sighand=sighand,

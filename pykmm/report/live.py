@@ -14,6 +14,7 @@ from ..boot import build_process
 from ..engine.annotate import original
 from ..engine.config import Config
 from ..errors import KernelPanic
+from ..linux.cred import CAP_EMPTY_SET, cred
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import mm_flags_set
 from ..linux.mm_types import (
@@ -97,7 +98,8 @@ def _build(machine: Machine, row: RebuiltTask, memcg: mem_cgroup | None) -> task
         oom_score_adj=row.oom_score_adj,
         memcg=memcg,
     )
-    task.cap_sys_admin = row.cap_sys_admin
+    if not row.cap_sys_admin:
+        task.cred = cred(uid=row.uid, cap_effective=CAP_EMPTY_SET)
     mm = task.__dict__["mm"]
     counts = {
         MM_ANONPAGES: row.rss - row.file - row.shmem,

@@ -60,10 +60,11 @@ def test_modes_of_opening(machine: Machine) -> None:
 
 def test_who_may_is_asked_again_when_a_setting_is_used(machine: Machine) -> None:
     def body() -> object:
+        from pykmm.linux.cred import cred
         from pykmm.linux.sched import current
 
         fd = open_file(PANIC, O_RDWR)
-        current().uid_ = 7
+        current().cred = cred(uid=7)
         return read(fd), write(fd, "1")
 
     # Everybody may read.

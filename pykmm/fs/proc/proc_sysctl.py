@@ -24,7 +24,7 @@ def sysctl_perm(table: ctl_table, op: int) -> int:
     Context: Any.
     Return: 0 or -EACCES.
     """
-    granted = table.mode >> 6 if current().uid_ == 0 else table.mode
+    granted = table.mode >> 6 if current().cred.euid == 0 else table.mode
     return 0 if granted & op == op else -EACCES
 
 

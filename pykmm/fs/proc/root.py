@@ -41,7 +41,7 @@ def _wanted(flags: int) -> int:
 
 def _allows(mode: int, owner: int, flags: int) -> bool:
     """Tell whether current may open a file of *owner* with *mode*."""
-    granted = mode >> 6 if current().uid_ == owner else mode
+    granted = mode >> 6 if current().cred.euid == owner else mode
     wanted = _wanted(flags)
     return granted & wanted == wanted or capable(CAP_DAC_OVERRIDE)
 
@@ -74,7 +74,7 @@ def _find_task(number: str, tgid: int | None) -> tuple[struct_pid, int] | None:
         if task is None or (tgid is not None and task.tgid != tgid):
             return None
         found: struct_pid | None = task.__dict__["thread_pid"]
-        return None if found is None else (get_pid(found), task.uid_)
+        return None if found is None else (get_pid(found), task.cred.uid)
 
 
 def _open_task(parts: list[str], flags: int) -> ProcFile | Errno:

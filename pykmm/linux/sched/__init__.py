@@ -17,6 +17,7 @@ from ...engine.objects import Root, Struct
 from ...engine.thread import Thread, current_thread
 from ..bitops import Bit, Bits
 from ..completion import completion
+from ..cred import cred as struct_cred
 from ..mm_types import mm_struct
 from ..pid import PIDTYPE_MAX
 from ..pid import pid as struct_pid
@@ -50,7 +51,6 @@ __all__ = [
     "TASK_FROZEN",
     "TIF_MEMDIE",
     "TIF_SIGPENDING",
-    "cred",
     "current",
     "task_struct",
     "tasklist_lock",
@@ -82,6 +82,8 @@ TASK_FROZEN: Final = 15
 
 TASK_COMM_LEN: Final = 16
 
+_ROOT: Final = struct_cred()
+
 
 class _SchedStatics(Root):
     def __init__(self) -> None:
@@ -104,25 +106,14 @@ def _siglock(task: task_struct) -> spinlock_t:
 
 
 @kernel_struct
-class cred(Struct):
-    """Who a task acts as; only what permission checks of signals look at."""
-
-    uid_: int = const(default=0)
-
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
-
-@kernel_struct
 class task_struct(Struct):
     """One thread."""
 
     # -- fixed before anybody can find the task
     pid: int = const(default=0)
     tgid: int = const(default=0)
-    uid_: int = const(default=0)
-    #: Whether it has CAP_SYS_ADMIN, which old kernels rewarded.
-    cap_sys_admin: bool = const(default=False)
+    #: Only the task itself could put another one there, and no call here does.
+    cred: struct_cred = const(default=_ROOT)
     group_leader: task_struct = const(default=None)
     signal: signal_struct = const(default=None)
     #: None is the root memory cgroup; the mems are None for all nodes.
@@ -131,8 +122,6 @@ class task_struct(Struct):
     #: Its memory policy: the nodes, and what they mean; None for no policy.
     mempolicy_nodes: frozenset[int] | None = const(default=None)
     mempolicy_mode: int = const(default=MPOL_BIND)
-    #: What it may do beyond others; None: everything if it is root's, else nothing.
-    cap_effective: frozenset[int] | None = const(default=None)
     #: Where it is in the tree of cpusets; None is the root.
     cpuset: cpuset | None = const(default=None)
     thread_pid: struct_pid | None = guarded(

@@ -16,13 +16,14 @@ from typing import Final
 
 from ...engine.annotate import original
 from ...engine.machine import current_machine
+from ...kernel.capability import has_capability_noaudit
 from ...linux.compiler import READ_ONCE
 from ...linux.mm import get_mm_counter_sum, get_mm_rss_sum, mm_flags_test
 from ...linux.mm_types import MM_SWAPENTS, MMF_OOM_SKIP, mm_struct
 from ...linux.oom import LONG_MIN, oom_control, oom_task_origin, tsk_is_oom_victim
 from ...linux.sched import task_struct
 from ...linux.sched.task import get_task_struct, put_task_struct, task_unlock
-from ...linux.uapi import OOM_SCORE_ADJ_MIN
+from ...linux.uapi import CAP_SYS_ADMIN, OOM_SCORE_ADJ_MIN
 from ...mm.oom_kill import (
     find_lock_task_mm,
     is_memcg_oom,
@@ -82,18 +83,18 @@ def _badness(weigh: Callable[[task_struct, int, int, int], int]) -> Badness:
 
 def _permille(t: task_struct, used: int, adj: int, totalpages: int) -> int:
     points = used * 1000 // max(totalpages, 1) + adj
-    if t.cap_sys_admin:
+    if has_capability_noaudit(t, CAP_SYS_ADMIN):
         points -= _ROOT_PERMILLE
     return min(max(points, 1), 1000)
 
 
 def _adj_bonus(t: task_struct, used: int, adj: int, totalpages: int) -> int:
-    bonus = _ROOT_PERMILLE if t.cap_sys_admin else 0
+    bonus = _ROOT_PERMILLE if has_capability_noaudit(t, CAP_SYS_ADMIN) else 0
     return max(used + (adj - bonus) * (totalpages // 1000), 1)
 
 
 def _current_bonus(t: task_struct, used: int, adj: int, totalpages: int) -> int:
-    if t.cap_sys_admin:
+    if has_capability_noaudit(t, CAP_SYS_ADMIN):
         used -= used * _ROOT_PERCENT // 100
     return max(used + adj * (totalpages // 1000), 1)
 

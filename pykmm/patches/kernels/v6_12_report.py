@@ -42,7 +42,8 @@ def _dump_stack_print_info(log_lvl: int) -> None:
     """Print the line that says which task runs; how it is preempted came later."""
     task = current()
     printk_dump(
-        f"CPU: 0 UID: {task.uid_} PID: {task.pid} Comm: {task.__dict__['comm']:.20} "
+        f"CPU: 0 UID: {task.cred.uid} PID: {task.pid} "
+        f"Comm: {task.__dict__['comm']:.20} "
         f"Not tainted {_RELEASE} ",
         log_lvl,
     )

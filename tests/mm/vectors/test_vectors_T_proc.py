@@ -11,6 +11,7 @@ import pytest
 from pykmm.errno import EACCES, EBADF, EFAULT, EINVAL, ENOENT, ERANGE, ESRCH
 from pykmm.kernel.fork_oom import copy_oom_score_adj, inherit_oom_score_adj
 from pykmm.linux.completion import completion
+from pykmm.linux.cred import CAP_EMPTY_SET, cred
 from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_MULTIPROCESS
 from pykmm.linux.sched import PF_KTHREAD
@@ -141,13 +142,13 @@ def test_raising_with_privilege_raises_the_floor(world: World) -> None:
 def test_root_without_the_capability(world: World) -> None:
     p = world.process("p")
     program = world.machine.spawn("program")
-    program.task.cap_effective = frozenset()
+    program.task.cred = cred(cap_effective=CAP_EMPTY_SET)
     program.runs(lambda: [put(p, text) for text in ("300", "0", "-1")])
     world.machine.run()
     assert program.result == [3, 1, -EACCES]
     assert adj(p) == (0, 0)
     able = world.machine.spawn("able")
-    able.task.cap_effective = frozenset({CAP_SYS_RESOURCE})
+    able.task.cred = cred(cap_effective=frozenset({CAP_SYS_RESOURCE}))
     able.runs(lambda: put(p, "-1"))
     world.machine.run()
     assert adj(p) == (-1, -1)
