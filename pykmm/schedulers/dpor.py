@@ -23,7 +23,7 @@ from ..errors import Livelock, Nondeterminism, StepLimit
 from .explorer import Redundant, Verdict
 from .past import Past
 from .steps import LOOKS, NOWHERE, Step, World, depends
-from .wakeup import Branch, initial, insert
+from .wakeup import Branch, go_on, plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,8 @@ class Dpor:
         #: How many steps are those of the execution before; where we are.
         self._fixed = 0
         self._depth = 0
-        self._begun = False
+        #: Whether something is left to explore from the last node.
+        self._ready = True
         #: Whether the last execution was given up with nothing left but known bugs.
         self._at_an_end = False
         #: Who stood waiting when nobody could go on, by number of the next event.
@@ -85,9 +86,9 @@ class Dpor:
 
     def begin(self) -> Scheduler | None:
         """Go to the last state from which something is left to explore."""
-        if self._begun and not self._backtrack():
+        if not self._ready and not self._backtrack():
             return None
-        self._begun = True
+        self._ready = True
         self._depth = 0
         self._cuts = 0
         self._rests.clear()
@@ -118,6 +119,8 @@ class Dpor:
         if len(machine.threads) != past.met:
             past.meet(machine)
         if depth < self._fixed:
+            if depth == len(past.held_up):
+                self._look_around(machine, enabled, depth)
             return self._again(depth, enabled)
         self._look_around(machine, enabled, depth)
         if depth == len(self._nodes):
@@ -198,6 +201,7 @@ class Dpor:
     def end(self, machine: Machine) -> Verdict:
         """Find the races of *machine* and plan their reversals."""
         past = self.past
+        self._ready = False
         past.meet(machine)
         past.read(machine)
         if len(machine.steps) > len(machine.events):
@@ -243,6 +247,8 @@ class Dpor:
                 past.cut()
             step = past.steps[index]
             for race in past.link():
+                if index < self._fixed:
+                    continue  # planned by whoever went this way first
                 last = self._in_another_place(step, race)
                 if last is step:
                     self._plan(race, step, index)
@@ -268,16 +274,16 @@ class Dpor:
             self.claim = "not complete: an execution did not come to rest"
         if isinstance(machine.failure, StepLimit):
             last //= 2  # at the limit there is no room for anybody to go on
-        node = self._nodes[last]
-        going = (t for t in machine.threads if self._could_go_on(t, last))
-        if not node.branches and (t := next(going, None)) is not None:
-            node.branches.append(Branch(self.past.next_step(t)))
+        going = [
+            self.past.next_step(t)
+            for t in machine.threads
+            if _is_pending(t) and self.past.could(self.past.tids[t], last)
+        ]
+        self._go_on(last, going)
 
-    def _could_go_on(self, t: Thread, index: int) -> bool:
-        """Tell whether *t* could have taken its step at *index*."""
-        tid = self.past.tids[t]
-        asleep = tid in self._nodes[index].sleep
-        return _is_pending(t) and not asleep and self.past.could(tid, index)
+    def _go_on(self, index: int, steps: list[Step]) -> None:
+        """Leave something to do at *index*: the first of *steps* not seen there."""
+        go_on(self._nodes[index].sleep, self._nodes[index].branches, steps)
 
     def _link_pending(self, machine: Machine, held_up: tuple[int, ...]) -> None:
         """Find the races of those who were never let go on."""
@@ -296,9 +302,11 @@ class Dpor:
         steps = self.past.steps
         sequence = [steps[index] for index in self.past.not_after(race, end)]
         sequence.append(last)
-        node = self._nodes[race.first]
-        if not any(_covers(s, sequence) for s in node.sleep.values()):
-            insert(node.branches, sequence)
+        self._insert(race.first, sequence)
+
+    def _insert(self, index: int, sequence: list[Step]) -> None:
+        """Leave *sequence* to do at *index*, unless that was seen there."""
+        plan(self._nodes[index].sleep, self._nodes[index].branches, sequence)
 
     def _find_gates(self, machine: Machine) -> None:
         """Find steps that opened or closed a guard on an object of another."""
@@ -316,11 +324,6 @@ class Dpor:
                     if tid != step.tid and past.birth(tid) < index:
                         self.world.saw_gate(tid, waits.kind, waits.oid, step.oid)
             nexts[step.tid] = step
-
-
-def _covers(asleep: Step, sequence: list[Step]) -> bool:
-    """Tell whether all behind *sequence* was seen when the sleeper's step was taken."""
-    return not asleep.fatal and initial(asleep, sequence) >= 0
 
 
 def _is_pending(t: Thread) -> bool:

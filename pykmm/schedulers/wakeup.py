@@ -8,6 +8,7 @@ added only if no leaf of the tree leads to an equivalent of it already.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from .steps import depends
@@ -15,17 +16,19 @@ from .steps import depends
 if TYPE_CHECKING:
     from .steps import Step
 
-__all__ = ["Branch", "initial", "insert"]
+__all__ = ["Branch", "go_on", "initial", "insert", "plan"]
 
 
 class Branch:
     """A step to take, and what to take after it; a leaf leaves that open."""
 
-    __slots__ = ("branches", "step")
+    __slots__ = ("away", "branches", "step")
 
     def __init__(self, step: Step) -> None:
         self.step = step
         self.branches: list[Branch] = []
+        #: The number of whoever else explores its first leaf; 0 if nobody does.
+        self.away = 0
 
 
 def initial(step: Step, sequence: list[Step]) -> int:
@@ -61,3 +64,18 @@ def insert(branches: list[Branch], sequence: list[Step]) -> None:
         added = Branch(step)
         branches.append(added)
         branches = added.branches
+
+
+def plan(sleep: dict[int, Step], branches: list[Branch], sequence: list[Step]) -> None:
+    """Add *sequence* below *branches* unless a sleeper was seen to lead there."""
+    for asleep in sleep.values():
+        if not asleep.fatal and initial(asleep, sequence) >= 0:
+            return
+    insert(branches, sequence)
+
+
+def go_on(sleep: dict[int, Step], branches: list[Branch], steps: list[Step]) -> None:
+    """Add the first of *steps* whose thread is awake, if nothing else is left."""
+    if not branches:
+        awake = (step for step in steps if step.tid not in sleep)
+        branches.extend(Branch(step) for step in islice(awake, 1))
