@@ -14,18 +14,29 @@ from attrs import frozen
 from .engine.events import Access
 from .engine.machine import Machine
 from .engine.thread import Sleep
-from .errno import Errno
 from .errors import UsageError
 from .kernel.entry.common import user_mode
 from .kernel.fork import mm_alloc
-from .kernel.pid import alloc_pid, attach_pid
+from .kernel.fork_task import init_task_pid
+from .kernel.pid import attach_pid
+from .kernel.pid_alloc import alloc_pid
 from .linux.atomic import atomic_inc
 from .linux.cred import cred
 from .linux.fdtable import files_struct
 from .linux.memcontrol import mem_cgroup
 from .linux.mm import mm_flags_set
 from .linux.mm_types import MMF_MULTIPROCESS, mm_struct
-from .linux.pid import PIDTYPE_PGID, PIDTYPE_PID, PIDTYPE_SID, PIDTYPE_TGID, pid
+from .linux.pid import (
+    PIDTYPE_PGID,
+    PIDTYPE_PID,
+    PIDTYPE_SID,
+    PIDTYPE_TGID,
+    is_child_reaper,
+    pid,
+    pid_nr,
+    upid,
+)
+from .linux.pid_namespace import init_pid_ns
 from .linux.rculist import list_add_tail_rcu
 from .linux.refcount import refcount_inc
 from .linux.sched import PF_KTHREAD, task_struct
@@ -34,7 +45,13 @@ from .linux.sched.signal import init_tasks, sighand_struct, signal_struct
 from .linux.uapi import _NSIG, SIG_IGN, SIGCHLD
 from .mm.mmap import _map_region
 
-__all__ = ["Region", "build_process", "build_thread", "start_kthread"]
+__all__ = [
+    "Region",
+    "build_process",
+    "build_thread",
+    "number_of_choice",
+    "start_kthread",
+]
 
 #: Where the first mapping of a spawned process begins.
 _BASE = 0x10_0000_0000
@@ -67,6 +84,17 @@ class Region:
             raise UsageError(f"Region: size={self.size!r} must be above 0 bytes")
 
 
+def number_of_choice(nr: int) -> pid | None:
+    """Put a chosen number into the first namespace; None if it is in use."""
+    ns = init_pid_ns()
+    if nr in ns._idr:
+        return None
+    made = pid(numbers=(upid(nr, ns),))
+    ns._idr[nr] = made
+    ns.pid_allocated += 1
+    return made
+
+
 def build_process(
     machine: Machine,
     *,
@@ -86,16 +114,16 @@ def build_process(
     With *mm* it becomes one more user of that address space; a *kthread* has none.
     """
     machine.ready()
-    number = alloc_pid(pid)
-    if isinstance(number, Errno):
+    number = number_of_choice(pid) if pid else _next_number()
+    if number is None:
         raise UsageError(f"spawn(): pid={pid!r} is in use: choose another number")
     sighand = sighand_struct()
     signal = signal_struct(
         _siglock=sighand.siglock, oom_score_adj=oom_score_adj, oom_score_adj_min=0
     )
     task = task_struct(
-        pid=number.nr,
-        tgid=number.nr,
+        pid=pid_nr(number),
+        tgid=pid_nr(number),
         cred=cred(uid=uid),
         comm=name[:15],
         signal=signal,
@@ -116,6 +144,13 @@ def build_process(
     if memcg is not None:
         memcg.procs = [*memcg.procs, task]
     return task
+
+
+def _next_number() -> pid:
+    number = alloc_pid(init_pid_ns())
+    if not isinstance(number, pid):
+        raise UsageError("spawn(): no number is left for another task")
+    return number
 
 
 def _give_mm(
@@ -160,20 +195,21 @@ def _enlist(task: task_struct, number: pid, parent: task_struct | None) -> None:
         parent.children = [*parent.children, task]
     list_add_tail_rcu(task.tasks, init_tasks())
     list_add_tail_rcu(task.thread_node, task.signal.thread_head)
+    if is_child_reaper(number):
+        init_pid_ns().child_reaper = task
     for kind in (PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_PID):
-        attach_pid(task, kind, number)
+        init_task_pid(task, kind, number)
+        attach_pid(task, kind)
 
 
 def build_thread(leader: task_struct, thread_name: str) -> task_struct:
     """Add a thread to *leader*'s group, as ``CLONE_THREAD`` does."""
-    number = alloc_pid()
-    if isinstance(number, Errno):
-        raise UsageError("spawn(): no number is left for another thread")
+    number = _next_number()
     signal = leader.signal
     sighand = leader.__dict__["sighand"]
     mm = leader.__dict__["mm"]
     task = task_struct(
-        pid=number.nr,
+        pid=pid_nr(number),
         tgid=leader.tgid,
         cred=leader.cred,
         comm=leader.__dict__["comm"],
@@ -198,7 +234,8 @@ def build_thread(leader: task_struct, thread_name: str) -> task_struct:
     signal.nr_threads += 1
     signal.quick_threads += 1
     list_add_tail_rcu(task.thread_node, signal.thread_head)
-    attach_pid(task, PIDTYPE_PID, number)
+    init_task_pid(task, PIDTYPE_PID, number)
+    attach_pid(task, PIDTYPE_PID)
     return task
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The end of a task's structures — part of ``kernel/fork.c``."""
+"""The ends of a task's structures — part of ``kernel/fork.c``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..linux.bug import WARN_ON
 from ..linux.compiler import READ_ONCE
 from ..linux.completion import complete
 from ..linux.mm_types import mm_struct
+from ..linux.pid import PIDTYPE_PID, pid
 from ..linux.refcount import refcount_dec_and_test
 from ..linux.sched import current, task_struct
 from ..linux.sched.mm import mmdrop
@@ -18,6 +19,7 @@ from ..linux.sched.task import task_lock, task_unlock
 __all__ = [
     "__put_task_struct",
     "free_signal_struct",
+    "init_task_pid",
     "mmdrop_async",
     "put_signal_struct",
 ]
@@ -76,3 +78,12 @@ def exit_mm_release(tsk: task_struct) -> None:
     if vfork_done is not None:
         complete(vfork_done)
     task_unlock(tsk)
+
+
+@mirrors("kernel/fork.c", checked="v7.2", inline=True)
+def init_task_pid(task: task_struct, kind: int, p: pid) -> None:
+    """Write down what *task* is going to bear; nobody can find it yet."""
+    if kind == PIDTYPE_PID:
+        task.__dict__["thread_pid"] = p
+    else:
+        task.signal.__dict__["pids"][kind] = p

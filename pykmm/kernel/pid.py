@@ -1,33 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Numbers to tasks, and file descriptors that name processes — ``kernel/pid.c``.
 
-One pid namespace. The number is findable before any task bears it and until the
-last task has let it go; the structure lives on as long as somebody holds it.
+Who looks a number up does so in its own namespace, unless it says which.
 """
 
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import MachineLocal, enter, leave
-from ..engine.objects import Field, Root
-from ..errno import EAGAIN, EBADF, EINVAL, EMFILE, ENOENT, ESRCH, Errno
+from ..engine.machine import enter, leave
+from ..errno import EBADF, EINVAL, EMFILE, ENOENT, ESRCH, Errno
 from ..linux.compiler import READ_ONCE
 from ..linux.fdtable import NR_OPEN, files_struct, pidfd_file
+from ..linux.lockdep import lockdep_assert_held_write
 from ..linux.pid import (
     PIDTYPE_MAX,
     PIDTYPE_PID,
     PIDTYPE_TGID,
     get_pid,
+    ns_of_pid,
     pid,
     pid_has_task,
+    pid_nr,
 )
-from ..linux.rculist import list_add_rcu, list_del_rcu, list_first_or_null_rcu
-from ..linux.rcupdate import call_rcu, rcu
-from ..linux.refcount import refcount_dec_and_test
-from ..linux.sched import current, task_struct
+from ..linux.pid_namespace import init_pid_ns, pid_namespace
+from ..linux.rculist import (
+    hlists_swap_heads_rcu,
+    list_add_rcu,
+    list_del_rcu,
+    list_first_or_null_rcu,
+    list_replace_rcu,
+)
+from ..linux.rcupdate import rcu
+from ..linux.sched import current, task_struct, tasklist_lock
 from ..linux.sched.task import get_task_struct
-from ..linux.spinlock import spin_lock, spin_unlock, spinlock_t
+from ..linux.spinlock import spin_lock, spin_unlock
 from ..linux.uapi import (
     PIDFD_NONBLOCK,
     PIDFD_SELF_THREAD,
@@ -35,123 +42,106 @@ from ..linux.uapi import (
     PIDFD_THREAD,
 )
 from ..linux.wait import wake_up_all
+from .pid_alloc import free_pid, free_pids, put_pid
 
 __all__ = [
-    "alloc_pid",
     "attach_pid",
+    "change_pid",
     "detach_pid",
+    "exchange_tids",
     "find_get_pid",
+    "find_pid_ns",
+    "find_task_by_pid_ns",
     "find_task_by_vpid",
+    "find_vpid",
     "free_pid",
     "free_pids",
     "get_pid_task",
+    "get_task_pid",
+    "pid_nr_ns",
     "pid_task",
+    "pid_vnr",
     "pidfd_get_pid",
     "pidfd_get_task",
     "pidfd_open",
     "put_pid",
+    "task_active_pid_ns",
+    "task_pid_nr_ns",
+    "transfer_pid",
     "wake_pidfd",
 ]
 
-#: Numbers below this one are given to nobody once the numbers have wrapped.
-RESERVED_PIDS = 300
-PID_MAX = 1 << 22
 
+@mirrors("kernel/pid.c", checked="v7.2")
+def find_pid_ns(nr: int, ns: pid_namespace) -> pid | None:
+    """Look a number of *ns* up.
 
-class _PidStatics(Root):
-    def __init__(self) -> None:
-        super().__init__()
-        self.pidmap_lock = spinlock_t(self)
-        self.idr: dict[int, pid] = {}
-        self.last = 0
-        self.slots: dict[int, Field] = {}
-
-    def slot(self, nr: int) -> Field:
-        """The table's entry of one number, as an object for the explorer."""
-        return self.slots.setdefault(nr, Field(self, f"idr[{nr}]"))
-
-
-_pid = MachineLocal(_PidStatics)
-
-
-@mirrors(
-    "kernel/pid.c", checked="v7.2", abridged="one namespace; set_tid is one number"
-)
-def alloc_pid(set_tid: int = 0) -> pid | Errno:
-    """Reserve a number and publish it; no task bears it yet.
-
-    Context: Takes pidmap_lock.
-    Return: The pid with one reference, or -EAGAIN when all numbers are in use.
+    Context: RCU read section; no reference is taken.
     """
-    statics = _pid()
-    spin_lock(statics.pidmap_lock)
-    try:
-        nr = set_tid or _next_number(statics)
-        if nr == 0 or nr in statics.idr:
-            return -EAGAIN
-        made = pid(nr=nr)
-        slot = statics.slot(nr)
-        t = enter(slot, "idr_replace")
-        statics.idr[nr] = made
-        statics.last = max(statics.last, nr)
-        leave(t, slot, Access.WRITE, made)
-        return made
-    finally:
-        spin_unlock(statics.pidmap_lock)
-
-
-def _next_number(statics: _PidStatics) -> int:
-    for nr in range(statics.last + 1, PID_MAX):
-        if nr not in statics.idr:
-            return nr
-    return next(
-        (nr for nr in range(RESERVED_PIDS, PID_MAX) if nr not in statics.idr), 0
-    )
-
-
-@mirrors("kernel/pid.c", checked="v7.2")
-def free_pid(p: pid) -> None:
-    """Take the number out of the table; the structure goes after a grace period.
-
-    Context: Takes pidmap_lock; not under tasklist_lock.
-    """
-    statics = _pid()
-    spin_lock(statics.pidmap_lock)
-    slot = statics.slot(p.nr)
-    t = enter(slot, "idr_remove")
-    del statics.idr[p.nr]
-    leave(t, slot, Access.WRITE)
-    spin_unlock(statics.pidmap_lock)
-    call_rcu(lambda: put_pid(p), "delayed_put_pid")
-
-
-@mirrors("kernel/pid.c", checked="v7.2")
-def free_pids(pids: list[pid | None]) -> None:
-    """Free what a release collected: one entry a type, None where none died."""
-    for p in pids:
-        if p is not None:
-            free_pid(p)
-
-
-@mirrors("kernel/pid.c", checked="v7.2")
-def put_pid(p: pid) -> None:
-    """Give a reference on the structure back; the last one frees it."""
-    if refcount_dec_and_test(p.count):
-        p._free()
+    slot = ns._slot(nr)
+    t = enter(slot, "idr_find")
+    found = ns._idr.get(nr)
+    leave(t, slot, Access.READ, found)
+    return found
 
 
 @mirrors("kernel/pid.c", checked="v7.2")
 def find_vpid(nr: int) -> pid | None:
-    """Look a number up.
+    """Look a number up in current's namespace.
 
     Context: RCU read section; no reference is taken.
     """
-    statics = _pid()
-    slot = statics.slot(nr)
-    t = enter(slot, "idr_find")
-    found = statics.idr.get(nr)
-    leave(t, slot, Access.READ, found)
-    return found
+    return find_pid_ns(nr, _own_ns())
+
+
+@mirrors("kernel/pid.c", checked="v7.2")
+def task_active_pid_ns(tsk: task_struct) -> pid_namespace | None:
+    """Return the namespace of *tsk*'s own number; None once it has been released.
+
+    Context: RCU read section or tasklist_lock, unless *tsk* is current.
+    """
+    # No step: a number may pass to another task of the namespace, or go.
+    own: pid | None = tsk.__dict__["thread_pid"]
+    return None if own is None else ns_of_pid(own)
+
+
+def _own_ns() -> pid_namespace:
+    """Return current's namespace; the host and dead tasks are in the first one."""
+    task: task_struct | None = current()
+    return (task and task_active_pid_ns(task)) or init_pid_ns()
+
+
+@mirrors("kernel/pid.c", checked="v7.2")
+def pid_nr_ns(p: pid | None, ns: pid_namespace | None) -> int:
+    """Return the number of *p* in *ns*; 0 if it has none there."""
+    if p is None or ns is None or ns.level >= len(p.numbers):
+        return 0
+    number = p.numbers[ns.level]
+    return number.nr if number.ns is ns else 0
+
+
+@mirrors("kernel/pid.c", checked="v7.2")
+def pid_vnr(p: pid | None) -> int:
+    """Return the number of *p* as current sees it; 0 if it does not."""
+    return pid_nr_ns(p, _own_ns())
+
+
+def task_pid_nr_ns(
+    task: task_struct, ns: pid_namespace | None, kind: int = PIDTYPE_PID
+) -> int:
+    """Return a number of *task* in *ns*, by default its own; 0 if it has none there.
+
+    Context: As :func:`task_active_pid_ns`.
+    """
+    return pid_nr_ns(_borne(task, kind), ns)
+
+
+def _borne(task: task_struct, kind: int) -> pid | None:
+    """Return what *task* bears as its *kind* of identifier, without a step."""
+    if kind == PIDTYPE_PID:
+        own: pid | None = task.__dict__["thread_pid"]
+        return own
+    return (task.signal.__dict__["pids"] or (None,) * PIDTYPE_MAX)[kind]
 
 
 @mirrors("kernel/pid.c", checked="v7.2")
@@ -164,12 +154,21 @@ def pid_task(p: pid | None, kind: int) -> task_struct | None:
 
 
 @mirrors("kernel/pid.c", checked="v7.2")
-def find_task_by_vpid(nr: int) -> task_struct | None:
-    """Return the task whose own number is *nr*.
+def find_task_by_pid_ns(nr: int, ns: pid_namespace) -> task_struct | None:
+    """Return the task whose own number in *ns* is *nr*.
 
     Context: RCU read section; no reference is taken.
     """
-    return pid_task(find_vpid(nr), PIDTYPE_PID)
+    return pid_task(find_pid_ns(nr, ns), PIDTYPE_PID)
+
+
+@mirrors("kernel/pid.c", checked="v7.2")
+def find_task_by_vpid(nr: int) -> task_struct | None:
+    """Return the task whose own number is *nr*, in current's namespace.
+
+    Context: RCU read section; no reference is taken.
+    """
+    return find_task_by_pid_ns(nr, _own_ns())
 
 
 @mirrors("kernel/pid.c", checked="v7.2")
@@ -189,15 +188,27 @@ def get_pid_task(p: pid, kind: int) -> task_struct | None:
 
 
 @mirrors("kernel/pid.c", checked="v7.2")
-def attach_pid(task: task_struct, kind: int, p: pid) -> None:
-    """Let *task* bear *p* as its *kind* of identifier.
+def get_task_pid(task: task_struct, kind: int) -> pid:
+    """Return what *task* bears as its *kind* of identifier, with a reference.
+
+    Context: Enters an RCU read section; *task* has not been released.
+    """
+    with rcu():
+        found = (
+            READ_ONCE(task).thread_pid if kind == PIDTYPE_PID else _borne(task, kind)
+        )
+        assert found is not None  # not released
+        return get_pid(found)
+
+
+@mirrors("kernel/pid.c", checked="v7.2")
+def attach_pid(task: task_struct, kind: int) -> None:
+    """Let *task* be found by its *kind* of identifier, before all others there.
 
     Context: tasklist_lock held for writing.
     """
-    if kind == PIDTYPE_PID:
-        task.thread_pid = p
-    else:
-        task.signal.pids[kind] = p
+    p = _borne(task, kind)
+    assert p is not None  # written down
     list_add_rcu(task.pid_links[kind], p.tasks[kind])
 
 
@@ -207,15 +218,57 @@ def detach_pid(pids: list[pid | None], task: task_struct, kind: int) -> None:
 
     Context: tasklist_lock held for writing; the caller frees *pids* later.
     """
+    __change_pid(pids, task, kind, None)
+
+
+def __change_pid(
+    pids: list[pid | None], task: task_struct, kind: int, new: pid | None
+) -> None:
     p = task.thread_pid if kind == PIDTYPE_PID else task.signal.pids[kind]
     assert p is not None  # it was attached
     list_del_rcu(task.pid_links[kind])
     if kind == PIDTYPE_PID:
-        task.thread_pid = None
+        task.thread_pid = new
     else:
-        task.signal.pids[kind] = None
+        task.signal.pids[kind] = new
     if not any(pid_has_task(p, other) for other in reversed(range(PIDTYPE_MAX))):
         pids[kind] = p
+
+
+@mirrors("kernel/pid.c", checked="v7.2")
+def change_pid(pids: list[pid | None], task: task_struct, kind: int, new: pid) -> None:
+    """Let *task* bear another pid; the old one goes to *pids* if nobody bears it.
+
+    Context: As :func:`detach_pid`.
+    """
+    __change_pid(pids, task, kind, new)
+    attach_pid(task, kind)
+
+
+@mirrors("kernel/pid.c", checked="v7.2")
+def exchange_tids(left: task_struct, right: task_struct) -> None:
+    """Swap the own numbers of two threads: whoever holds a pid finds the other one.
+
+    Context: tasklist_lock held for writing.
+    """
+    lockdep_assert_held_write(tasklist_lock())
+    pid1, pid2 = left.thread_pid, right.thread_pid
+    assert pid1 is not None  # neither has been released
+    assert pid2 is not None
+    hlists_swap_heads_rcu(pid1.tasks[PIDTYPE_PID], pid2.tasks[PIDTYPE_PID])
+    left.thread_pid = pid2
+    right.thread_pid = pid1
+    left.pid, right.pid = pid_nr(pid2), pid_nr(pid1)
+
+
+@mirrors("kernel/pid.c", checked="v7.2")
+def transfer_pid(old: task_struct, new: task_struct, kind: int) -> None:
+    """Let *new* be found in *old*'s place by their group's *kind* of identifier.
+
+    Context: tasklist_lock held for writing.
+    """
+    lockdep_assert_held_write(tasklist_lock())
+    list_replace_rcu(old.pid_links[kind], new.pid_links[kind])
 
 
 # -- pidfds -------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from attrs import frozen
+
 from ..engine.annotate import mirrors
 from ..engine.fields import const, embedded, kernel_struct
 from ..engine.objects import Struct
@@ -18,6 +20,7 @@ from .spinlock import spinlock_t
 from .wait import wait_queue_head_t
 
 if TYPE_CHECKING:
+    from .pid_namespace import pid_namespace
     from .sched import task_struct
 
 __all__ = [
@@ -27,9 +30,13 @@ __all__ = [
     "PIDTYPE_SID",
     "PIDTYPE_TGID",
     "get_pid",
+    "is_child_reaper",
     "is_global_init",
+    "ns_of_pid",
     "pid",
     "pid_has_task",
+    "pid_nr",
+    "upid",
 ]
 
 PIDTYPE_PID: Final = 0
@@ -39,12 +46,20 @@ PIDTYPE_SID: Final = 3
 PIDTYPE_MAX: Final = 4
 
 
+@frozen(eq=False)
+class upid:
+    """A number in one namespace."""
+
+    nr: int
+    ns: pid_namespace
+
+
 @kernel_struct
 class pid(Struct):
-    """One number's identity, with the tasks that bear it."""
+    """One identity, with its number in each namespace and the tasks that bear it."""
 
-    #: The number in the initial namespace, the only one that is modelled.
-    nr: int = const()
+    #: From the initial namespace down to its own.
+    numbers: tuple[upid, ...] = const()
     count: refcount_t = embedded(lambda p: refcount_t(1, p))
     #: Tasks by type; changed under tasklist_lock, walked under RCU.
     tasks: list[list_head[task_struct]] = embedded(
@@ -56,6 +71,24 @@ class pid(Struct):
 
     def __attrs_post_init__(self) -> None:
         self._register()
+
+
+@mirrors("include/linux/pid.h", checked="v7.2", inline=True)
+def pid_nr(p: pid) -> int:
+    """Return the number in the initial namespace."""
+    return p.numbers[0].nr
+
+
+@mirrors("include/linux/pid.h", checked="v7.2", inline=True)
+def ns_of_pid(p: pid) -> pid_namespace:
+    """Return the namespace that *p* was made for."""
+    return p.numbers[-1].ns
+
+
+@mirrors("include/linux/pid.h", checked="v7.2", inline=True)
+def is_child_reaper(p: pid) -> bool:
+    """Tell whether *p* is of the first process of its namespace."""
+    return p.numbers[-1].nr == 1
 
 
 @mirrors("include/linux/pid.h", checked="v7.2", inline=True)

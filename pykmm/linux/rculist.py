@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "hlists_swap_heads_rcu",
     "list_add_rcu",
     "list_add_tail_rcu",
     "list_del_rcu",
@@ -104,6 +105,20 @@ def list_replace_rcu(old: list_head[_T], new: list_head[_T]) -> None:
     Context: The list's own lock is held; readers may be walking.
     """
     _link(old.prev, new, old.next, "list_replace_rcu")
+
+
+@mirrors("include/linux/rculist.h", checked="v7.2", inline=True)
+def hlists_swap_heads_rcu(left: list_head[_T], right: list_head[_T]) -> None:
+    """Swap what stands in two lists of one entry each; neither is ever empty.
+
+    Context: The lists' own lock is held; readers may be walking.
+    """
+    ours, theirs = left.next, right.next
+    for head, node in ((left, theirs), (right, ours)):
+        t = enter(head, "rcu_assign_pointer")
+        head.next = head.prev = node
+        node.next = node.prev = head
+        leave(t, head, Access.WRITE, node.entry)
 
 
 @mirrors("include/linux/list.h", checked="v7.2", inline=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..boot import number_of_choice
 from ..engine.config import Config, Timers
 from ..engine.machine import Machine
 from ..engine.thread import Thread
-from ..errno import Errno
-from ..kernel.pid import alloc_pid, attach_pid
+from ..kernel.fork_task import init_task_pid
+from ..kernel.pid import attach_pid
 from ..linux.completion import completion
 from ..linux.cred import cred
 from ..linux.fdtable import files_struct
@@ -274,7 +275,8 @@ def _findable(leader: task_struct) -> None:
     """Let *leader* be found by its number, as who opens a descriptor finds it."""
     if leader.__dict__["thread_pid"] is not None:
         return
-    number = alloc_pid(leader.pid)
-    assert not isinstance(number, Errno)  # each number stands once
-    attach_pid(leader, PIDTYPE_PID, number)
-    attach_pid(leader, PIDTYPE_TGID, number)
+    number = number_of_choice(leader.pid)
+    assert number is not None  # each number stands once
+    for kind in (PIDTYPE_PID, PIDTYPE_TGID):
+        init_task_pid(leader, kind, number)
+        attach_pid(leader, kind)
