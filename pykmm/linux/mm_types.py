@@ -7,8 +7,7 @@ user runs ``exit_mmap()``), *struct only* (somebody's ``mm_count`` is left), fre
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
@@ -24,15 +23,24 @@ from .maple_tree import (
     ma_state,
     maple_tree,
 )
+from .mm_types_task import (
+    _PFN_ENTRIES,
+    MM_ANONPAGES,
+    MM_FILEPAGES,
+    MM_SHMEMPAGES,
+    MM_SWAPENTS,
+    NR_MM_COUNTERS,
+    _Rss,
+)
+from .pgtable import PMD_SIZE, PTRS_PER_PTE, _Origin, pgtable_t
 from .refcount import refcount_t
 from .rwsem import rw_semaphore
 from .spinlock import spinlock_t
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from .memcontrol import mem_cgroup
     from .mmu_notifier import mmu_notifier_subscriptions
+    from .rmap import anon_vma as _anon_vma
+    from .rmap import anon_vma_chain as _anon_vma_chain
     from .sched import task_struct
 
 __all__ = [
@@ -52,6 +60,7 @@ __all__ = [
     "VMA_ITERATOR",
     "_Origin",
     "_PFN_ENTRIES",
+    "_Rss",
     "address_space",
     "file",
     "mm_struct",
@@ -73,109 +82,8 @@ MMF_FLAGS = {
     "MMF_MULTIPROCESS": MMF_MULTIPROCESS,
 }
 
-#: Where a page came from: its node, and the cgroup that it is charged to, if it is
-#: not the root.
-_Origin: TypeAlias = "tuple[int, mem_cgroup | None]"
-
-PTRS_PER_PTE = 512
-PMD_SIZE = PTRS_PER_PTE * 4096
-
-
-class _Rss(IntEnum):
-    """Indices into ``mm->rss_stat``."""
-
-    MM_FILEPAGES = 0
-    MM_ANONPAGES = 1
-    MM_SWAPENTS = 2
-    MM_SHMEMPAGES = 3
-
-
-MM_FILEPAGES = _Rss.MM_FILEPAGES
-MM_ANONPAGES = _Rss.MM_ANONPAGES
-MM_SWAPENTS = _Rss.MM_SWAPENTS
-MM_SHMEMPAGES = _Rss.MM_SHMEMPAGES
-NR_MM_COUNTERS = len(_Rss)
-
-#: Index of the entries that are counted nowhere: zero page, raw frame numbers.
-_PFN_ENTRIES = NR_MM_COUNTERS
-
 #: How the VMA tree is made: it finds gaps, and ``mmap_lock`` is its lock.
 MM_MT_FLAGS = MT_FLAGS_ALLOC_RANGE | MT_FLAGS_LOCK_EXTERN | MT_FLAGS_USE_RCU
-
-
-class pgtable_t:
-    """One page of page-table entries: 512 of them, 2 MiB of address space.
-
-    ``present[kind]`` is a bitmap of the entries that map a page of that kind
-    (indices as in ``rss_stat``; ``MM_SWAPENTS`` are swap entries, and
-    ``_PFN_ENTRIES`` have no page behind them), and ``pages`` tells the origin of
-    anonymous pages. All are protected by :attr:`ptl`, the split page-table lock.
-    """
-
-    __slots__ = ("_many", "_one", "index", "origin", "present", "ptl")
-
-    def __init__(self, mm: mm_struct, index: int, origin: _Origin = (0, None)) -> None:
-        #: Which 2 MiB of the address space: address >> 21.
-        self.index = index
-        #: Where the table itself came from.
-        self.origin = origin
-        self.present = [0, 0, 0, 0, 0]
-        # The origin of all anonymous pages; or bitmaps, once there are several.
-        self._one = origin
-        self._many: dict[_Origin, int] | None = None
-        self.ptl: spinlock_t = _ptlock(mm, index)
-
-    @property
-    def pages(self) -> dict[_Origin, int]:
-        """Which entries map an anonymous page of which origin, as bitmaps."""
-        if self._many is not None:
-            return self._many
-        anon = self.present[MM_ANONPAGES]
-        return {self._one: anon} if anon else {}
-
-    def _add_pages(self, origin: _Origin, bits: int) -> None:
-        """Note the origin of anonymous pages that have just become present."""
-        before = self.present[MM_ANONPAGES] & ~bits
-        if self._many is None and before and origin != self._one:
-            self._many = {self._one: before}
-        if self._many is None:
-            self._one = origin
-        else:
-            self._many[origin] = self._many.get(origin, 0) | bits
-
-    def _forget_pages(self, bits: int) -> list[tuple[_Origin, int]]:
-        """Forget pages that are about to go; return how many have which origin."""
-        if self._many is None:
-            return [(self._one, bits.bit_count())] if bits else []
-        found = {origin: own & bits for origin, own in self._many.items()}
-        for origin, gone in found.items():
-            self._many[origin] ^= gone
-            if not self._many[origin]:
-                del self._many[origin]
-        if not self._many:
-            self._many = None
-        return [(origin, gone.bit_count()) for origin, gone in found.items() if gone]
-
-    def _freed_into(self, grave: Struct) -> None:
-        """Make every later step on the lock a use of *grave*, which is dead."""
-        self.ptl.owner = grave
-
-
-class _ptlock(spinlock_t):
-    """The lock of one page-table page; it dies with the table, before the mm."""
-
-    def __init__(self, mm: mm_struct, index: int) -> None:
-        super().__init__(mm)
-        self.mm = mm
-        self.index = index
-
-    @property
-    def uid(self) -> Hashable:
-        return (self.mm.uid, self.index)
-
-    @property
-    def name(self) -> str:
-        return f"{self.mm.name}.pte[{self.index:#x}].ptl"
 
 
 @kernel_struct
@@ -224,6 +132,15 @@ class vm_area_struct(Struct):
     vm_file: file | None = guarded(by="vm_mm.mmap_lock", default=None)
     #: Whether the mapping has operations; an anonymous one has none.
     vm_ops: bool = guarded(by="vm_mm.mmap_lock", default=False)
+    #: Where new anonymous pages go, and through which all others are found. A first
+    #: fault sets it, under page_table_lock and beside other faults.
+    anon_vma: _anon_vma | None = guarded(
+        by="vm_mm.mmap_lock", default=None, lockless=True
+    )
+    #: The newest first; replaced, not changed.
+    anon_vma_chain: tuple[_anon_vma_chain, ...] = guarded(
+        by="vm_mm.mmap_lock", default=()
+    )
 
     def __attrs_post_init__(self) -> None:
         self._register()

@@ -10,6 +10,7 @@ a step.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from ..engine.machine import current_machine
 from ..linux.memcontrol import mem_cgroup
@@ -23,6 +24,7 @@ from ..linux.mm_types import (
     address_space,
     mm_struct,
 )
+from ..linux.pgtable import SharedPages, _moved
 from .page_alloc_freelist import nr_free_pages
 from .swapfile import nr_swap_pages
 
@@ -35,7 +37,10 @@ def _books() -> list[str]:
     spaces = [x for x in machine.alive if isinstance(x, mm_struct)]
     files = [x for x in machine.alive if isinstance(x, address_space)]
     wrong = [sentence for mm in spaces for sentence in _miscounted(mm)]
+    shared = _shared_of(spaces)
+    wrong += [s for pages, found in shared.items() for s in _mismapped(pages, found)]
     used = sum(_pages_of(mm) for mm in spaces)
+    used += sum(_nr(pages) for pages in shared if pages.origin is not None)
     used += sum(sum(mapping.__dict__["_nrpages"].values()) for mapping in files)
     present = machine.config.totalram_pages
     if nr_free_pages() + used != present:
@@ -43,36 +48,76 @@ def _books() -> list[str]:
             f"{nr_free_pages()} pages are free and {used} in use, of {present}: "
             f"{nr_free_pages() + used - present:+}"
         )
-    swapped = sum(_entries(mm, MM_SWAPENTS) for mm in spaces)
+    swapped = sum(_own_entries(mm, MM_SWAPENTS) for mm in spaces)
+    swapped += sum(_nr(pages) for pages in shared if pages.origin is None)
     slots = machine.config.total_swap_pages
     if nr_swap_pages().counter + swapped != slots:
         wrong.append(
             f"{nr_swap_pages().counter} swap slots free, {swapped} used, of {slots}"
         )
-    return wrong + _mischarged(spaces, files)
+    return wrong + _mischarged(spaces, files, shared)
+
+
+#: For shared pages, what the tables say how often each is mapped: as their own maps.
+_Shared: TypeAlias = dict[SharedPages, list[int]]
+
+
+def _shared_of(spaces: Iterable[mm_struct]) -> _Shared:
+    found: _Shared = {}
+    for mm in spaces:
+        for table in mm.pgd.values():
+            for pages, shift, bits in table.shared:
+                _add(found.setdefault(pages, [0]), _moved(bits, -shift))
+    return found
+
+
+def _add(maps: list[int], bits: int) -> None:
+    level = 0
+    while bits:
+        if level == len(maps):
+            maps.append(0)
+        maps[level], bits = maps[level] | bits, maps[level] & bits
+        level += 1
+
+
+def _mismapped(pages: SharedPages, found: list[int]) -> Iterator[str]:
+    if pages.maps != found:
+        yield f"{pages.name} is mapped as {found}, but counted as {pages.maps}"
+
+
+def _nr(pages: SharedPages) -> int:
+    """Count the pages that somebody refers to."""
+    return (pages.maps[0] | pages.pinned).bit_count()
 
 
 def _origins(
-    spaces: Iterable[mm_struct], files: Iterable[address_space]
+    spaces: Iterable[mm_struct],
+    files: Iterable[address_space],
+    shared: Iterable[SharedPages],
 ) -> Iterator[tuple[_Origin, int]]:
     """Yield origins, and how many pages in use have them; some more than once."""
     for mm in spaces:
         for table in mm.pgd.values():
             yield table.origin, 1
-            for origin, bits in table.pages.items():
+            for origin, bits in table.exclusive.items():
                 yield origin, bits.bit_count()
         for upper in (mm._pmds, mm._puds):
             for origin in upper.values():
                 yield origin, 1
+    for pages in shared:
+        if pages.origin is not None:
+            yield pages.origin, _nr(pages)
     for mapping in files:
         yield from mapping.__dict__["_nrpages"].items()
 
 
 def _mischarged(
-    spaces: Iterable[mm_struct], files: Iterable[address_space]
+    spaces: Iterable[mm_struct],
+    files: Iterable[address_space],
+    shared: Iterable[SharedPages],
 ) -> list[str]:
     found: dict[mem_cgroup, int] = {}
-    for (_, memcg), pages in _origins(spaces, files):
+    for (_, memcg), pages in _origins(spaces, files, shared):
         while memcg is not None:
             found[memcg] = found.get(memcg, 0) + pages
             memcg = memcg.parent
@@ -90,9 +135,25 @@ def _entries(mm: mm_struct, member: int) -> int:
     return sum(table.present[member].bit_count() for table in mm.pgd.values())
 
 
+def _own_entries(mm: mm_struct, member: int) -> int:
+    """Count those that nobody else maps."""
+    return sum(
+        (table.present[member] & ~table._shared_bits()).bit_count()
+        for table in mm.pgd.values()
+    )
+
+
 def _with_origin(mm: mm_struct) -> int:
     parts = [bits for table in mm.pgd.values() for bits in table.pages.values()]
     return sum(bits.bit_count() for bits in parts)
+
+
+def _readonly(mm: mm_struct) -> int:
+    """Count write-protected entries that have no anonymous page."""
+    return sum(
+        (table.readonly & ~table.present[MM_ANONPAGES]).bit_count()
+        for table in mm.pgd.values()
+    )
 
 
 def _tables(mm: mm_struct) -> int:
@@ -101,7 +162,7 @@ def _tables(mm: mm_struct) -> int:
 
 def _pages_of(mm: mm_struct) -> int:
     """Count the pages that go when *mm* does."""
-    return _entries(mm, MM_ANONPAGES) + _tables(mm) + len(mm._huge) * PTRS_PER_PTE
+    return _own_entries(mm, MM_ANONPAGES) + _tables(mm) + len(mm._huge) * PTRS_PER_PTE
 
 
 def _miscounted(mm: mm_struct) -> list[str]:
@@ -112,6 +173,7 @@ def _miscounted(mm: mm_struct) -> list[str]:
     pairs += [
         ("pgtables_bytes", mm.pgtables_bytes.counter, _tables(mm) * PAGE_SIZE),
         ("hugetlb_usage", mm.hugetlb_usage.counter, len(mm._huge) * PTRS_PER_PTE),
+        ("write-protected entries of nothing", _readonly(mm), 0),
         ("pages with an origin", _with_origin(mm), _entries(mm, MM_ANONPAGES)),
     ]
     return [

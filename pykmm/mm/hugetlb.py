@@ -45,7 +45,7 @@ def _unmap_one(tlb: mmu_gather, mm: mm_struct, index: int) -> None:
     full = False
     if nid is not None:
         hugetlb_count_sub(_HPAGE, mm)
-        full = __tlb_remove_folio_pages(tlb, 1, [((nid, None), _HPAGE)])
+        full = __tlb_remove_folio_pages(tlb, 1, {(nid, None): _HPAGE})
     spin_unlock(mm.page_table_lock)
     if full:
         tlb_flush_mmu(tlb)

@@ -33,9 +33,7 @@ from ..linux.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
     MM_SHMEMPAGES,
-    MM_SWAPENTS,
     NR_MM_COUNTERS,
-    _Origin,
     mm_struct,
     pgtable_t,
     vm_area_struct,
@@ -132,16 +130,6 @@ def _in_order(mm: mm_struct, start: int, end: int) -> list[pgtable_t]:
 # -- zapping ---------------------------------------------------------------------------
 
 
-def _last_mappings(table: pgtable_t, anon: int) -> list[tuple[_Origin, int]]:
-    """Forget the pages in the bitmap *anon*, which are about to lose their mapping.
-
-    This is the place for pages that fork shares.
-
-    Return: How many of them nobody else maps, by origin: all, so far.
-    """
-    return table._forget_pages(anon)
-
-
 def _through_nth(bits: int, nth: int) -> int:
     """Select all positions up to the *nth* set bit, counted from 1."""
     low, high = 0, bits.bit_length()
@@ -172,17 +160,16 @@ def _zap_entries(tlb: mmu_gather, table: pgtable_t, mask: int) -> tuple[int, boo
     if nr >= (room := _GATHER_CAPACITY - tlb.nr):
         now = _through_nth(pages, room)
         mask, rest, nr = mask & now, mask & ~now, room
-    freed = _last_mappings(table, present[MM_ANONPAGES] & mask)
+    freed, slots = table._forget(mask)
     full = __tlb_remove_folio_pages(tlb, nr, freed)
+    if slots:
+        swap_put_entries_direct(slots)
     _clear_and_count(tlb.mm, present, mask)
     return rest, full
 
 
 def _clear_and_count(mm: mm_struct, present: list[int], mask: int) -> None:
     present[_PFN_ENTRIES] &= ~mask
-    slots = (present[MM_SWAPENTS] & mask).bit_count()
-    if slots:
-        swap_put_entries_direct(slots)
     for member in range(NR_MM_COUNTERS):
         hit = present[member] & mask
         if hit:

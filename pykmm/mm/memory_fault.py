@@ -16,9 +16,7 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
-from ..linux.gfp_types import __GFP_COMP, __GFP_ZERO, GFP_HIGHUSER_MOVABLE, GFP_KERNEL
 from ..linux.memcontrol import (
-    mem_cgroup,
     mem_cgroup_enter_user_fault,
     mem_cgroup_exit_user_fault,
     task_in_memcg_oom,
@@ -34,6 +32,7 @@ from ..linux.mm import (
     VM_HUGETLB,
     VM_PFNMAP,
     VM_SHARED,
+    VM_WRITE,
     add_mm_counter,
     mm_flags_test,
     vma_is_anonymous,
@@ -46,21 +45,17 @@ from ..linux.mm_types import (
     MM_SWAPENTS,
     MMF_UNSTABLE,
     NR_MM_COUNTERS,
-    _Origin,
-    mm_struct,
     pgtable_t,
     vm_area_struct,
 )
 from ..linux.sched import current
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap import filemap_fault
-from .memcontrol_charge import __mem_cgroup_charge
+from .internal import anon_vma_prepare
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
 from .memory import _pte_mask, _through_nth
 from .memory_tables import pte_alloc
-from .mempolicy_alloc import alloc_pages
-from .page_alloc import Pages, __free_pages
-from .swap import folios_put_refs
+from .memory_wp import _Folios, do_wp_page, folio_prealloc
 from .swapfile import swap_put_entries_direct
 
 __all__ = ["FAULT_FLAG_USER", "FAULT_FLAG_WRITE", "_fault_in_range", "handle_mm_fault"]
@@ -72,9 +67,6 @@ _BY_TABLE: Final = (
     "the faults in one page-table page happen at once as far as there is memory for "
     "their pages, under one hold of its lock: nobody comes between two of them"
 )
-#: Masks of an anonymous fault, as reports show them: zeroed, or to be copied to.
-_GFP_COPY: Final = GFP_HIGHUSER_MOVABLE | __GFP_COMP
-_GFP_ZERO: Final = _GFP_COPY | __GFP_ZERO
 
 
 @attrs.frozen
@@ -88,24 +80,17 @@ class _Change:
     copied: int
     #: Entries whose page comes back from swap.
     swapped: int
+    #: Entries whose page is there, but may be somebody else's, too.
+    protected: int
 
     def anon(self) -> int:
         """Return the entries that get a page of anonymous memory."""
         own = self.missing if self.member == MM_ANONPAGES else 0
         return own | self.copied | self.swapped
 
-
-@attrs.frozen
-class _Folios:
-    """Pages in hand, charged, that hang nowhere yet."""
-
-    nr: int
-    origin: _Origin
-
-    def put(self, nr: int) -> None:
-        """Give *nr* of them back."""
-        if nr:
-            folios_put_refs({self.origin: nr})
+    def makes_new(self) -> bool:
+        """Tell whether there will be pages that were in no mapping before."""
+        return bool(self.copied) or (bool(self.missing) and self.member == MM_ANONPAGES)
 
 
 @attrs.frozen
@@ -137,34 +122,12 @@ def _change(
     copied = 0
     if write and private:
         copied = present[MM_FILEPAGES] | present[MM_SHMEMPAGES] | present[_PFN_ENTRIES]
-    return _Change(mask & ~there, member, copied & mask, present[MM_SWAPENTS] & mask)
+    protected = table.readonly & mask if write else 0
+    swapped = present[MM_SWAPENTS] & mask
+    return _Change(mask & ~there, member, copied & mask, swapped, protected)
 
 
 # -- one page-table page ---------------------------------------------------------------
-
-
-@mirrors("mm/memory.c", checked="v7.2", abridged=_BY_TABLE)
-def folio_prealloc(mm: mm_struct, want: int, nid: int, *, zero: bool) -> _Folios | None:
-    """Allocate up to *want* pages for *mm*, and charge them.
-
-    Context: May sleep.
-    Return: At least one page, or None.
-    """
-    folios = alloc_pages(
-        _GFP_ZERO if zero else _GFP_COPY, 0, preferred_nid=nid, want=want
-    )
-    if folios is None:
-        return None
-    memcg, charged = __mem_cgroup_charge(mm, GFP_KERNEL, folios.nr)
-    return _keep(folios, memcg, charged)
-
-
-def _keep(folios: Pages, memcg: mem_cgroup | None, charged: int) -> _Folios | None:
-    """Give back what could not be charged."""
-    kept = max(charged, 0)
-    if kept < folios.nr:
-        __free_pages(folios.nr - kept, folios.nid)
-    return _Folios(kept, (folios.nid, memcg)) if kept else None
 
 
 def _fault_in_table(
@@ -184,10 +147,16 @@ def _try_fault_in_table(
     private = not vma.vm_flags & VM_SHARED
     t = enter(table.ptl, "ptep_get")
     change = _change(table, mask, member, write=write, private=private)
-    expected = change.anon().bit_count()
-    leave(t, table.ptl, Access.READ, expected)
+    leave(t, table.ptl, Access.READ, change.anon().bit_count())
+    left = do_wp_page(vma, table, change.protected) if change.protected else 0
+    if left:
+        mask &= (left & -left) - 1
+    ret = VM_FAULT_OOM if left else 0
+    expected = (change.anon() & mask).bit_count()
     folios = None
     if expected:
+        if change.makes_new():
+            anon_vma_prepare(vma)
         nid = table.origin[0]
         zero = not change.copied
         folios = folio_prealloc(vma.vm_mm, expected, nid, zero=zero)
@@ -200,7 +169,7 @@ def _try_fault_in_table(
     spin_unlock(table.ptl)
     if folios is not None:
         folios.put(folios.nr - used)
-    return fault
+    return fault if fault is None or fault.ret else _Fault(ret, fault.done)
 
 
 def _fill(
@@ -225,18 +194,19 @@ def _fill(
     needed = change.anon().bit_count()
     if needed > (0 if folios is None else folios.nr):
         return None, 0
-    _install_pages(vma.vm_mm, table, change, folios)
+    _install_pages(vma, table, change, folios)
     return _Fault(0, mask), needed
 
 
 def _install_pages(
-    mm: mm_struct, table: pgtable_t, change: _Change, folios: _Folios | None
+    vma: vm_area_struct, table: pgtable_t, change: _Change, folios: _Folios | None
 ) -> None:
     """Fill the entries with pages, those that are new from *folios*.
 
     Context: The table's lock.
     """
-    present = table.present
+    mm, present = vma.vm_mm, table.present
+    slots = table._forget(change.swapped)[1] if change.swapped else 0
     rss = [0] * len(present)
     moved = change.copied | change.swapped
     for member, bits in enumerate(present):
@@ -248,8 +218,10 @@ def _install_pages(
         rss[member] += bits.bit_count()
     if folios is not None and change.anon():
         table._add_pages(folios.origin, change.anon())
-    if change.swapped:
-        swap_put_entries_direct(change.swapped.bit_count())
+        if not vma.vm_flags & VM_WRITE:
+            table.readonly |= change.anon()
+    if slots:
+        swap_put_entries_direct(slots)
     for member in range(NR_MM_COUNTERS):
         if rss[member]:
             add_mm_counter(mm, member, rss[member])

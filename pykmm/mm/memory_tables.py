@@ -27,6 +27,7 @@ from .memcontrol_charge import try_charge_memcg
 from .memory import P4D_SHIFT
 from .mempolicy_alloc import alloc_pages
 from .mmu_gather import mmu_gather, tlb_remove_table
+from .rmap import unlink_anon_vmas
 from .swap import folios_put_refs
 from .vma_unmap import unmap_desc
 
@@ -245,23 +246,25 @@ def _free_pmd_range(
     return len(tables) + 1
 
 
-@mirrors(
-    "mm/memory.c", checked="v7.2", abridged="there are no reverse maps to unlink from"
-)
+@mirrors("mm/memory.c", checked="v7.2", abridged="files do not know their mappings")
 def free_pgtables(tlb: mmu_gather, unmap: unmap_desc) -> None:
     """Free the page tables of the mappings that *unmap* describes.
 
-    Mappings that are close to each other are done together.
+    Nobody shall find them from a page before. Mappings that are close to each other
+    are done together.
 
-    Context: ``mmap_lock``: for writing if the mappings are still in the tree.
+    Context: ``mmap_lock``: for writing if the mappings are still in the tree. May
+        sleep.
     """
     mas, last = unmap.mas, unmap.tree_end - 1 & ULONG_MAX
     vma: vm_area_struct | None = unmap.first
     while vma is not None:
         addr = vma.vm_start
+        unlink_anon_vmas(vma)
         following = mas_find(mas, last)
         while following is not None and following.vm_start <= vma.vm_end + PMD_SIZE:
             vma = following
+            unlink_anon_vmas(vma)
             following = mas_find(mas, last)
         ceiling = unmap.pg_end if following is None else following.vm_start
         free_pgd_range(tlb, addr, vma.vm_end, unmap.pg_start, ceiling)

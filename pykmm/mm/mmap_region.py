@@ -64,6 +64,7 @@ from .filemap import _cache_fill, _cache_missing
 from .memcontrol import memcg_of
 from .memory_tables import _install_upper, _missing_upper
 from .page_counter import page_counter_charge
+from .rmap import _anon_vma_at_boot
 from .swapfile import _swap_alloc
 from .vma import is_data_mapping, is_exec_mapping, is_stack_mapping
 from .vma_init import vm_area_alloc
@@ -113,6 +114,13 @@ class _Plan:
     def has_cache(self) -> bool:
         """Whether the pages are those of a file."""
         return self.is_shared_anon or self.kind in ("file", "shmem")
+
+    @property
+    def has_anon(self) -> bool:
+        """Whether there are anonymous pages, or were before they went to swap."""
+        return bool(self.copied or self.swapped) or (
+            self.member == MM_ANONPAGES and self.populated > 0
+        )
 
     def runs(self) -> list[tuple[int, int, int]]:
         """List what counts as what: member, first page, number of pages."""
@@ -313,6 +321,8 @@ def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
     owner = mm.__dict__["owner"]
     supply = _Supply(None if owner is None else memcg_of(owner))
     made = 0
+    if plan.has_anon:
+        _anon_vma_at_boot(vma)
     if plan.has_cache and vma.vm_file is not None:
         _cache(vma.vm_file.f_mapping, plan.populated, supply)
     if plan.kind == "hugetlb":

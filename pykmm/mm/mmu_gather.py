@@ -77,7 +77,7 @@ def tlb_gather_mmu_fullmm(mm: mm_struct) -> mmu_gather:
 
 @mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB, inline=True)
 def __tlb_remove_folio_pages(
-    tlb: mmu_gather, pages: int, freed: list[tuple[_Origin, int]]
+    tlb: mmu_gather, pages: int, freed: dict[_Origin, int]
 ) -> bool:
     """Queue *pages* that lost a mapping; a flush frees those in *freed*, by origin.
 
@@ -85,7 +85,7 @@ def __tlb_remove_folio_pages(
     Return: Whether the queue is full now, so that a flush is due.
     """
     tlb.nr += pages
-    for origin, nr in freed:
+    for origin, nr in freed.items():
         tlb._freed[origin] = tlb._freed.get(origin, 0) + nr
     return tlb.nr >= _GATHER_CAPACITY
 

@@ -25,6 +25,7 @@ from ..linux.mm_types import (
     vm_area_struct,
 )
 from ..linux.mmzone import NODE_DATA, nr_online_nodes
+from ..linux.pgtable import SharedPages
 from ..linux.printk import console
 from .slab_common import slab_pages
 
@@ -116,13 +117,16 @@ class _Uses:
         self.wanted = wanted
         self.nr = dict.fromkeys(_ITEMS, 0)
         self.files = _Files()
+        self.shared: dict[SharedPages, None] = {}
 
     def count_mm(self, mm: mm_struct) -> None:
         """Count what hangs in the page tables of *mm*."""
         for table in mm.pgd.values():
             self.nr["NR_PAGETABLE"] += self.wanted(table.origin)
-            for origin, bits in table.pages.items():
+            for origin, bits in table.exclusive.items():
                 self.nr["NR_ANON_MAPPED"] += self.wanted(origin) * bits.bit_count()
+            for pages, _, _ in table.shared:
+                self.shared[pages] = None
         for upper in (mm._pmds, mm._puds):
             self.nr["NR_PAGETABLE"] += sum(map(self.wanted, upper.values()))
         for nid in mm._huge.values():
@@ -145,6 +149,12 @@ class _Uses:
                     self.wanted(origin) * part.bit_count()
                     for origin, part in anon.items()
                 )
+
+    def count_shared(self) -> None:
+        """Count anonymous pages that several may map, each once."""
+        for pages in self.shared:
+            if pages.origin is not None and self.wanted(pages.origin):
+                self.nr["NR_ANON_MAPPED"] += pages.maps[0].bit_count()
 
     def count_files(self) -> None:
         """Count the page caches. Of a file's pages on several nodes it is not known
@@ -171,6 +181,7 @@ def memory_by_use(wanted: Wanted) -> dict[str, int]:
     for mm in list(current_machine().alive):
         if isinstance(mm, mm_struct) and not _TABLES.isdisjoint(mm.__dict__):
             uses.count_mm(mm)
+    uses.count_shared()
     uses.count_files()
     nr = uses.nr
     anon = nr["NR_ANON_MAPPED"] - nr["NR_UNEVICTABLE"]

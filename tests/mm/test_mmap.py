@@ -105,6 +105,13 @@ def test_order_of_the_end(machine, mm):
         [(kind, what.format(f"pte[{i}].ptl")) for kind, what in zap]
         for i in ("0x0", "0x2")
     )
+
+    def unlink(number):
+        kinds = ("down_write", "up_write", "atomic_dec_and_test", "rwsem_is_locked")
+        parts = ("rwsem", "rwsem", "refcount", "rwsem")
+        names = [f"anon_vma#{number}.{part}" for part in parts]
+        return list(zip(kinds, names, strict=True))
+
     assert _steps(machine, mm) == [
         ("atomic_dec_and_test", "mm_users"),
         ("READ_ONCE", "notifier_subscriptions"),
@@ -116,7 +123,9 @@ def test_order_of_the_end(machine, mm):
         ("up_read", "mmap_lock"),
         ("set_bit", "flags[21]"),
         ("down_write", "mmap_lock"),
+        *unlink(1),
         ("atomic_long_add", "pgtables_bytes"),
+        *unlink(2),
         ("atomic_long_add", "pgtables_bytes"),
         ("__free_pages", "pglist_data#1.nr_free_pages"),
         ("up_write", "mmap_lock"),
@@ -218,7 +227,7 @@ def _meet(machine, mm, *turns):
         (8, True, False, True),  # between the read lock and the flag
         (9, True, True, True),  # between the flag and the write lock
         (10, False, True, False),  # has to wait until all is gone
-        (14, True, True, False),
+        (18, True, True, False),
     ],
 )
 def test_what_a_reader_finds(machine, mm, steps, trylock, skip, vma):

@@ -29,12 +29,12 @@ def test_nothing_is_free_before_the_flush(machine, mm):
     before = nr_free_pages()
     assert __alloc_pages(GFP_KERNEL, 0, 0, None, want=10) == Pages(10, 0)
     tlb = tlb_gather_mmu(mm)
-    assert not __tlb_remove_folio_pages(tlb, 10, [((0, None), 7)])
+    assert not __tlb_remove_folio_pages(tlb, 10, {(0, None): 7})
     assert nr_free_pages() == before - 10
     tlb_flush_mmu(tlb)
     assert nr_free_pages() == before - 3
     tlb_flush_mmu(tlb)
-    assert not __tlb_remove_folio_pages(tlb, 3, [((0, None), 3)])
+    assert not __tlb_remove_folio_pages(tlb, 3, {(0, None): 3})
     tlb_finish_mmu(tlb)
     assert nr_free_pages() == before
 
@@ -42,10 +42,10 @@ def test_nothing_is_free_before_the_flush(machine, mm):
 def test_full_means_that_a_flush_is_due(machine, mm):
     tlb = tlb_gather_mmu_fullmm(mm)
     assert tlb.fullmm
-    assert not __tlb_remove_folio_pages(tlb, _GATHER_CAPACITY - 1, [])
-    assert __tlb_remove_folio_pages(tlb, 1, [])
+    assert not __tlb_remove_folio_pages(tlb, _GATHER_CAPACITY - 1, {})
+    assert __tlb_remove_folio_pages(tlb, 1, {})
     tlb_flush_mmu(tlb)
-    assert not __tlb_remove_folio_pages(tlb, 1, [])
+    assert not __tlb_remove_folio_pages(tlb, 1, {})
 
 
 @pytest.mark.parametrize("extra", [0, 1, 600])

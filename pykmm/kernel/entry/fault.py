@@ -107,7 +107,7 @@ def _access(mm: mm_struct, addr: int, end: int, *, write: bool) -> int:
 def _usable(table: pgtable_t, *, write: bool) -> int:
     """Return the entries that raise no fault; what may be shared is written by one."""
     if write:
-        return table.present[MM_ANONPAGES]
+        return table.present[MM_ANONPAGES] & ~table.readonly
     usable = 0
     for member, bits in enumerate(table.present):
         if member != MM_SWAPENTS:

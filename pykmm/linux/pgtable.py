@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Page-table pages and who shares their pages — ``include/linux/pgtable.h``.
+
+A page that only one entry maps is a bit in that entry's table. Fork makes a second
+entry map it; from then on the two tables keep it in a :class:`SharedPages`, whose
+counts tell when the last of them has gone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..engine.events import Access
+from ..engine.machine import enter, leave
+from ._primitive import Primitive
+from .mm_types_task import MM_ANONPAGES, MM_SWAPENTS
+from .spinlock import spinlock_t
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from ..engine.objects import Struct
+    from .memcontrol import mem_cgroup
+    from .mm_types import mm_struct
+
+__all__ = ["PMD_SIZE", "PTRS_PER_PTE", "SharedPages", "_Origin", "pgtable_t"]
+
+#: Where a page came from: its node, and the cgroup that it is charged to, if it is
+#: not the root.
+_Origin: TypeAlias = "tuple[int, mem_cgroup | None]"
+
+PTRS_PER_PTE = 512
+PMD_SIZE = PTRS_PER_PTE * 4096
+
+
+def _moved(bits: int, by: int) -> int:
+    return bits << by if by >= 0 else bits >> -by
+
+
+class SharedPages(Primitive):
+    """Up to 512 pages of one origin that entries of several tables may map.
+
+    ``maps[n]`` is a bitmap of the pages that have more than n mappings. Swap slots
+    are shared in the same way; they have no origin. Each table's entries are under a
+    lock of their own, so changing the counts is a step.
+    """
+
+    __slots__ = ("maps", "origin", "pins")
+
+    def __init__(self, origin: _Origin | None, bits: int, mappings: int) -> None:
+        super().__init__()
+        self.origin = origin
+        self.maps = [bits] * mappings
+        #: How many references, besides mappings, keep a page: by position.
+        self.pins: dict[int, int] = {}
+
+    @property
+    def pinned(self) -> int:
+        """Return the pages that somebody has a reference to, as a bitmap."""
+        return sum(1 << position for position in self.pins)
+
+    def dup(self, bits: int) -> None:
+        """Count one more mapping of each page in *bits*, which are all mapped."""
+        t = enter(self, "folio_dup_anon_rmap")
+        maps, left = self.maps, bits
+        for level, have in enumerate(maps):
+            maps[level] = have | left
+            left &= have
+        if left:
+            maps.append(left)
+        leave(t, self, Access.INC, len(maps))
+
+    def drop(self, bits: int) -> int:
+        """Count one mapping less of each page in *bits*; return those that had one."""
+        t = enter(self, "folio_remove_rmap")
+        maps, left = self.maps, bits
+        for level in range(len(maps) - 1, -1, -1):
+            gone = maps[level] & left
+            maps[level] ^= gone
+            left ^= gone
+        last = bits & ~maps[0]
+        while len(maps) > 1 and not maps[-1]:
+            maps.pop()
+        leave(t, self, Access.WRITE if last else Access.DEC, len(maps))
+        return last
+
+    def mapped_once(self, bits: int) -> int:
+        """Tell which pages in *bits* have one mapping only."""
+        t = enter(self, "folio_mapcount")
+        once = bits & ~self.maps[1] if len(self.maps) > 1 else bits
+        leave(t, self, Access.READ, once.bit_count())
+        return once
+
+    def take(self, bits: int) -> None:
+        """Forget pages whose only mapping is the caller's: nobody else looks there."""
+        self.maps[0] &= ~bits
+
+
+class pgtable_t:
+    """One page of page-table entries: 512 of them, 2 MiB of address space.
+
+    ``present[kind]`` is a bitmap of the entries that map a page of that kind
+    (indices as in ``rss_stat``; ``MM_SWAPENTS`` are swap entries, and
+    ``_PFN_ENTRIES`` have no page behind them). All is protected by :attr:`ptl`, the
+    split page-table lock.
+    """
+
+    __slots__ = (
+        "_many",
+        "_one",
+        "index",
+        "origin",
+        "present",
+        "ptl",
+        "readonly",
+        "shared",
+    )
+
+    def __init__(self, mm: mm_struct, index: int, origin: _Origin = (0, None)) -> None:
+        #: Which 2 MiB of the address space: address >> 21.
+        self.index = index
+        #: Where the table itself came from.
+        self.origin = origin
+        self.present = [0, 0, 0, 0, 0]
+        #: Entries of anonymous pages that must not be written without a fault.
+        self.readonly = 0
+        #: Pages and swap slots that others may map, too: entry n of a bitmap maps
+        #: page n - shift.
+        self.shared: list[tuple[SharedPages, int, int]] = []
+        # The origin of all other anonymous pages; or bitmaps, once there are several.
+        self._one = origin
+        self._many: dict[_Origin, int] | None = None
+        self.ptl: spinlock_t = _ptlock(mm, index)
+
+    @property
+    def pages(self) -> dict[_Origin, int]:
+        """Which entries map an anonymous page of which origin, as bitmaps."""
+        found = dict(self.exclusive)
+        for folios, _, bits in self.shared:
+            if folios.origin is not None:
+                found[folios.origin] = found.get(folios.origin, 0) | bits
+        return found
+
+    @property
+    def exclusive(self) -> dict[_Origin, int]:
+        """Which entries map an anonymous page that nobody else maps, by origin."""
+        if self._many is not None:
+            return self._many
+        anon = self.present[MM_ANONPAGES] & ~self._shared_bits()
+        return {self._one: anon} if anon else {}
+
+    def _shared_bits(self) -> int:
+        bits = 0
+        for _, _, part in self.shared:
+            bits |= part
+        return bits
+
+    def _add_pages(self, origin: _Origin, bits: int) -> None:
+        """Note the origin of anonymous pages that have just become present."""
+        if self._many is None and origin != self._one:
+            before = self.present[MM_ANONPAGES] & ~bits & ~self._shared_bits()
+            if before:
+                self._many = {self._one: before}
+        if self._many is None:
+            self._one = origin
+        else:
+            self._many[origin] = self._many.get(origin, 0) | bits
+
+    def _forget_exclusive(self, bits: int) -> dict[_Origin, int]:
+        """Forget pages that only this table maps; return them by origin."""
+        if self._many is None:
+            return {self._one: bits} if bits else {}
+        found = {origin: own & bits for origin, own in self._many.items() if own & bits}
+        for origin, gone in found.items():
+            self._many[origin] ^= gone
+            if not self._many[origin]:
+                del self._many[origin]
+        if not self._many:
+            self._many = None
+        return found
+
+    def _forget(self, bits: int) -> tuple[dict[_Origin, int], int]:
+        """Unmap what the entries in *bits* map, which the caller then clears.
+
+        Context: :attr:`ptl`. One step for each :class:`SharedPages`.
+        Return: Pages that nobody refers to any more, by origin, and how many swap
+            slots nobody does.
+        """
+        anon, swap = self.present[MM_ANONPAGES] & bits, self.present[MM_SWAPENTS] & bits
+        freed: dict[_Origin, int] = {}
+        slots = 0
+        if self.shared:
+            for folios, shift, part in self._cut_shared(bits):
+                anon, swap = anon & ~part, swap & ~part
+                last = folios.drop(_moved(part, -shift))
+                if folios.origin is None:
+                    slots += last.bit_count()
+                elif last := last & ~folios.pinned:
+                    own = freed.get(folios.origin, 0)
+                    freed[folios.origin] = own + last.bit_count()
+        for origin, gone in self._forget_exclusive(anon).items():
+            freed[origin] = freed.get(origin, 0) + gone.bit_count()
+        self.readonly &= ~bits
+        return freed, slots + swap.bit_count()
+
+    def _cut_shared(self, bits: int) -> list[tuple[SharedPages, int, int]]:
+        """Take the shared pages of the entries in *bits* off the list."""
+        gone = [
+            (s, shift, part & bits) for s, shift, part in self.shared if part & bits
+        ]
+        left = [(s, shift, part & ~bits) for s, shift, part in self.shared]
+        self.shared = [entry for entry in left if entry[2]]
+        return gone
+
+    def _share_with(self, child: pgtable_t, bits: int) -> None:
+        """Map in *child*, too, what the anonymous and swap entries in *bits* do.
+
+        Context: Both locks. One step for each :class:`SharedPages` that was there.
+        """
+        anon, swap = self.present[MM_ANONPAGES] & bits, self.present[MM_SWAPENTS] & bits
+        for folios, shift, part in self.shared:
+            if hit := part & bits:
+                anon, swap = anon & ~hit, swap & ~hit
+                folios.dup(_moved(hit, -shift))
+                child.shared.append((folios, shift, hit))
+        fresh: list[tuple[_Origin | None, int]] = [
+            *self._forget_exclusive(anon).items()
+        ]
+        if swap:
+            fresh.append((None, swap))
+        for origin, part in fresh:
+            entry = (SharedPages(origin, part, 2), 0, part)
+            self.shared.append(entry)
+            child.shared.append(entry)
+
+    def _reuse(self, bits: int) -> int:
+        """Make pages this table's own that nobody else maps any more.
+
+        Context: :attr:`ptl`. One step for each :class:`SharedPages`.
+        Return: The entries in *bits* that may be written from now on.
+        """
+        reusable = bits & ~self._shared_bits()
+        home: list[tuple[_Origin, int]] = []
+        for folios, shift, part in self.shared:
+            if folios.origin is not None and part & bits:
+                once = folios.mapped_once(_moved(part & bits, -shift))
+                reusable |= _moved(once, shift)
+                once &= ~folios.pinned
+                folios.take(once)
+                home.append((folios.origin, _moved(once, shift)))
+        for origin, part in home:
+            if part:
+                self._add_pages(origin, part)
+                self._cut_shared(part)
+        self.readonly &= ~reusable
+        return reusable
+
+    def _freed_into(self, grave: Struct) -> None:
+        """Make every later step on the lock a use of *grave*, which is dead."""
+        self.ptl.owner = grave
+
+
+class _ptlock(spinlock_t):
+    """The lock of one page-table page; it dies with the table, before the mm."""
+
+    def __init__(self, mm: mm_struct, index: int) -> None:
+        super().__init__(mm)
+        self.mm = mm
+        self.index = index
+
+    @property
+    def uid(self) -> Hashable:
+        return (self.mm.uid, self.index)
+
+    @property
+    def name(self) -> str:
+        return f"{self.mm.name}.pte[{self.index:#x}].ptl"

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Giving a child its parent's pages — part of ``mm/memory.c``.
+
+Nothing is copied. The child's tables map the parent's pages, and whoever writes one
+first gets a copy: anonymous pages are write-protected on both sides. What a fault
+would find again anyway, such as the pages of a file, is left to faults.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..engine.annotate import mirrors
+from ..engine.events import Access
+from ..engine.fields import field_of
+from ..engine.machine import enter, leave
+from ..errno import ENOMEM
+from ..linux.atomic import atomic_long_add
+from ..linux.mm import (
+    PAGE_SIZE,
+    PMD_SHIFT,
+    PMD_SIZE,
+    VM_MAYWRITE,
+    VM_MIXEDMAP,
+    VM_PFNMAP,
+    VM_SHARED,
+    add_mm_counter,
+)
+from ..linux.mm_types import (
+    MM_ANONPAGES,
+    NR_MM_COUNTERS,
+    mm_struct,
+    pgtable_t,
+    vm_area_struct,
+)
+from ..linux.mmap_lock import mmap_assert_write_locked
+from ..linux.mmu_notifier import (
+    MMU_NOTIFY_PROTECTION_PAGE,
+    mmu_notifier_invalidate_range_end,
+    mmu_notifier_invalidate_range_start,
+    mmu_notifier_range,
+)
+from ..linux.spinlock import spin_lock, spin_unlock
+from .memory import _look_up, _pte_mask
+from .memory_tables import _alloc_tables, _install, _missing_upper
+
+__all__ = ["copy_page_range", "vma_needs_copy"]
+
+_PARTS: Final = (
+    "the child's page-table pages come together for each part of 1 GiB: a failure for "
+    "want of memory leaves a little less behind. Locks are held for a whole page-table "
+    "page at once. Mappings of hugetlbfs are left to faults"
+)
+
+
+@mirrors("mm/memory.c", checked="v7.2", abridged="no userfaultfd, no guard markers")
+def vma_needs_copy(dst_vma: vm_area_struct, src_vma: vm_area_struct) -> bool:
+    """Tell whether there is anything that faults of the child could not bring back.
+
+    Context: ``mmap_lock`` of both for writing.
+    """
+    if dst_vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP):
+        return True
+    return src_vma.anon_vma is not None
+
+
+def _is_cow_mapping(flags: int) -> bool:
+    return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
+
+
+@mirrors("mm/memory.c", checked="v7.2", abridged=_PARTS)
+def copy_page_range(dst_vma: vm_area_struct, src_vma: vm_area_struct) -> int:
+    """Map in the child's *dst_vma* what the parent's *src_vma* maps.
+
+    Context: ``mmap_lock`` of both for writing. May sleep.
+    Return: 0, or -ENOMEM with a part of it done.
+    """
+    if not vma_needs_copy(dst_vma, src_vma):
+        return 0
+    mm, start, end = src_vma.vm_mm, src_vma.vm_start, src_vma.vm_end
+    mmap_assert_write_locked(mm)
+    is_cow = _is_cow_mapping(src_vma.vm_flags)
+    change = mmu_notifier_range(MMU_NOTIFY_PROTECTION_PAGE, mm, start, end)
+    if is_cow:
+        mmu_notifier_invalidate_range_start(change)
+    ret = 0
+    while start < end and not ret:
+        tables, upto = _look_up(mm, start, end)
+        ret = _copy_tables(dst_vma.vm_mm, tables, start, upto, is_cow=is_cow)
+        start = upto
+    if is_cow:
+        mmu_notifier_invalidate_range_end(change)
+    return ret
+
+
+def _copy_tables(
+    mm: mm_struct, tables: list[pgtable_t], start: int, end: int, *, is_cow: bool
+) -> int:
+    if not tables:
+        return 0
+    if _make_tables(mm, tables):
+        return -ENOMEM
+    for src in tables:
+        first = src.index << PMD_SHIFT
+        addr, stop = max(start, first), min(end, first + PMD_SIZE)
+        copy_pte_range(mm, mm.pgd[src.index], src, _pte_mask(addr, stop), is_cow)
+    return 0
+
+
+def _make_tables(mm: mm_struct, tables: list[pgtable_t]) -> int:
+    """Make the child's tables for those of its parent, in one part of 1 GiB.
+
+    Return: 0 or -ENOMEM.
+    """
+    missing = [src.index for src in tables if src.index not in mm.pgd]
+    if not missing:
+        return 0
+    pages = _alloc_tables(len(missing) + _missing_upper(mm, missing[0]))
+    if pages is None:
+        return -ENOMEM
+    upper = field_of(mm, "pgd")
+    spin_lock(mm.page_table_lock)
+    t = enter(upper, "pmd_populate")
+    made = sum(_install(mm, index, pages) for index in missing)
+    leave(t, upper, Access.WRITE, made)
+    atomic_long_add(made * PAGE_SIZE, mm.pgtables_bytes)
+    spin_unlock(mm.page_table_lock)
+    return 0
+
+
+@mirrors("mm/memory.c", checked="v7.2", abridged=_PARTS)
+def copy_pte_range(
+    mm: mm_struct, dst: pgtable_t, src: pgtable_t, mask: int, is_cow: bool
+) -> None:
+    """Map in *dst*, a table of *mm*, what the entries in *mask* of *src* map.
+
+    Context: As :func:`copy_page_range`; takes the locks of both tables.
+    """
+    spin_lock(dst.ptl)
+    spin_lock(src.ptl)
+    src._share_with(dst, mask)
+    rss = [0] * NR_MM_COUNTERS
+    for member, bits in enumerate(src.present):
+        hit = bits & mask
+        if hit:
+            dst.present[member] |= hit
+            if member < NR_MM_COUNTERS:
+                rss[member] = hit.bit_count()
+    if is_cow:
+        src.readonly |= src.present[MM_ANONPAGES] & mask
+    dst.readonly |= src.readonly & mask
+    spin_unlock(src.ptl)
+    for member, pages in enumerate(rss):
+        if pages:
+            add_mm_counter(mm, member, pages)
+    spin_unlock(dst.ptl)
