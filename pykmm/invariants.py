@@ -26,6 +26,7 @@ from .linux.proc_fs import ProcFile
 from .linux.sched import TIF_MEMDIE, task_struct
 from .linux.sched.signal import sighand_struct, signal_struct
 from .mm.oom_kill import oom
+from .patches.shadow import Shadow
 
 if TYPE_CHECKING:
     from .engine.events import Event
@@ -88,10 +89,12 @@ def _mm_users(machine: Machine) -> Iterator[tuple[Named, int, int]]:
 def _mm_count(machine: Machine) -> Iterator[tuple[Named, int, int]]:
     signals = _alive(machine, signal_struct)
     notifiers = _alive(machine, mmu_notifier)
+    shadows = [obj._pins() for obj in machine.alive if isinstance(obj, Shadow)]
     for mm in _alive(machine, mm_struct):
         assert isinstance(mm, mm_struct)
         count = sum(_field(s, "oom_mm") is mm for s in signals)
         count += bool(mm.mm_users.counter) + _declared(mm.mm_count)
+        count += sum(pinned is mm for pinned in shadows)
         count += sum(
             _field(n, "mm") is mm and bool(_field(n, "_holds_mm")) for n in notifiers
         )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pykmm.scenario import Scenario
     from pykmm.trace import Trace
 
-__all__ = ["run"]
+__all__ = ["pool", "run"]
 
 
 def run(args: Namespace) -> int:
@@ -35,7 +35,7 @@ def run(args: Namespace) -> int:
             "with dfs, random, pct, pos or urw, or leave --jobs out"
         )
     scenario = names.scenario(args.scenario, args.bug, args.design)
-    with output.Progress() as line, _executor(args.jobs) as executor:
+    with output.Progress() as line, pool(args.jobs) as executor:
         result = explore(
             scenario,
             scheduler=args.scheduler,
@@ -56,7 +56,7 @@ def run(args: Namespace) -> int:
     return 1 if result.reports else 0
 
 
-def _executor(jobs: int) -> AbstractContextManager[Executor | None]:
+def pool(jobs: int) -> AbstractContextManager[Executor | None]:
     """Return *jobs* processes to work in; none for one job."""
     if jobs == 1:
         return nullcontext()

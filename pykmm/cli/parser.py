@@ -88,6 +88,23 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     _detectors(parser)
 
 
+def _compare(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("scenario", metavar="SCENARIO", nargs="?", help="S0 to S14, as `list` says")
+    add("--all", action="store_true", help="all of them")
+    add("--designs", metavar="NAMES", type=_names, help="these only, as in A,B,C")
+    add("--why", metavar="D,WORD", help="draw how design D comes to WORD")
+    add(
+        "--executions",
+        metavar="N",
+        type=_positive,
+        default=1000,
+        help="at most N for a design in a scenario, then samples (1000)",
+    )
+    add("--jobs", metavar="N", type=_positive, default=1, help="in N processes (1)")
+    add("--markdown", action="store_true", help="print Markdown tables")
+
+
 def _replay(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("scenario", metavar="SCENARIO", help="a name that `list` prints")
@@ -149,6 +166,7 @@ def _oracle(parser: argparse.ArgumentParser) -> None:
 COMMANDS: Final[dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
     "list": ("name everything that can be explored", _list),
     "explore": ("find all outcomes of a scenario", _explore),
+    "compare": ("set designs of kill-and-release against their outcomes", _compare),
     "replay": ("run one schedule and draw it", _replay),
     "report": ("judge the OOM reports of a kernel log", _report),
     "oracle": ("answer worlds, one JSON line for each on standard input", _oracle),

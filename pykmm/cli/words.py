@@ -33,8 +33,10 @@ def command(scenario: Scenario, schedule: Schedule | str) -> str:
     """Write the line that runs *schedule* again; a shell takes it as it is."""
     text = str(schedule)
     quoted = f'"{text}"' if _NEEDS_NO_CARE.fullmatch(text) else shlex.quote(text)
-    kernel = "".join(f"--{patch.kind} {patch.name} " for patch in scenario.patches)
-    return f"python -m pykmm replay {kernel}{scenario.name} {quoted}"
+    kernel = "".join(
+        f"--{patch.kind} {shlex.quote(patch.name)} " for patch in scenario.patches
+    )
+    return f"python -m pykmm replay {kernel}{shlex.quote(scenario.name)} {quoted}"
 
 
 def drawn(

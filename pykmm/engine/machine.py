@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from .objects import Struct
     from .scheduler import Scheduler
 
+    class Variant(Protocol):
+        """A set of replacement functions with a name."""
+
+        @property
+        def name(self) -> str: ...
+
     class Observer(Protocol):
         """Sees every event of a machine, and the machine at rest."""
 
@@ -105,6 +111,8 @@ class Machine:
         self.locals: dict[MachineLocal[object], object] = {}
         self.making_statics = RLock()
         self.patches: dict[object, Callable[..., object]] = {}
+        #: The variants that these come from.
+        self.applied: tuple[Variant, ...] = ()
         self.stopping = False
         self.failure: BaseException | None = None
         self.closed = False

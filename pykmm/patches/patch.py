@@ -71,3 +71,4 @@ def apply(machine: Machine, patches: Iterable[Patch]) -> None:
                     "replaces already: apply only one of them"
                 )
         machine.patches.update(patch.functions)
+        machine.applied += (patch,)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from ..scenario import Scenario
-from . import mrelease, oom
+from . import mrelease, oom, release
 
 __all__ = ["SCENARIOS"]
 
 #: All scenarios by name.
 SCENARIOS: Final[dict[str, Scenario]] = {
-    scenario.name: scenario for scenario in (*mrelease.SCENARIOS, *oom.SCENARIOS)
+    scenario.name: scenario
+    for scenario in (*mrelease.SCENARIOS, *oom.SCENARIOS, *release.SCENARIOS)
 }

@@ -10,11 +10,12 @@ import pytest
 from pykmm.errno import EBADF, EBUSY, EINVAL
 from pykmm.errors import UsageError
 from pykmm.linux.mm_types import MM_ANONPAGES
+from pykmm.linux.uapi import SIGKILL
 from pykmm.patches.designs import DESIGNS
 from pykmm.patches.patch import Patch, apply
 from pykmm.runner import Result, explore
 from pykmm.scenarios import SCENARIOS
-from pykmm.syscalls import pidfd_open, process_mrelease
+from pykmm.syscalls import kill, pidfd_open, process_mrelease
 from pykmm.workbench import Machine, Process
 
 KILL = 1
@@ -32,17 +33,44 @@ def design(request: pytest.FixtureRequest) -> Patch:
     return DESIGNS[request.param]
 
 
-@pytest.mark.parametrize("flags", [1 << bit for bit in range(1, 32)] + [3, 0xFFFFFFFF])
-def test_unknown_flags_come_first(design: Patch, flags: int) -> None:
-    with Machine() as m:
-        apply(m, [design])
-        assert call(m, lambda: process_mrelease(-1, flags)) == -EINVAL
+#: Designs with the flag; every other one refuses all flags.
+KILLS = ("B", "C", "D", "E")
+FLAGS = [*(1 << bit for bit in range(32)), 3, 0x5, 0x80000001, 0xFFFFFFFF]
 
 
-def test_then_the_descriptor(design: Patch) -> None:
+@pytest.fixture(params=KILLS)
+def killing(request: pytest.FixtureRequest) -> Patch:
+    return DESIGNS[request.param]
+
+
+def test_flags_are_looked_at_first(design: Patch) -> None:
+    """Any unknown bit is -EINVAL before the descriptor is looked at."""
+    known = KILL if design.name in KILLS else 0
     with Machine() as m:
         apply(m, [design])
-        assert call(m, lambda: process_mrelease(-1, KILL)) == -EBADF
+
+        def every() -> dict[int, int]:
+            return {flags: process_mrelease(-1, flags) for flags in (0, *FLAGS)}
+
+        assert call(m, every) == {
+            flags: -EINVAL if flags & ~known else -EBADF for flags in (0, *FLAGS)
+        }
+
+
+def test_flags_come_before_who_is_gone_and_who_lives(design: Patch) -> None:
+    known = KILL if design.name in KILLS else 0
+    bad = [flags for flags in FLAGS if flags & ~known]
+    with Machine() as m:
+        apply(m, [design])
+        app = m.spawn("app", anon="16K")
+
+        def every() -> set[int]:
+            fd = pidfd_open(app.pid, 0)
+            alive = {process_mrelease(fd, flags) for flags in bad}
+            kill(app.pid, SIGKILL)
+            return alive | {process_mrelease(fd, flags) for flags in bad}
+
+        assert call(m, every) == {-EINVAL}
 
 
 def test_without_the_flag_it_is_the_baseline(design: Patch) -> None:
@@ -54,10 +82,10 @@ def test_without_the_flag_it_is_the_baseline(design: Patch) -> None:
         assert app.task._death is None
 
 
-def test_one_call_kills_and_reaps(design: Patch) -> None:
+def test_one_call_kills_and_reaps(killing: Patch) -> None:
     """T125, first half: a live sole user gets SIGKILL and is reaped."""
     with Machine() as m:
-        apply(m, [design])
+        apply(m, [killing])
         app = m.spawn("app", anon="16K")
         assert call(m, lambda: process_mrelease(pidfd_open(app.pid, 0), KILL)) == 0
         assert app.task._death is not None
@@ -91,9 +119,9 @@ def test_t125_init_shares() -> None:
         assert app.task._death is not None
 
 
-def test_without_permission_nobody_dies(design: Patch) -> None:
+def test_without_permission_nobody_dies(killing: Patch) -> None:
     with Machine() as m:
-        apply(m, [design])
+        apply(m, [killing])
         app = m.spawn("app", anon="16K", uid=1000)
         ret = call(m, lambda: process_mrelease(pidfd_open(app.pid, 0), KILL), uid=1001)
         assert ret is not None
@@ -129,7 +157,7 @@ def explored(name: str) -> Result:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.parametrize("name", KILLS)
 def test_no_interleaving_strands_memory(name: str) -> None:
     """The seed's question, for a victim that was alive when the call began."""
     result = explored(name)

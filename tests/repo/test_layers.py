@@ -20,7 +20,7 @@ LAYERS = (
     ("mm", "kernel", "fs", "drivers"),
     ("patches", "invariants", "boot", "syscalls"),
     ("runner", "scenario", "scenarios", "workbench"),
-    ("report", "predict", "oracle", "strategies", "stateful"),
+    ("compare", "report", "predict", "oracle", "strategies", "stateful"),
     ("__init__", "__main__", "cli", "pytest_plugin"),
 )
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
@@ -40,6 +40,7 @@ BESIDE = {
     ("fs", "kernel"): "a core dump is written by an exiting task",
     ("mm", "fs"): "mappings name files",
     ("kernel", "fs"): "an exiting task closes its files",
+    ("invariants", "patches"): "what a patch keeps beside a structure counts, too",
     ("drivers", "mm"): "a key asks the OOM killer",
     ("fs", "drivers"): "a file does what the key does",
     ("runner", "scenario"): "it runs them",

@@ -26,6 +26,7 @@ PUBLIC = [
     "Trace",
     "UsageError",
     "__version__",
+    "compare",
     "explore",
     "replay",
 ]

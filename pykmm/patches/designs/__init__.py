@@ -9,12 +9,34 @@ from __future__ import annotations
 from typing import Final
 
 from ..patch import Patch
-from . import reap_kill_count, reap_kill_v1, reap_kill_v3
+from . import (
+    baseline,
+    exit_mm_pinned,
+    mrelease_users,
+    readers_lock,
+    reap_in_chunks,
+    reap_kill_count,
+    reap_kill_v1,
+    reap_kill_v2,
+    reap_kill_v3,
+    walk_up,
+)
 
 __all__ = ["DESIGNS"]
 
 #: All designs by the letter that the discussion of them uses here.
 DESIGNS: Final[dict[str, Patch]] = {
     module.patch.name: module.patch
-    for module in (reap_kill_v1, reap_kill_count, reap_kill_v3)
+    for module in (
+        baseline,
+        mrelease_users,
+        reap_kill_v1,
+        reap_kill_count,
+        reap_kill_v2,
+        reap_kill_v3,
+        exit_mm_pinned,
+        readers_lock,
+        walk_up,
+        reap_in_chunks,
+    )
 }

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One scene under one design: which words hold, how often, and a witness for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, frozen
+
+from ..errors import UsageError
+from ..patches.designs import DESIGNS
+from ..runner import explore
+from ..scenarios import SCENARIOS
+from ..scenarios.release import SCENARIOS as SCENES
+from ..scenarios.release import Judged
+
+if TYPE_CHECKING:
+    from ..runner import Result
+    from ..scenario import Scenario
+
+__all__ = ["Cell", "Finding", "fill", "scene_names", "staged"]
+
+#: How to look further where a search for all outcomes is too long: by samplers that
+#: are good at different things.
+_SAMPLERS: Final = ("urw", "pct")
+_PART: Final = 4
+
+
+@frozen
+class Finding:
+    """How often something came out, and the schedule with the fewest preemptions."""
+
+    count: int
+    witness: str
+    preemptions: int
+
+    def merged(self, other: Finding) -> Finding:
+        """Return both as one."""
+        best = min(self, other, key=lambda f: (f.preemptions, len(f.witness)))
+        return evolve(best, count=self.count + other.count)
+
+
+@frozen
+class Cell:
+    """What exploring one scene under one design came to.
+
+    *words*, *results* and *by* (who took the address space down) map what was found
+    to how often, of *executions* in all. *complete* holds if there is nothing else to
+    find; else *reason* says how far the search went.
+    """
+
+    scene: str
+    design: str
+    executions: int
+    complete: bool
+    reason: str
+    words: dict[str, Finding]
+    results: dict[str, Finding]
+    by: dict[str, Finding]
+    #: Broken laws and other bugs, each with its schedule.
+    bugs: dict[str, str]
+
+    def word(self, name: str) -> str:
+        """Say whether *name* holds: in ``all`` executions, in ``some``, or in none."""
+        found = self.words.get(name)
+        if found is None:
+            return ""
+        return "all" if found.count == self.executions else "some"
+
+    def find(self, name: str) -> Finding | None:
+        """Return what is known of a word, a result, or a role in ``T-BY=``."""
+        role = name.removeprefix("T-BY=")
+        return self.words.get(name) or self.results.get(name) or self.by.get(role)
+
+
+def scene_names() -> list[str]:
+    """Return the names of all scenes."""
+    return [scene.name for scene in SCENES]
+
+
+def staged(scene: str, design: str) -> Scenario:
+    """Return the scenario of *scene* on a kernel of *design*."""
+    if scene not in scene_names():
+        raise UsageError(
+            f"scenario={scene!r} cannot be compared: take one of "
+            f"{', '.join(scene_names())}"
+        )
+    if design not in DESIGNS:
+        raise UsageError(
+            f"design={design!r} is unknown: take one of {', '.join(DESIGNS)}"
+        )
+    return SCENARIOS[scene].but(patches=(DESIGNS[design],))
+
+
+def fill(scene: str, design: str, executions: int) -> Cell:
+    """Explore *scene* under *design*, in about *executions* executions at most.
+
+    If that is not enough for all outcomes, samplers spend a quarter as many again
+    each: what they come to may lie far from what the search has seen.
+    """
+    scenario = staged(scene, design)
+    results = [explore(scenario, executions=executions)]
+    reason = results[0].reason
+    if not results[0].complete:
+        number = max(executions // _PART, 1)
+        results += [
+            explore(scenario, scheduler=sampler, executions=number)
+            for sampler in _SAMPLERS
+        ]
+        reason = f"{executions} executions, {' and '.join(_SAMPLERS)} {number} each"
+    return Cell(
+        scene,
+        design,
+        executions=sum(result.executions for result in results),
+        complete=results[0].complete,
+        reason=reason,
+        words=_merge(results, lambda judged: judged.words),
+        results=_merge(results, lambda judged: (repr(judged.ret),)),
+        by=_merge(results, lambda judged: (judged.torn_down_by,)),
+        bugs={r.summary: r.schedule for result in results for r in result.reports},
+    )
+
+
+_Names = Callable[[Judged], Iterable[str]]
+
+
+def _merge(results: Iterable[Result], names: _Names) -> dict[str, Finding]:
+    found: dict[str, Finding] = {}
+    for result in results:
+        for outcome in result.outcomes:
+            judged = outcome.value
+            assert isinstance(judged, Judged)  # that is what scenes return
+            one = Finding(outcome.count, str(outcome.witness), outcome.preemptions)
+            for name in names(judged):
+                found[name] = found[name].merged(one) if name in found else one
+    return found

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who takes part: a victim, a caller, and a reader who holds the memory.
+
+The victim has two private mappings and one of a shared file in between, a page-table
+page each. Its parent does not wait for it, unless the scene says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import define, field
+
+from ...boot import Region
+from ...engine.machine import Machine as AnyMachine
+from ...invariants import Hold
+from ...linux.mm import PMD_SHIFT
+from ...linux.mm_types import MM_ANONPAGES, mm_struct
+from ...linux.sched import task_struct
+from ...workbench import Machine, Process
+from .callers import release
+from .outcomes import Facts, Judged, judge
+
+__all__ = ["MEMORY", "Cast"]
+
+_SIZE: Final = 64 << 10
+
+#: What the victim has: private, shared, private, from the lowest address up.
+MEMORY: Final = (
+    Region("anon", _SIZE),
+    Region("file", _SIZE, shared=True),
+    Region("anon", _SIZE),
+)
+
+
+@define
+class Cast:
+    """The processes of one scene, and how it ends.
+
+    >>> cast = Cast.of(machine)  # doctest: +SKIP
+    >>> return cast.play()  # doctest: +SKIP
+    """
+
+    m: Machine
+    victim: Process
+    mm: mm_struct
+    callers: tuple[Process, ...]
+    #: Page-table pages with private memory.
+    private: frozenset[int]
+    reader: Hold | None = None
+    sharers: tuple[Process, ...] = ()
+    bystanders: tuple[Process, ...] = ()
+    roles: dict[str, str] = field(factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        m: Machine,
+        *,
+        read: bool = True,
+        waits: bool = False,
+        uid: int = 0,
+        caller_uid: int = 0,
+        callers: Sequence[str] = ("lmkd",),
+        memory: Sequence[Region] = MEMORY,
+        threads: int = 1,
+    ) -> Cast:
+        """Spawn a victim and its callers.
+
+        With *read* somebody holds ``mm_users`` until all are at rest, and by default
+        nobody *waits* for the victim.
+        """
+        parent = None if waits else m.spawn("shell", uid=uid)
+        app = m.spawn("app", regions=memory, uid=uid, parent=parent, threads=threads)
+        daemons = tuple(m.spawn(name, uid=caller_uid) for name in callers)
+        mm = app.mm
+        assert mm is not None  # it has just been spawned
+        cast = cls(m, app, mm, daemons, _private(app, memory))
+        cast.roles = {"app": "V", "init": "P", "host": "R"}
+        cast.roles |= {daemon.name: "K" for daemon in daemons}
+        if read:
+            cast.reader = _reader(m, app)
+        for daemon in daemons:
+            cast.let_release(daemon)
+        return cast
+
+    def let_release(self, daemon: Process) -> None:
+        """Let *daemon* kill the victim and release its memory, as the design has it."""
+        pid, machine = self.victim.pid, self.m
+
+        @daemon.runs
+        def _() -> int:
+            return release(machine, pid)
+
+    def share(self, name: str, *, uid: int = 0) -> Process:
+        """Spawn a process that shares the victim's address space."""
+        sharer = self.m.spawn(name, shares_mm=self.victim, uid=uid)
+        self.sharers += (sharer,)
+        self.roles[name] = "X"
+        return sharer
+
+    def play(self) -> Judged:
+        """Run to rest, judge, and let the reader go."""
+        self.m.run()
+        judged = judge(self._facts())
+        if self.reader is not None:
+            self.m.let_go(self.reader)
+            self.m.run()
+        return judged
+
+    def _facts(self) -> Facts:
+        results = tuple(daemon.result for daemon in self.callers)
+        return Facts(
+            machine=self.m,
+            mm=self.mm,
+            ret=results[0] if len(results) == 1 else results,
+            target=self.victim.task,
+            callers=tuple(daemon.name for daemon in self.callers),
+            roles=self.roles,
+            sharers=_tasks(self.sharers),
+            bystanders=_tasks(self.bystanders),
+            left=self.mm.rss_stat[MM_ANONPAGES].counter,
+            private=self.private,
+        )
+
+
+def _private(app: Process, memory: Sequence[Region]) -> frozenset[int]:
+    """Return the page-table pages of the mappings that are not shared."""
+    own = [
+        at for at, region in zip(app.memory, memory, strict=True) if not region.shared
+    ]
+    return frozenset(
+        table
+        for at in own
+        for table in range(at.start >> PMD_SHIFT, (at.stop - 1 >> PMD_SHIFT) + 1)
+    )
+
+
+def _tasks(processes: Sequence[Process]) -> tuple[task_struct, ...]:
+    return tuple(process.task for process in processes)
+
+
+def _reader(m: Machine, app: Process) -> Hold | None:
+    """Let somebody read *app*, who keeps what the design lets readers keep."""
+    if _keeps_users(m):
+        return m.hold_users(app, by="reader (mm_users)")
+    return None
+
+
+def _keeps_users(m: AnyMachine) -> bool:
+    """Tell whether readers hold users; under design G their sections are short."""
+    return all(patch.name != "G" for patch in m.applied)
