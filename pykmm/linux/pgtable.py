@@ -130,7 +130,7 @@ class pgtable_t:
         # The origin of all other anonymous pages; or bitmaps, once there are several.
         self._one = origin
         self._many: dict[_Origin, int] | None = None
-        self.ptl: spinlock_t = _ptlock(mm, index)
+        self.ptl = _ptlock(mm, index)
 
     @property
     def pages(self) -> dict[_Origin, int]:
@@ -232,6 +232,31 @@ class pgtable_t:
             entry = (SharedPages(origin, part, 2), 0, part)
             self.shared.append(entry)
             child.shared.append(entry)
+
+    def _move_to(self, new: pgtable_t, bits: int, by: int) -> None:
+        """Move the entries in *bits* into *new*, each *by* so many entries further.
+
+        Context: Both locks.
+        """
+        own = self._forget_exclusive(
+            self.present[MM_ANONPAGES] & bits & ~self._shared_bits()
+        )
+        shared = self._cut_shared(bits)
+        readonly = self.readonly & bits
+        self.readonly ^= readonly
+        hits = [part & bits for part in self.present]
+        self.present = [part & ~bits for part in self.present]
+        new.present = [
+            part | _moved(hit, by) for part, hit in zip(new.present, hits, strict=True)
+        ]
+        new.readonly |= _moved(readonly, by)
+        new.shared += [(s, shift + by, _moved(part, by)) for s, shift, part in shared]
+        for origin, part in own.items():
+            new._add_pages(origin, _moved(part, by))
+
+    def _renumber(self, index: int) -> None:
+        """Let the table be for another 2 MiB."""
+        self.index = self.ptl.index = index
 
     def _reuse(self, bits: int) -> int:
         """Make pages this table's own that nobody else maps any more.

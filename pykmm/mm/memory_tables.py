@@ -32,7 +32,7 @@ from .swap import folios_put_refs
 from .vma_unmap import unmap_desc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["free_pgd_range", "free_pgtables", "pte_alloc"]
 
@@ -57,16 +57,18 @@ def _missing_upper(mm: mm_struct, index: int) -> int:
     return (pud not in mm._puds) + (pmd not in mm._pmds)
 
 
-def _install_upper(mm: mm_struct, index: int, pages: list[_Origin]) -> None:
-    """Make the tables that are missing above page-table page *index* of *pages*.
+def _install_upper(mm: mm_struct, index: int, pages: list[_Origin]) -> int:
+    """Make what is missing above page-table page *index* of *pages*; return how many.
 
     Context: ``page_table_lock``, or nobody else knows *mm*.
     """
+    before = len(pages)
     pud, pmd = index >> P4D_SHIFT - PMD_SHIFT, index >> PUD_SHIFT - PMD_SHIFT
     if pud not in mm._puds:
         mm._puds[pud] = pages.pop()
     if pmd not in mm._pmds:
         mm._pmds[pmd] = pages.pop()
+    return before - len(pages)
 
 
 def _install(mm: mm_struct, index: int, pages: list[_Origin]) -> int:
@@ -74,11 +76,11 @@ def _install(mm: mm_struct, index: int, pages: list[_Origin]) -> int:
 
     Context: As :func:`_install_upper`.
     """
-    before = len(pages)
-    _install_upper(mm, index, pages)
+    made = _install_upper(mm, index, pages)
     if index not in mm.pgd:
         mm.pgd[index] = pgtable_t(mm, index, pages.pop())
-    return before - len(pages)
+        made += 1
+    return made
 
 
 def _alloc_tables(nr: int) -> list[_Origin] | None:
@@ -127,13 +129,26 @@ def __pte_alloc(mm: mm_struct, index: int, missing: int) -> int:
     Context: As :func:`pte_alloc`.
     Return: 0 or -ENOMEM.
     """
+    return _populate(mm, index, missing, _install)
+
+
+def _populate(
+    mm: mm_struct,
+    index: int,
+    missing: int,
+    install: Callable[[mm_struct, int, list[_Origin]], int],
+) -> int:
+    """Allocate *missing* pages of tables, and install those that still are.
+
+    Return: 0 or -ENOMEM.
+    """
     pages = _alloc_tables(missing)
     if pages is None:
         return -ENOMEM
     upper = field_of(mm, "pgd")
     spin_lock(mm.page_table_lock)
     t = enter(upper, "pmd_populate")
-    made = _install(mm, index, pages)
+    made = install(mm, index, pages)
     leave(t, upper, Access.WRITE if made else Access.READ, made)
     if made:
         atomic_long_add(made * PAGE_SIZE, mm.pgtables_bytes)
@@ -141,6 +156,19 @@ def __pte_alloc(mm: mm_struct, index: int, missing: int) -> int:
     if pages:
         folios_put_refs({origin: pages.count(origin) for origin in pages})
     return 0
+
+
+def _upper_alloc(mm: mm_struct, index: int) -> int:
+    """Make the tables above page-table page *index*, if they are not there.
+
+    Context: As :func:`pte_alloc`.
+    Return: 0 or -ENOMEM.
+    """
+    upper = field_of(mm, "pgd")
+    t = enter(upper, "pmd_none")
+    missing = _missing_upper(mm, index)
+    leave(t, upper, Access.READ, missing)
+    return _populate(mm, index, missing, _install_upper) if missing else 0
 
 
 # -- freeing ---------------------------------------------------------------------------
