@@ -19,14 +19,17 @@ __all__ = [
     "EINTR",
     "EINVAL",
     "EMFILE",
+    "ENODEV",
     "ENOENT",
     "ENOMEM",
     "ENOSYS",
+    "EOPNOTSUPP",
     "EOVERFLOW",
     "EPERM",
     "ERANGE",
     "ERESTARTSYS",
     "ESRCH",
+    "ETXTBSY",
     "Errno",
 ]
 
@@ -73,11 +76,14 @@ EACCES = Errno(13, "EACCES")
 EFAULT = Errno(14, "EFAULT")
 EBUSY = Errno(16, "EBUSY")
 EEXIST = Errno(17, "EEXIST")
+ENODEV = Errno(19, "ENODEV")
 EINVAL = Errno(22, "EINVAL")
 EMFILE = Errno(24, "EMFILE")
+ETXTBSY = Errno(26, "ETXTBSY")
 ERANGE = Errno(34, "ERANGE")
 ENOSYS = Errno(38, "ENOSYS")
 EOVERFLOW = Errno(75, "EOVERFLOW")
+EOPNOTSUPP = Errno(95, "EOPNOTSUPP")
 
 #: Inside the kernel only: a signal came, the system call is to be restarted.
 ERESTARTSYS = Errno(512, "ERESTARTSYS")

@@ -35,6 +35,7 @@ from .linux.sched.mm import mmget
 from .linux.sched.signal import init_tasks
 from .linux.uapi import SIGCHLD, WNOHANG
 from .mm.oom_kill import oom, oom_init, oom_reaper
+from .mm.util import init_vm_util_sysctls
 
 __all__ = ["Machine", "Process", "parse_size"]
 
@@ -138,6 +139,7 @@ class Machine(engine.Machine):
             sighand.action = {SIGCHLD: _reap_children}
             self.boot.task = init.task
             oom_init()
+            init_vm_util_sysctls()
             if self._reaper:
                 others, self.live = self.live, []
                 oom().oom_reaper_th = start_kthread(self, "oom_reaper", oom_reaper)

@@ -7,12 +7,14 @@ from ..engine.annotate import mirrors
 from ..errno import EMFILE
 from ..kernel.pid import put_pid
 from ..linux.atomic import atomic_dec_and_test
-from ..linux.fdtable import NR_OPEN, files_struct, pidfd_file
+from ..linux.fdtable import NR_OPEN, OpenFile, files_struct
+from ..linux.mm_types import file
 from ..linux.proc_fs import ProcFile
 from ..linux.refcount import refcount_dec_and_test, refcount_inc
 from ..linux.sched import current, task_struct
 from ..linux.sched.task import task_lock, task_unlock
 from ..linux.spinlock import spin_lock, spin_unlock
+from .file_table import fput
 
 __all__ = [
     "exit_files",
@@ -28,11 +30,14 @@ __all__ = [
 _FIRST = 3
 
 
-def filp_close(opened: pidfd_file | ProcFile) -> None:
+def filp_close(opened: OpenFile) -> None:
     """Give a table's reference on an open file up; the last one closes it.
 
     Context: May sleep.
     """
+    if isinstance(opened, file):
+        fput(opened)
+        return
     if isinstance(opened, ProcFile) and not refcount_dec_and_test(opened.f_ref):
         return
     if opened.pid is not None:
@@ -41,7 +46,7 @@ def filp_close(opened: pidfd_file | ProcFile) -> None:
 
 
 @mirrors("fs/file.c", checked="v7.2", abridged="allocates the number, too")
-def fd_install(opened: ProcFile) -> int:
+def fd_install(opened: ProcFile | file) -> int:
     """Put an open file into current's table.
 
     Context: Takes file_lock.
@@ -65,7 +70,7 @@ def fd_install(opened: ProcFile) -> int:
     checked="v7.2",
     abridged="under the table's lock, also where RCU or nothing would do",
 )
-def fdget(fd: int) -> pidfd_file | ProcFile | None:
+def fdget(fd: int) -> OpenFile | None:
     """Return the open file behind a descriptor, kept until :func:`fdput`.
 
     Context: Takes file_lock.
@@ -75,19 +80,19 @@ def fdget(fd: int) -> pidfd_file | ProcFile | None:
         return None
     spin_lock(files.file_lock)
     found = files.fdt.get(fd)
-    if isinstance(found, ProcFile):
+    if isinstance(found, ProcFile | file):
         refcount_inc(found.f_ref)
     spin_unlock(files.file_lock)
     return found
 
 
-def fdput(opened: ProcFile) -> None:
+def fdput(opened: ProcFile | file) -> None:
     """Give back what :func:`fdget` took."""
     filp_close(opened)
 
 
 @mirrors("fs/file.c", checked="v7.2")
-def file_close_fd(fd: int) -> pidfd_file | ProcFile | None:
+def file_close_fd(fd: int) -> OpenFile | None:
     """Take a descriptor out of current's table.
 
     Context: Takes file_lock.

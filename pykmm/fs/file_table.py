@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..linux.mm_types import file
+from ..linux.mman import vm_unacct_memory
 from ..linux.refcount import refcount_dec_and_test
 from ..mm.truncate import truncate_inode_pages_final
 from ..mm.vmscan import file_lru
@@ -29,6 +30,8 @@ def fput(f: file) -> None:
     if mapping.is_linked:
         file_lru().add(mapping)
     else:
+        if mapping.promised:
+            vm_unacct_memory(mapping.promised)
         truncate_inode_pages_final(mapping)
         mapping._free()
     f._free()

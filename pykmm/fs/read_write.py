@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..errno import EBADF, EINVAL, Errno
+from ..linux import mm_types
 from ..linux.fdtable import pidfd_file
 from ..linux.mutex import mutex_lock, mutex_unlock
 from ..linux.proc_fs import ProcFile
@@ -60,6 +61,13 @@ def vfs_write(file: ProcFile, text: bytes | None) -> int | Errno:
     return taken
 
 
+def _unreadable(file: pidfd_file | mm_types.file) -> Errno:
+    """Give back a file whose contents are not modelled, or that has none."""
+    if not isinstance(file, pidfd_file):
+        fdput(file)
+    return -EINVAL
+
+
 @mirrors("fs/read_write.c", checked="v7.2", abridged="returns what was read")
 def ksys_read(fd: int, count: int) -> bytes | Errno:
     """System call: read up to *count* bytes.
@@ -69,8 +77,8 @@ def ksys_read(fd: int, count: int) -> bytes | Errno:
     file = fdget(fd)
     if file is None:
         return -EBADF
-    if isinstance(file, pidfd_file):
-        return -EINVAL
+    if not isinstance(file, ProcFile):
+        return _unreadable(file)
     mutex_lock(file.f_pos_lock)
     ret = vfs_read(file, count)
     mutex_unlock(file.f_pos_lock)
@@ -87,8 +95,8 @@ def ksys_write(fd: int, text: bytes | None) -> int | Errno:
     file = fdget(fd)
     if file is None:
         return -EBADF
-    if isinstance(file, pidfd_file):
-        return -EINVAL
+    if not isinstance(file, ProcFile):
+        return _unreadable(file)
     mutex_lock(file.f_pos_lock)
     ret = vfs_write(file, text)
     mutex_unlock(file.f_pos_lock)

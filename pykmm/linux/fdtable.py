@@ -7,16 +7,17 @@ and the lock under which they are handed out.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from ..engine.fields import const, embedded, guarded, kernel_struct
 from ..engine.objects import Struct
 from .atomic import atomic_t
+from .mm_types import file
 from .pid import pid as struct_pid
 from .proc_fs import ProcFile
 from .spinlock import spinlock_t
 
-__all__ = ["NR_OPEN", "files_struct", "pidfd_file"]
+__all__ = ["NR_OPEN", "OpenFile", "files_struct", "pidfd_file"]
 
 #: ``RLIMIT_NOFILE``: how many descriptors a process may have.
 NR_OPEN: Final = 1024
@@ -33,15 +34,17 @@ class pidfd_file(Struct):
         self._register()
 
 
+#: What a number can stand for: besides pidfds, a file below /proc or a plain one.
+OpenFile: TypeAlias = pidfd_file | ProcFile | file
+
+
 @kernel_struct
 class files_struct(Struct):
     """The descriptor table of a process; its tasks' own, so reads need no step."""
 
     count: atomic_t = embedded(lambda files: atomic_t(1, files))
     file_lock: spinlock_t = embedded(spinlock_t)
-    fdt: dict[int, pidfd_file | ProcFile] = guarded(
-        by="file_lock", factory=dict, lockless=True
-    )
+    fdt: dict[int, OpenFile] = guarded(by="file_lock", factory=dict, lockless=True)
 
     def __attrs_post_init__(self) -> None:
         self._register()

@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..engine.annotate import mirrors
 from .mm_types import file
 from .refcount import refcount_inc
 
-__all__ = ["get_file"]
+__all__ = ["FMODE_READ", "FMODE_WRITE", "S_APPEND", "S_SWAPFILE", "get_file"]
+
+FMODE_READ: Final = 1
+FMODE_WRITE: Final = 2
+S_APPEND: Final = 1 << 2
+S_SWAPFILE: Final = 1 << 8
 
 
 @mirrors("include/linux/fs.h", checked="v7.2", inline=True)

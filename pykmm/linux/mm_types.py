@@ -38,6 +38,8 @@ from .rwsem import rw_semaphore
 from .spinlock import spinlock_t
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .mmu_notifier import mmu_notifier_subscriptions
     from .rmap import anon_vma as _anon_vma
     from .rmap import anon_vma_chain as _anon_vma_chain
@@ -66,6 +68,7 @@ __all__ = [
     "mm_struct",
     "pgtable_t",
     "vm_area_struct",
+    "vm_operations_struct",
     "vma_iterator",
 ]
 
@@ -82,6 +85,10 @@ MMF_FLAGS = {
     "MMF_MULTIPROCESS": MMF_MULTIPROCESS,
 }
 
+#: Where a program's data and its heap begin, if nobody loaded it.
+_START_DATA = 0x5555_5575_4000
+_START_BRK = 0x5555_5577_5000
+
 #: How the VMA tree is made: it finds gaps, and ``mmap_lock`` is its lock.
 MM_MT_FLAGS = MT_FLAGS_ALLOC_RANGE | MT_FLAGS_LOCK_EXTERN | MT_FLAGS_USE_RCU
 
@@ -97,6 +104,10 @@ class address_space(Struct):
     _nrpages: dict[_Origin, int] = guarded(by="i_pages_lock", factory=dict)
     #: Whether the file has a name; without one its pages go with the last user.
     is_linked: bool = const(default=True)
+    #: Of its inode: S_APPEND, S_SWAPFILE.
+    i_flags: int = const(default=0)
+    #: How many pages were promised to it, as to a private mapping.
+    promised: int = const(default=0)
 
     def __attrs_post_init__(self) -> None:
         self._register()
@@ -109,12 +120,30 @@ class file(Struct):
     f_path: str = const(default="")
     #: Whether it is a shmem (tmpfs, memfd) file: swap-backed, not page cache.
     is_shmem: bool = const(default=False)
+    #: Whether its pages are huge ones.
+    is_hugetlb: bool = const(default=False)
+    #: What it was opened for: FMODE_READ, FMODE_WRITE.
+    f_mode: int = const(default=3)
+    #: Whether it stands where nothing may be executed.
+    path_noexec: bool = const(default=False)
     f_mapping: address_space = const(factory=address_space)
     #: The opener's reference, and one for each mapping.
     f_ref: refcount_t = embedded(lambda f: refcount_t(1, f))
 
     def __attrs_post_init__(self) -> None:
         self._register()
+
+
+@attrs.frozen
+class vm_operations_struct:
+    """What whoever made a mapping wants to be asked or told about it."""
+
+    #: A mapping has come to be as a copy, or has gone; None: nobody wants to know.
+    #: One with ``close`` is never merged away.
+    open: Callable[[vm_area_struct], None] | None = None
+    close: Callable[[vm_area_struct], None] | None = None
+    #: Whether it can be split at an address: 0 or an error.
+    may_split: Callable[[vm_area_struct, int], int] | None = None
 
 
 @kernel_struct
@@ -130,8 +159,13 @@ class vm_area_struct(Struct):
     vm_flags: int = guarded(by="vm_mm.mmap_lock")
     vm_pgoff: int = guarded(by="vm_mm.mmap_lock", default=0)
     vm_file: file | None = guarded(by="vm_mm.mmap_lock", default=None)
-    #: Whether the mapping has operations; an anonymous one has none.
-    vm_ops: bool = guarded(by="vm_mm.mmap_lock", default=False)
+    #: An anonymous mapping has none.
+    vm_ops: vm_operations_struct | None = guarded(by="vm_mm.mmap_lock", default=None)
+    vm_private_data: object = guarded(by="vm_mm.mmap_lock", default=None)
+    #: Only compared: mappings that differ in one of these do not merge.
+    vm_policy: object = guarded(by="vm_mm.mmap_lock", default=None)
+    vm_userfaultfd_ctx: object = guarded(by="vm_mm.mmap_lock", default=None)
+    anon_name: str | None = guarded(by="vm_mm.mmap_lock", default=None)
     #: Where new anonymous pages go, and through which all others are found. A first
     #: fault sets it, under page_table_lock and beside other faults.
     anon_vma: _anon_vma | None = guarded(
@@ -173,6 +207,15 @@ class mm_struct(Struct):
     data_vm: int = guarded(by="mmap_lock", default=0)
     exec_vm: int = guarded(by="mmap_lock", default=0)
     stack_vm: int = guarded(by="mmap_lock", default=0)
+    #: What every new mapping gets, besides what is asked for: ``mlockall()``.
+    def_flags: int = guarded(by="mmap_lock", default=0)
+    #: Where mappings are looked for: from here down.
+    mmap_base: int = const(default=(1 << 47) - 4096)
+    #: The data of the program, and the heap behind it.
+    start_data: int = const(default=_START_DATA)
+    end_data: int = const(default=_START_DATA)
+    start_brk: int = const(default=_START_BRK)
+    brk: int = guarded(by="mmap_lock", default=_START_BRK)
 
     # -- protected by page_table_lock: which page-table pages exist
     page_table_lock: spinlock_t = embedded(spinlock_t)

@@ -111,6 +111,7 @@ class pgtable_t:
         "index",
         "origin",
         "present",
+        "protnone",
         "ptl",
         "readonly",
         "shared",
@@ -124,6 +125,8 @@ class pgtable_t:
         self.present = [0, 0, 0, 0, 0]
         #: Entries of anonymous pages that must not be written without a fault.
         self.readonly = 0
+        #: Entries that cannot be accessed at all: PROT_NONE.
+        self.protnone = 0
         #: Pages and swap slots that others may map, too: entry n of a bitmap maps
         #: page n - shift.
         self.shared: list[tuple[SharedPages, int, int]] = []
@@ -148,6 +151,13 @@ class pgtable_t:
             return self._many
         anon = self.present[MM_ANONPAGES] & ~self._shared_bits()
         return {self._one: anon} if anon else {}
+
+    def _mapped(self) -> int:
+        """Return the entries that map something, in memory or not."""
+        mapped = 0
+        for bits in self.present:
+            mapped |= bits
+        return mapped
 
     def _shared_bits(self) -> int:
         bits = 0
@@ -201,6 +211,7 @@ class pgtable_t:
         for origin, gone in self._forget_exclusive(anon).items():
             freed[origin] = freed.get(origin, 0) + gone.bit_count()
         self.readonly &= ~bits
+        self.protnone &= ~bits
         return freed, slots + swap.bit_count()
 
     def _cut_shared(self, bits: int) -> list[tuple[SharedPages, int, int]]:

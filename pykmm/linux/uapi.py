@@ -14,6 +14,7 @@ __all__ = [
     "CAP_SYS_ADMIN",
     "CAP_SYS_NICE",
     "CAP_SYS_PTRACE",
+    "CAP_SYS_RAWIO",
     "CAP_SYS_RESOURCE",
     "CLONE_SIGHAND",
     "CLONE_THREAD",
@@ -128,6 +129,7 @@ OOM_ADJUST_MAX: Final = 15
 CAP_DAC_OVERRIDE: Final = 1
 CAP_KILL: Final = 5
 CAP_IPC_LOCK: Final = 14
+CAP_SYS_RAWIO: Final = 17
 CAP_SYS_PTRACE: Final = 19
 CAP_SYS_ADMIN: Final = 21
 CAP_SYS_NICE: Final = 23

@@ -10,7 +10,10 @@ from typing import Final
 from ..engine.annotate import extern, mirrors
 from ..engine.machine import current_machine
 from ..linux.compiler import READ_ONCE
+from ..linux.mm import VM_HUGETLB, VM_SPECIAL
 from ..linux.mm_types import vm_area_struct
+from ..linux.vm_flags import VM_DROPPABLE
+from .vma_ops import vma_dummy_vm_ops
 
 __all__ = [
     "VMA_OP_FORK",
@@ -19,7 +22,9 @@ __all__ = [
     "VMA_OP_SPLIT",
     "K",
     "anon_vma_prepare",
+    "vma_close",
     "vma_operation",
+    "vma_supports_mlock",
 ]
 
 
@@ -59,3 +64,24 @@ def anon_vma_prepare(vma: vm_area_struct) -> int:
     if READ_ONCE(vma).anon_vma is not None:
         return 0
     return _prepare(vma)
+
+
+@mirrors("mm/internal.h", checked="v7.2")
+def vma_close(vma: vm_area_struct) -> None:
+    """Tell whoever made the mapping that it goes; nobody is told twice.
+
+    Context: ``mmap_lock``, and nobody can find *vma* any more. May sleep.
+    """
+    if vma.vm_ops is not None and vma.vm_ops.close is not None:
+        vma.vm_ops.close(vma)
+        # The lock may be held for reading only: the mapping is the caller's own.
+        vma.__dict__["vm_ops"] = vma_dummy_vm_ops
+
+
+@mirrors("mm/internal.h", checked="v7.2", abridged="no DAX, no gate", inline=True)
+def vma_supports_mlock(vma: vm_area_struct) -> bool:
+    """Tell whether locking *vma* would mean anything.
+
+    Context: ``mmap_lock``.
+    """
+    return not vma.vm_flags & (VM_SPECIAL | VM_DROPPABLE | VM_HUGETLB)

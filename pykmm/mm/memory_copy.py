@@ -149,6 +149,7 @@ def copy_pte_range(
     if is_cow:
         src.readonly |= src.present[MM_ANONPAGES] & mask
     dst.readonly |= src.readonly & mask
+    dst.protnone |= src.protnone & mask
     spin_unlock(src.ptl)
     for member, pages in enumerate(rss):
         if pages:

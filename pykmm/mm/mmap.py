@@ -10,7 +10,7 @@ come that there is nothing left for them.
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..lib.maple_tree import __mt_destroy, mas_walk, mt_find
+from ..lib.maple_tree import __mt_destroy
 from ..linux.bug import WARN_ON_ONCE
 from ..linux.maple_tree import ULONG_MAX, mt_clear_in_rcu
 from ..linux.mm import (
@@ -19,7 +19,6 @@ from ..linux.mm import (
     vma_iter_set,
     vma_next,
     vma_pages,
-    vma_prev,
 )
 from ..linux.mm_types import (
     MMF_OOM_SKIP,
@@ -39,7 +38,9 @@ from ..linux.mmap_lock import (
 from ..linux.mmu_notifier import mmu_notifier_release
 from .memory import unmap_vmas
 from .memory_tables import free_pgtables
-from .mmap_region import _map_region, vm_stat_account
+from .mmap_find import find_vma, find_vma_intersection, find_vma_prev
+from .mmap_limits import vm_stat_account
+from .mmap_region import _map_region
 from .mmu_gather import tlb_finish_mmu, tlb_gather_mmu_fullmm
 from .vma import remove_vma
 from .vma_unmap import unmap_all_init, unmap_pgtable_init
@@ -53,40 +54,6 @@ __all__ = [
     "tear_down_vmas",
     "vm_stat_account",
 ]
-
-
-@mirrors("mm/mmap.c", checked="v7.2", inline=True)
-def find_vma_intersection(
-    mm: mm_struct, start_addr: int, end_addr: int
-) -> vm_area_struct | None:
-    """Return the first mapping that has an address in [start_addr, end_addr).
-
-    Context: ``mmap_lock``.
-    """
-    return mt_find(mm.mm_mt, start_addr, end_addr - 1)[0]
-
-
-@mirrors("mm/mmap.c", checked="v7.2", inline=True)
-def find_vma(mm: mm_struct, addr: int) -> vm_area_struct | None:
-    """Return the first mapping that ends above *addr*; it may start above it.
-
-    Context: ``mmap_lock``.
-    """
-    return mt_find(mm.mm_mt, addr, ULONG_MAX)[0]
-
-
-@mirrors("mm/mmap.c", checked="v7.2", inline=True)
-def find_vma_prev(
-    mm: mm_struct, addr: int
-) -> tuple[vm_area_struct | None, vm_area_struct | None]:
-    """Return what :func:`find_vma` does, and the mapping before it.
-
-    Context: ``mmap_lock``. Returns what C stores through ``pprev``, too.
-    """
-    vmi = VMA_ITERATOR(mm, addr)
-    vma = mas_walk(vmi.mas)
-    prev = vma_prev(vmi)
-    return (vma_next(vmi) if vma is None else vma), prev
 
 
 @mirrors("mm/mmap.c", checked="v7.2", abridged="mappings have no lock of their own")

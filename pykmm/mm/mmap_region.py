@@ -12,7 +12,6 @@ from typing import Final
 
 import attrs
 
-from ..engine.annotate import mirrors
 from ..errors import UsageError, choices
 from ..lib.maple_tree import mas_store, mt_find
 from ..linux.atomic import atomic_long_add
@@ -56,6 +55,7 @@ from ..linux.mm_types import (
     mm_struct,
     pgtable_t,
     vm_area_struct,
+    vm_operations_struct,
 )
 from ..linux.mman import vm_acct_memory
 from ..linux.mmap_lock import mmap_write_lock, mmap_write_unlock
@@ -63,14 +63,20 @@ from ..linux.mmzone import NODE_DATA, nr_online_nodes
 from .filemap import _cache_fill, _cache_missing
 from .memcontrol import memcg_of
 from .memory_tables import _install_upper, _missing_upper
+from .mmap_limits import vm_stat_account
 from .page_counter import page_counter_charge
 from .rmap import _anon_vma_at_boot
 from .swapfile import _swap_alloc
-from .vma import is_data_mapping, is_exec_mapping, is_stack_mapping
 from .vma_init import vm_area_alloc
+from .vma_ops import (
+    generic_file_vm_ops,
+    hugetlb_vm_ops,
+    shmem_vm_ops,
+    special_mapping_vmops,
+)
 from .vmscan import file_lru
 
-__all__ = ["_map_region", "vm_stat_account"]
+__all__ = ["_map_region"]
 
 #: The entries of a full page-table page; one number for all of them.
 _FULL: Final = (1 << PTRS_PER_PTE) - 1
@@ -78,13 +84,13 @@ _FULL: Final = (1 << PTRS_PER_PTE) - 1
 _MAY: Final = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
 _PFN_FLAGS: Final = VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
 
-#: By kind: flags, and as what a page that is not copied counts.
-_KINDS: Final[dict[str, tuple[int, int]]] = {
-    "anon": (0, MM_ANONPAGES),
-    "file": (0, MM_FILEPAGES),
-    "shmem": (0, MM_SHMEMPAGES),
-    "hugetlb": (VM_HUGETLB, _PFN_ENTRIES),
-    "pfnmap": (_PFN_FLAGS, _PFN_ENTRIES),
+#: By kind: flags, as what a page that is not copied counts, and the operations.
+_KINDS: Final[dict[str, tuple[int, int, vm_operations_struct | None]]] = {
+    "anon": (0, MM_ANONPAGES, None),
+    "file": (0, MM_FILEPAGES, generic_file_vm_ops),
+    "shmem": (0, MM_SHMEMPAGES, shmem_vm_ops),
+    "hugetlb": (VM_HUGETLB | VM_DONTEXPAND, _PFN_ENTRIES, hugetlb_vm_ops),
+    "pfnmap": (_PFN_FLAGS, _PFN_ENTRIES, special_mapping_vmops),
 }
 
 
@@ -183,21 +189,6 @@ class _Supply:
             page_counter_charge(self.memcg.memory, self.charged)
 
 
-@mirrors("mm/mmap.c", checked="v7.2")
-def vm_stat_account(mm: mm_struct, flags: int, npages: int) -> None:
-    """Count *npages* of address space of the class that *flags* say.
-
-    Context: ``mmap_lock`` for writing.
-    """
-    mm.total_vm += npages
-    if is_exec_mapping(flags):
-        mm.exec_vm += npages
-    elif is_stack_mapping(flags):
-        mm.stack_vm += npages
-    elif is_data_mapping(flags):
-        mm.data_vm += npages
-
-
 # -- building --------------------------------------------------------------------------
 
 
@@ -289,13 +280,13 @@ def _new_vma(
 ) -> vm_area_struct:
     """Make the mapping, count it, and put it into the tree."""
     flags = plan.flags(extra_flags)
-    vm_ops = plan.kind != "anon" or plan.shared
+    vm_ops = shmem_vm_ops if plan.is_shared_anon else _KINDS[plan.kind][2]
     if vm_file is not None:
         get_file(vm_file)
-    elif vm_ops and plan.kind != "pfnmap":
+    elif vm_ops is not None and plan.kind != "pfnmap":
         vm_file = _own_file(plan)
     vma = vm_area_alloc(mm, start, start + length, flags, vm_file, vm_ops=vm_ops)
-    vma.vm_pgoff = 0 if vm_ops else start >> PAGE_SHIFT
+    vma.vm_pgoff = start >> PAGE_SHIFT if vm_ops is None else 0
     mas_store(MA_STATE(mm.mm_mt, start, start + length - 1), vma)
     mm.map_count += 1
     pages = length >> PAGE_SHIFT
@@ -313,6 +304,7 @@ def _own_file(plan: _Plan) -> file:
     return file(
         f_path="/usr/bin/app" if named else "/dev/zero (deleted)",
         is_shmem=not named and plan.kind != "hugetlb",
+        is_hugetlb=plan.kind == "hugetlb",
         f_mapping=address_space(is_linked=named),
     )
 

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Taking mappings apart — ``mm/vma.c``, ``mm/vma.h``."""
+"""Changing the mappings of an address space — ``mm/vma.c``, ``mm/vma.h``.
+
+This file has the ends: what a mapping is counted as, and how it goes. A change of
+an existing one takes its locks in ``vma_prepare``; ``vma_merge`` and ``vma_split``
+are built on it, ``vma_modify`` on those two; ``vma_munmap`` and ``vma_mmap`` are
+what system calls come to.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +13,9 @@ from ..engine.annotate import mirrors
 from ..fs.file_table import fput
 from ..linux.kernel import might_sleep
 from ..linux.maple_tree import mas_set
-from ..linux.mm import VM_EXEC, VM_GROWSDOWN, VM_SHARED, VM_WRITE
+from ..linux.mm import VM_EXEC, VM_GROWSDOWN, VM_SEALED, VM_SHARED, VM_WRITE
 from ..linux.mm_types import vm_area_struct
+from .internal import vma_close
 from .memory import unmap_vmas
 from .memory_tables import free_pgtables
 from .mmu_gather import tlb_finish_mmu, tlb_gather_mmu
@@ -21,6 +28,7 @@ __all__ = [
     "is_stack_mapping",
     "remove_vma",
     "unmap_region",
+    "vma_is_sealed",
 ]
 
 
@@ -37,13 +45,14 @@ def unmap_region(unmap: unmap_desc) -> None:
     tlb_finish_mmu(tlb)
 
 
-@mirrors("mm/vma.c", checked="v7.2", abridged="no close operation, no memory policy")
+@mirrors("mm/vma.c", checked="v7.2", abridged="memory policies are not counted")
 def remove_vma(vma: vm_area_struct) -> None:
     """Free a mapping that nobody can find any more, and let go of its file.
 
     Context: May sleep.
     """
     might_sleep()
+    vma_close(vma)
     vm_file = vma.vm_file
     if vm_file is not None:
         fput(vm_file)
@@ -66,3 +75,12 @@ def is_stack_mapping(flags: int) -> bool:
 def is_data_mapping(flags: int) -> bool:
     """Tell whether a mapping with *flags* is private memory to write to."""
     return flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN) == VM_WRITE
+
+
+@mirrors("mm/vma.h", checked="v7.2", inline=True)
+def vma_is_sealed(vma: vm_area_struct) -> bool:
+    """Tell whether ``mseal()`` has forbidden to change the mapping.
+
+    Context: ``mmap_lock``.
+    """
+    return bool(vma.vm_flags & VM_SEALED)

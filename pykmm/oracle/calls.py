@@ -15,6 +15,7 @@ from ..engine.machine import Machine
 from ..errors import KernelPanic, Report, WouldWait
 from ..fs.proc.base import proc_oom_score
 from ..kernel.pid import pidfd_open, put_pid
+from ..linux.fdtable import pidfd_file
 from ..linux.mutex import mutex_lock, mutex_unlock
 from ..linux.oom import LONG_MIN, Aborted, oom_control
 from ..linux.printk import console
@@ -178,9 +179,9 @@ def _process_mrelease(call: Call, built: Built, _: Machine) -> Found:
     finally:
         files = current().files
         assert files is not None  # whoever makes the calls has descriptors
-        opened = files.fdt.pop(fd).pid
-        assert opened is not None  # it is a pidfd's
-        put_pid(opened)
+        opened = files.fdt.pop(fd)
+        assert isinstance(opened, pidfd_file)
+        put_pid(opened.pid)
 
 
 def _wake_oom_reaper(call: Call, built: Built, _: Machine) -> Found:

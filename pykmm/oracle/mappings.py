@@ -20,6 +20,7 @@ from ..linux.mmu_notifier import (
     mmu_notifier_range_blockable,
     mmu_notifier_subscriptions,
 )
+from ..mm.vma_ops import generic_file_vm_ops
 
 if TYPE_CHECKING:
     from .world import Vma
@@ -47,7 +48,7 @@ def add_mappings(mm: mm_struct, vmas: list[Vma]) -> None:
             vm_start=start,
             vm_end=end,
             vm_flags=_FLAGS.get(vma["kind"], 0) | (VM_SHARED if vma["shared"] else 0),
-            vm_ops=vma["kind"] != "anon",
+            vm_ops=None if vma["kind"] == "anon" else generic_file_vm_ops,
         )
         mas_store(MA_STATE(tree, start, end - 1), made)
     mm.__dict__["map_count"] = len(vmas)

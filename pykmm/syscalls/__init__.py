@@ -7,17 +7,38 @@ not return. Results are numbers as in Linux, a negative errno for a failure.
 """
 
 from .files import close, open, read, write
-from .memory import mmap, munmap, process_mrelease, touch
+from .memory import (
+    brk,
+    mlock,
+    mlock2,
+    mlockall,
+    mmap,
+    mprotect,
+    mseal,
+    munlock,
+    munlockall,
+    munmap,
+    process_mrelease,
+    touch,
+)
 from .process import exit, exit_group, getpid, wait4
 from .signals import kill, pause, pidfd_open
 
 __all__ = [
+    "brk",
     "close",
     "exit",
     "exit_group",
     "getpid",
     "kill",
+    "mlock",
+    "mlock2",
+    "mlockall",
     "mmap",
+    "mprotect",
+    "mseal",
+    "munlock",
+    "munlockall",
     "munmap",
     "open",
     "pause",

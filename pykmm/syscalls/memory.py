@@ -3,27 +3,67 @@
 
 from __future__ import annotations
 
+from ..errno import EINVAL
 from ..kernel.entry.fault import touch
-from ..mm import mmap_do as _mmap_do
+from ..linux.mm import PAGE_MASK, PAGE_SHIFT
+from ..linux.uapi_mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
+from ..mm import mlock as _mlock
+from ..mm import mmap_sys as _mmap_sys
+from ..mm import mprotect as _mprotect
+from ..mm import mseal as _mseal
 from ..mm import oom_kill as _oom_kill
-from ..mm import vma_munmap as _vma_munmap
 from ._return import syscall
 
-__all__ = ["mmap", "munmap", "process_mrelease", "touch"]
+__all__ = [
+    "brk",
+    "mlock",
+    "mlock2",
+    "mlockall",
+    "mmap",
+    "mprotect",
+    "mseal",
+    "munlock",
+    "munlockall",
+    "munmap",
+    "process_mrelease",
+    "touch",
+]
 
 process_mrelease = syscall(_oom_kill.process_mrelease)
+brk = syscall(_mmap_sys.brk)
+munmap = syscall(_mmap_sys.munmap)
+mprotect = syscall(_mprotect.mprotect)
+mlock = syscall(_mlock.mlock)
+mlock2 = syscall(_mlock.mlock2)
+munlock = syscall(_mlock.munlock)
+mlockall = syscall(_mlock.mlockall)
+munlockall = syscall(_mlock.munlockall)
 
 
 @syscall
-def mmap(length: int) -> int:
-    """Map *length* bytes of private memory: the address, or a negative errno.
+def mmap(
+    addr: int,
+    length: int | None = None,
+    prot: int = PROT_READ | PROT_WRITE,
+    flags: int = MAP_PRIVATE | MAP_ANONYMOUS,
+    fd: int = -1,
+    offset: int = 0,
+) -> int:
+    """Map *length* bytes: the address, or a negative errno.
 
-    No page is there until it is touched (:func:`touch`).
+    With one argument it is the length, and all else as ``malloc()`` wants it: private
+    memory, anywhere. No page is there until it is touched (:func:`touch`).
     """
-    return _mmap_do.vm_mmap(length)
+    if length is None:
+        addr, length = 0, addr
+    if offset & ~PAGE_MASK:
+        return -EINVAL
+    return _mmap_sys.ksys_mmap_pgoff(
+        addr, length, prot, flags, fd, offset >> PAGE_SHIFT
+    )
 
 
 @syscall
-def munmap(addr: int, length: int) -> int:
-    """Unmap whole mappings: 0, or a negative errno."""
-    return _vma_munmap.__vm_munmap(addr, length)
+def mseal(addr: int, length: int, flags: int = 0) -> int:
+    """Forbid for good to unmap, move, or change a range: 0, or a negative errno."""
+    return _mseal.do_mseal(addr, length, flags)

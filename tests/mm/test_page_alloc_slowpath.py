@@ -37,9 +37,9 @@ from pykmm.linux.sched import PF_DUMPCORE, PF_MEMALLOC, current
 from pykmm.mm._conservation import _books
 from pykmm.mm.mempolicy_alloc import alloc_pages
 from pykmm.mm.mmap import _map_region
+from pykmm.mm.mmap_sys import do_munmap
 from pykmm.mm.oom_kill import mark_oom_victim, oom
 from pykmm.mm.page_alloc import Pages, __free_pages, nr_free_pages
-from pykmm.mm.vma_munmap import do_vmi_munmap
 from pykmm.workbench import Machine, Process
 
 #: Of 64 pages 32 are for nobody.
@@ -392,7 +392,7 @@ def test_the_cache_of_a_closed_file_goes_before_anybody_is_killed(closed: bool) 
         _map_region(mm, 0, 8 * PAGE, kind="file", populate_pages=8, vm_file=f)
         with_file = nr_free_pages()
         mmap_write_lock(mm)
-        assert do_vmi_munmap(mm, 0, 8 * PAGE) == 0
+        assert do_munmap(mm, 0, 8 * PAGE) == 0
         mmap_write_unlock(mm)
         # The tables have gone with the mapping, the cache has not.
         assert nr_free_pages() == with_file + 2
@@ -421,7 +421,7 @@ def test_a_file_that_is_opened_again_keeps_its_cache() -> None:
         _map_region(app.mm, 0, 8 * PAGE, kind="file", populate_pages=8, vm_file=f)
         mapping = f.f_mapping
         mmap_write_lock(app.mm)
-        do_vmi_munmap(app.mm, 0, 8 * PAGE)
+        do_munmap(app.mm, 0, 8 * PAGE)
         mmap_write_unlock(app.mm)
         fput(f)
         again = file(f_path="/usr/share/dict", f_mapping=mapping)

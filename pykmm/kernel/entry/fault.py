@@ -107,12 +107,12 @@ def _access(mm: mm_struct, addr: int, end: int, *, write: bool) -> int:
 def _usable(table: pgtable_t, *, write: bool) -> int:
     """Return the entries that raise no fault; what may be shared is written by one."""
     if write:
-        return table.present[MM_ANONPAGES] & ~table.readonly
+        return table.present[MM_ANONPAGES] & ~table.readonly & ~table.protnone
     usable = 0
     for member, bits in enumerate(table.present):
         if member != MM_SWAPENTS:
             usable |= bits
-    return usable
+    return usable & ~table.protnone
 
 
 # -- what the architecture's handler does ----------------------------------------------

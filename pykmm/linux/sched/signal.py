@@ -15,10 +15,11 @@ from ..bitops import test_bit
 from ..compiler import READ_ONCE, data_race
 from ..rculist import list_for_each_entry_rcu, list_head, list_is_last
 from ..refcount import refcount_t
+from ..resource import INIT_RLIMITS, rlimit64
 from ..spinlock import spinlock_t
 from ..uapi import SIG_DFL, SIGKILL
 from ..wait import wait_queue_head_t
-from . import TIF_SIGPENDING, task_struct, tasklist_lock
+from . import TIF_SIGPENDING, current, task_struct, tasklist_lock
 
 if TYPE_CHECKING:
     from ..mm_types import mm_struct
@@ -34,6 +35,7 @@ __all__ = [
     "for_each_thread",
     "init_tasks",
     "k_sigaction",
+    "rlimit",
     "same_thread_group",
     "sighand_struct",
     "signal_pending",
@@ -110,6 +112,8 @@ class signal_struct(Struct):
     #: Written under ``oom_adj_mutex``; read under ``task_lock()`` of a member.
     oom_score_adj: int = shared(default=0)
     oom_score_adj_min: int = shared(default=0)
+    #: Soft and hard limit by number; written under the leader's task_lock().
+    rlim: tuple[rlimit64, ...] = shared(default=INIT_RLIMITS)
     #: Set once, by compare-and-swap; owns one ``mm_count``.
     oom_mm: mm_struct | None = shared(default=None)
 
@@ -184,3 +188,12 @@ def fatal_signal_pending(p: task_struct) -> bool:
     if not signal_pending(p):
         return False
     return SIGKILL in data_race(p).pending
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def rlimit(limit: int) -> int:
+    """Return current's soft limit number *limit*.
+
+    Context: Any; no lock, so it may be old when it arrives.
+    """
+    return READ_ONCE(current().signal).rlim[limit].rlim_cur

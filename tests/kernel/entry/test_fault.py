@@ -300,8 +300,6 @@ def test_what_mmap_and_munmap_refuse(m):
         return [
             mmap(0),
             mmap(1 << 50),
-            munmap(a, PAGE),
-            munmap(a + PAGE, 4 * PAGE),
             munmap(a + 1, PAGE),
             munmap(a, 0),
             munmap(0x10000, PAGE),
@@ -311,7 +309,7 @@ def test_what_mmap_and_munmap_refuse(m):
     m.run()
     assert p.result == [
         *(-EINVAL, -ENOMEM),
-        *(-EINVAL, -EINVAL, -EINVAL, -EINVAL),
+        *(-EINVAL, -EINVAL),
         *(0, 0),
     ]
 

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Memory that only looks anonymous: a file without a name — ``mm/shmem.c``."""
+
+from __future__ import annotations
+
+from ..engine.annotate import mirrors
+from ..linux.mm import PAGE_SHIFT, PAGE_SIZE, VM_NORESERVE
+from ..linux.mm_types import address_space, file, vm_area_struct
+from ..linux.sched import current
+from ..linux.security import security_vm_enough_memory_mm
+from .vma_ops import shmem_vm_ops
+
+__all__ = ["shmem_file_setup", "shmem_zero_setup"]
+
+
+@mirrors("mm/shmem.c", checked="v7.2", abridged="the whole size is promised at once")
+def shmem_file_setup(name: str, size: int, flags: int) -> file | int:
+    """Make a file of *size* bytes that lives as long as somebody refers to it.
+
+    Context: May sleep.
+    Return: The file, with a reference for the caller; or -ENOMEM if the machine may
+        not promise so much.
+    """
+    promised = 0
+    if not flags & VM_NORESERVE:
+        mm = current().mm
+        assert mm is not None  # whoever maps has one
+        promised = size + PAGE_SIZE - 1 >> PAGE_SHIFT
+        error = security_vm_enough_memory_mm(mm, promised)
+        if error:
+            return error
+    mapping = address_space(is_linked=False, promised=promised)
+    return file(f_path=f"{name} (deleted)", is_shmem=True, f_mapping=mapping)
+
+
+@mirrors("mm/shmem.c", checked="v7.2")
+def shmem_zero_setup(vma: vm_area_struct) -> int:
+    """Give a shared mapping without a file one of its own.
+
+    Context: Nobody else knows *vma*. May sleep.
+    Return: 0 or -ENOMEM.
+    """
+    made = shmem_file_setup("/dev/zero", vma.vm_end - vma.vm_start, vma.vm_flags)
+    if isinstance(made, int):
+        return made
+    vma.vm_file = made
+    vma.vm_ops = shmem_vm_ops
+    return 0
