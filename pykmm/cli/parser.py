@@ -103,6 +103,13 @@ def _compare(parser: argparse.ArgumentParser) -> None:
     )
     add("--jobs", metavar="N", type=_positive, default=1, help="in N processes (1)")
     add("--markdown", action="store_true", help="print Markdown tables")
+    add("--walks", action="store_true", help="race the reap pass, both ways, instead")
+    add(
+        "--draw",
+        choices=("columns", "bar", "svg"),
+        default="columns",
+        help="how --why and --walks draw (columns)",
+    )
 
 
 def _replay(parser: argparse.ArgumentParser) -> None:

@@ -46,6 +46,8 @@ class FreeRunning:
         self.rest.acquire()
         self.running = False
         self._noise: dict[str, int] = {}
+        #: The object of each step that had to wait, in no order to rely on.
+        self.waits: list[Named] = []
 
     # -- what primitives call -------------------------------------------------
 
@@ -69,6 +71,8 @@ class FreeRunning:
         t.guard = guard
         t.waiting_on = obj
         raw.acquire()
+        if guard is not None and not guard():
+            self.waits.append(obj)
         while guard is not None and not guard():
             if obj.waiters is None:
                 obj.waiters = []

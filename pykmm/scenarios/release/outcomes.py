@@ -190,6 +190,8 @@ class Judged:
     words: tuple[str, ...]
     #: Who took the address space down, by role; empty if nobody did.
     torn_down_by: str
+    #: Who came to which page tables; no part of what is told apart.
+    visits: tuple[Visit, ...] = field(default=(), eq=False)
 
     def __repr__(self) -> str:
         by = f" T-BY={self.torn_down_by}" if self.torn_down_by else ""
@@ -200,4 +202,4 @@ def judge(facts: Facts) -> Judged:
     """Say which words hold."""
     words = tuple(word.name for word in OUTCOMES if word.holds(facts))
     by = "" if facts.freed_by is None else facts.role(facts.freed_by)
-    return Judged(facts.ret, words, by)
+    return Judged(facts.ret, words, by, tuple(facts.visits))

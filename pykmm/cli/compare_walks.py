@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``pykmm compare --walks``: the reap pass upwards and downwards, measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pykmm.compare.picture import Picture
+from pykmm.compare.walks import ORDERS, Spread, meet, spread
+
+from .output import show, show_json
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+__all__ = ["run"]
+
+_PICTURED = 16
+_NAMES = {
+    "down": {"lmkd": "reaps from the top", "app": "exit_mmap() from the bottom"},
+    "up": {"lmkd": "reaps from the bottom", "app": "exit_mmap() from the bottom"},
+}
+
+
+def run(args: Namespace) -> int:
+    """Draw one race for each order, and print how figures are spread over many."""
+    pictures = {order: _picture(order) for order in ORDERS}
+    if args.draw == "svg":
+        show(pictures["down"].svg())
+        return 0
+    figures = spread()
+    if args.json:
+        show_json(
+            {
+                "format": "pykmm-walks/1",
+                "orders": {
+                    order: {name: _plain(figure) for name, figure in row.items()}
+                    for order, row in figures.items()
+                },
+            }
+        )
+        return 0
+    for picture in pictures.values():
+        show(f"{picture.text()}\n")
+    show(_table(figures))
+    return 0
+
+
+def _picture(order: str) -> Picture:
+    walk = meet(order, tables=_PICTURED, seed=1)
+    return Picture(walk.visits, _NAMES[order], f"a reap pass that goes {order}")
+
+
+def _plain(figure: Spread) -> dict[str, float]:
+    return {
+        "least": figure.least,
+        "median": figure.middle,
+        "most": figure.most,
+        "total": figure.total,
+    }
+
+
+def _table(figures: dict[str, dict[str, Spread]]) -> str:
+    lines = ["100 races over 32 page tables each, on two processors; in steps:\n"]
+    lines.append(f"  {'':<26}{'up':>22}{'down':>22}   up : down\n")
+    says = {
+        "contended": "waits for page-table locks",
+        "waited": "time spent in them",
+        "ticks": "time until both are done",
+    }
+    for name, what in says.items():
+        up, down = figures["up"][name], figures["down"][name]
+        ratio = f"{up.total / down.total:.1f} : 1" if down.total else "-"
+        lines.append(f"  {what:<26}{_range(up):>22}{_range(down):>22}   {ratio}\n")
+    lines.append("\n  median (least to most); the ratio is that of the sums\n")
+    return "".join(lines)
+
+
+def _range(figure: Spread) -> str:
+    return f"{figure.middle:g} ({figure.least:g} to {figure.most:g})"

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``pykmm compare SCENARIO --why D,WORD``: the execution behind one cell of a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pykmm.compare.cells import fill, scene_names, staged
+from pykmm.compare.picture import Picture
+from pykmm.engine.scheduler import Schedule
+from pykmm.errors import UsageError
+from pykmm.runner import replay
+from pykmm.runner.once import execute
+from pykmm.scenarios.release import Judged
+from pykmm.schedulers import Replay
+
+from . import names
+from .output import show, show_json
+from .words import command, drawn
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from pykmm.scenario import Scenario
+
+__all__ = ["run", "scene"]
+
+
+def scene(name: str) -> str:
+    """Return *name* if it is a scene's."""
+    if name not in scene_names():
+        raise names.unknown("scenario to compare", name, dict.fromkeys(scene_names()))
+    return name
+
+
+def run(args: Namespace) -> int:
+    """Draw the execution behind one letter of a table."""
+    if args.scenario is None:
+        raise UsageError("--why needs the SCENARIO of the table: name it")
+    design, comma, word = args.why.partition(",")
+    if not comma or not word:
+        raise UsageError(
+            f"--why {args.why!r} must be a design and a word, as in --why B,STRAND"
+        )
+    scenario = staged(scene(args.scenario), design)
+    cell = fill(args.scenario, design, args.executions)
+    found = cell.find(word)
+    if found is None:
+        known = ", ".join(
+            [*cell.words, *cell.results, *(f"T-BY={b}" for b in cell.by if b)]
+        )
+        raise UsageError(
+            f"--why {args.why!r}: no execution of {args.scenario} under {design} "
+            f"({cell.reason}) comes to that; there are {known}"
+        )
+    if args.draw != "columns":
+        show(_picture(scenario, found.witness, args))
+        return 0
+    execution = replay(scenario, found.witness)
+    line = command(scenario, found.witness)
+    if args.json:
+        show_json(
+            {"outcome": execution.label, "schedule": found.witness, "replay": line}
+        )
+    else:
+        show(f"{args.scenario} under {design}: {execution.label}\n\n")
+        show(drawn(execution.trace))
+        show(f"\nreplay: {line}\n")
+    return 0
+
+
+def _picture(scenario: Scenario, schedule: str, args: Namespace) -> str:
+    """Draw who unmapped what in one execution of *scenario*."""
+    judged = execute(scenario, Replay(Schedule.parse(schedule))).outcome
+    assert isinstance(judged, Judged)  # it is what the scene returned before
+    title = f"{scenario.name} under {scenario.patches[0].name}: {judged!r}"
+    picture = Picture(judged.visits, {}, title)
+    return picture.svg() if args.draw == "svg" else picture.text()
