@@ -19,6 +19,7 @@ __all__ = [
     "EINTR",
     "EINVAL",
     "EMFILE",
+    "EMLINK",
     "ENODEV",
     "ENOENT",
     "ENOMEM",
@@ -80,6 +81,7 @@ ENODEV = Errno(19, "ENODEV")
 EINVAL = Errno(22, "EINVAL")
 EMFILE = Errno(24, "EMFILE")
 ETXTBSY = Errno(26, "ETXTBSY")
+EMLINK = Errno(31, "EMLINK")
 ERANGE = Errno(34, "ERANGE")
 ENOSYS = Errno(38, "ENOSYS")
 EOVERFLOW = Errno(75, "EOVERFLOW")

@@ -82,6 +82,7 @@ __all__ = [
     "get_mm_rss",
     "get_mm_rss_sum",
     "inc_mm_counter",
+    "is_cow_mapping",
     "mm_dec_nr_pmds",
     "mm_dec_nr_ptes",
     "mm_dec_nr_puds",
@@ -176,6 +177,15 @@ def vma_pages(vma: vm_area_struct) -> int:
     Context: ``mmap_lock``.
     """
     return (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
+
+
+@mirrors("include/linux/mm.h", checked="v7.2", inline=True)
+def is_cow_mapping(flags: int) -> bool:
+    """Tell whether a mapping with *flags* may have private copies.
+
+    Context: Any.
+    """
+    return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
 
 
 # -- flags of an address space ---------------------------------------------------------

@@ -57,7 +57,7 @@ class SharedPages(Primitive):
     @property
     def pinned(self) -> int:
         """Return the pages that somebody has a reference to, as a bitmap."""
-        return sum(1 << position for position in self.pins)
+        return sum(1 << position for position in self.pins) if self.pins else 0
 
     def dup(self, bits: int) -> None:
         """Count one more mapping of each page in *bits*, which are all mapped."""
@@ -71,7 +71,10 @@ class SharedPages(Primitive):
         leave(t, self, Access.INC, len(maps))
 
     def drop(self, bits: int) -> int:
-        """Count one mapping less of each page in *bits*; return those that had one."""
+        """Count one mapping less of each page in *bits*.
+
+        Return: Those that nobody refers to any more.
+        """
         t = enter(self, "folio_remove_rmap")
         maps, left = self.maps, bits
         for level in range(len(maps) - 1, -1, -1):
@@ -81,19 +84,39 @@ class SharedPages(Primitive):
         last = bits & ~maps[0]
         while len(maps) > 1 and not maps[-1]:
             maps.pop()
+        free = last & ~self.pinned
         leave(t, self, Access.WRITE if last else Access.DEC, len(maps))
-        return last
+        return free
 
-    def mapped_once(self, bits: int) -> int:
-        """Tell which pages in *bits* have one mapping only."""
+    def reuse(self, bits: int) -> tuple[int, int]:
+        """Tell which pages in *bits* have no mapping but the caller's.
+
+        Nobody else looks at these, so those without a pin can leave in the same step.
+
+        Return: These pages, and those of them that have left.
+        """
         t = enter(self, "folio_mapcount")
         once = bits & ~self.maps[1] if len(self.maps) > 1 else bits
+        left = once & ~self.pinned
+        self.maps[0] &= ~left
         leave(t, self, Access.READ, once.bit_count())
-        return once
+        return once, left
 
-    def take(self, bits: int) -> None:
-        """Forget pages whose only mapping is the caller's: nobody else looks there."""
-        self.maps[0] &= ~bits
+    def pin(self, position: int) -> None:
+        """Keep a page that is mapped."""
+        t = enter(self, "try_grab_folio")
+        self.pins[position] = self.pins.get(position, 0) + 1
+        leave(t, self, Access.INC, self.pins[position])
+
+    def unpin(self, position: int) -> bool:
+        """Let a page go; tell whether nobody refers to it any more."""
+        t = enter(self, "folio_put")
+        left = self.pins.pop(position) - 1
+        if left:
+            self.pins[position] = left
+        free = not left and not self.maps[0] >> position & 1
+        leave(t, self, Access.WRITE if free else Access.DEC, left)
+        return free
 
 
 class pgtable_t:
@@ -202,12 +225,11 @@ class pgtable_t:
         if self.shared:
             for folios, shift, part in self._cut_shared(bits):
                 anon, swap = anon & ~part, swap & ~part
-                last = folios.drop(_moved(part, -shift))
+                free = folios.drop(_moved(part, -shift)).bit_count()
                 if folios.origin is None:
-                    slots += last.bit_count()
-                elif last := last & ~folios.pinned:
-                    own = freed.get(folios.origin, 0)
-                    freed[folios.origin] = own + last.bit_count()
+                    slots += free
+                elif free:
+                    freed[folios.origin] = freed.get(folios.origin, 0) + free
         for origin, gone in self._forget_exclusive(anon).items():
             freed[origin] = freed.get(origin, 0) + gone.bit_count()
         self.readonly &= ~bits
@@ -222,6 +244,33 @@ class pgtable_t:
         left = [(s, shift, part & ~bits) for s, shift, part in self.shared]
         self.shared = [entry for entry in left if entry[2]]
         return gone
+
+    def _pinned(self, bits: int) -> int:
+        """Return the entries in *bits* whose page somebody has pinned.
+
+        Such a page has no other mapping: it must not be shared.
+        """
+        found = 0
+        for folios, shift, part in self.shared:
+            if folios.pins:
+                found |= part & bits & _moved(folios.pinned, shift)
+        return found
+
+    def _pin(self, at: int) -> tuple[SharedPages, int]:
+        """Keep the anonymous page that entry *at* maps; return what names it.
+
+        Context: :attr:`ptl`.
+        """
+        bit = 1 << at
+        for folios, shift, part in self.shared:
+            if part & bit:
+                folios.pin(at - shift)
+                return folios, at - shift
+        ((origin, _),) = self._forget_exclusive(bit).items()
+        folios = SharedPages(origin, bit, 1)
+        self.shared.append((folios, 0, bit))
+        folios.pin(at)
+        return folios, at
 
     def _share_with(self, child: pgtable_t, bits: int) -> None:
         """Map in *child*, too, what the anonymous and swap entries in *bits* do.
@@ -279,11 +328,9 @@ class pgtable_t:
         home: list[tuple[_Origin, int]] = []
         for folios, shift, part in self.shared:
             if folios.origin is not None and part & bits:
-                once = folios.mapped_once(_moved(part & bits, -shift))
+                once, left = folios.reuse(_moved(part & bits, -shift))
                 reusable |= _moved(once, shift)
-                once &= ~folios.pinned
-                folios.take(once)
-                home.append((folios.origin, _moved(once, shift)))
+                home.append((folios.origin, _moved(left, shift)))
         for origin, part in home:
             if part:
                 self._add_pages(origin, part)

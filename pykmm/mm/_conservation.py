@@ -25,6 +25,7 @@ from ..linux.mm_types import (
     mm_struct,
 )
 from ..linux.pgtable import SharedPages, _moved
+from .gup_pages import pinned
 from .page_alloc_freelist import nr_free_pages
 from .swapfile import nr_swap_pages
 
@@ -63,7 +64,7 @@ _Shared: TypeAlias = dict[SharedPages, list[int]]
 
 
 def _shared_of(spaces: Iterable[mm_struct]) -> _Shared:
-    found: _Shared = {}
+    found: _Shared = {pages: [0] for pages in pinned().folios}
     for mm in spaces:
         for table in mm.pgd.values():
             for pages, shift, bits in table.shared:

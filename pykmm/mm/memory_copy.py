@@ -20,11 +20,11 @@ from ..linux.mm import (
     PAGE_SIZE,
     PMD_SHIFT,
     PMD_SIZE,
-    VM_MAYWRITE,
     VM_MIXEDMAP,
     VM_PFNMAP,
-    VM_SHARED,
+    VM_WRITE,
     add_mm_counter,
+    is_cow_mapping,
 )
 from ..linux.mm_types import (
     MM_ANONPAGES,
@@ -41,8 +41,9 @@ from ..linux.mmu_notifier import (
     mmu_notifier_range,
 )
 from ..linux.spinlock import spin_lock, spin_unlock
-from .memory import _look_up, _pte_mask
+from .memory import _look_up, _pte_mask, _through_nth
 from .memory_tables import _alloc_tables, _install, _missing_upper
+from .memory_wp import folio_prealloc
 
 __all__ = ["copy_page_range", "vma_needs_copy"]
 
@@ -64,10 +65,6 @@ def vma_needs_copy(dst_vma: vm_area_struct, src_vma: vm_area_struct) -> bool:
     return src_vma.anon_vma is not None
 
 
-def _is_cow_mapping(flags: int) -> bool:
-    return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
-
-
 @mirrors("mm/memory.c", checked="v7.2", abridged=_PARTS)
 def copy_page_range(dst_vma: vm_area_struct, src_vma: vm_area_struct) -> int:
     """Map in the child's *dst_vma* what the parent's *src_vma* maps.
@@ -79,14 +76,14 @@ def copy_page_range(dst_vma: vm_area_struct, src_vma: vm_area_struct) -> int:
         return 0
     mm, start, end = src_vma.vm_mm, src_vma.vm_start, src_vma.vm_end
     mmap_assert_write_locked(mm)
-    is_cow = _is_cow_mapping(src_vma.vm_flags)
+    is_cow = is_cow_mapping(src_vma.vm_flags)
     change = mmu_notifier_range(MMU_NOTIFY_PROTECTION_PAGE, mm, start, end)
     if is_cow:
         mmu_notifier_invalidate_range_start(change)
     ret = 0
     while start < end and not ret:
         tables, upto = _look_up(mm, start, end)
-        ret = _copy_tables(dst_vma.vm_mm, tables, start, upto, is_cow=is_cow)
+        ret = _copy_tables(dst_vma, src_vma, tables, start, upto)
         start = upto
     if is_cow:
         mmu_notifier_invalidate_range_end(change)
@@ -94,16 +91,19 @@ def copy_page_range(dst_vma: vm_area_struct, src_vma: vm_area_struct) -> int:
 
 
 def _copy_tables(
-    mm: mm_struct, tables: list[pgtable_t], start: int, end: int, *, is_cow: bool
+    dst_vma: vm_area_struct,
+    src_vma: vm_area_struct,
+    tables: list[pgtable_t],
+    start: int,
+    end: int,
 ) -> int:
-    if not tables:
-        return 0
-    if _make_tables(mm, tables):
+    if tables and _make_tables(dst_vma.vm_mm, tables):
         return -ENOMEM
     for src in tables:
         first = src.index << PMD_SHIFT
-        addr, stop = max(start, first), min(end, first + PMD_SIZE)
-        copy_pte_range(mm, mm.pgd[src.index], src, _pte_mask(addr, stop), is_cow)
+        mask = _pte_mask(max(start, first), min(end, first + PMD_SIZE))
+        if copy_pte_range(dst_vma, src_vma, src, mask):
+            return -ENOMEM
     return 0
 
 
@@ -130,14 +130,21 @@ def _make_tables(mm: mm_struct, tables: list[pgtable_t]) -> int:
 
 @mirrors("mm/memory.c", checked="v7.2", abridged=_PARTS)
 def copy_pte_range(
-    mm: mm_struct, dst: pgtable_t, src: pgtable_t, mask: int, is_cow: bool
-) -> None:
-    """Map in *dst*, a table of *mm*, what the entries in *mask* of *src* map.
+    dst_vma: vm_area_struct, src_vma: vm_area_struct, src: pgtable_t, mask: int
+) -> int:
+    """Map in the child's table what the entries in *mask* of its parent's *src* map.
+
+    A page that somebody has pinned stays the parent's alone: the child gets a copy.
 
     Context: As :func:`copy_page_range`; takes the locks of both tables.
+    Return: 0 or -ENOMEM.
     """
+    mm = dst_vma.vm_mm
+    dst = mm.pgd[src.index]
     spin_lock(dst.ptl)
     spin_lock(src.ptl)
+    pinned = src._pinned(mask)
+    mask &= ~pinned
     src._share_with(dst, mask)
     rss = [0] * NR_MM_COUNTERS
     for member, bits in enumerate(src.present):
@@ -146,7 +153,7 @@ def copy_pte_range(
             dst.present[member] |= hit
             if member < NR_MM_COUNTERS:
                 rss[member] = hit.bit_count()
-    if is_cow:
+    if is_cow_mapping(src_vma.vm_flags):
         src.readonly |= src.present[MM_ANONPAGES] & mask
     dst.readonly |= src.readonly & mask
     dst.protnone |= src.protnone & mask
@@ -155,3 +162,36 @@ def copy_pte_range(
         if pages:
             add_mm_counter(mm, member, pages)
     spin_unlock(dst.ptl)
+    while pinned:
+        copied = copy_present_page(dst_vma, src_vma, dst, pinned)
+        if not copied:
+            return -ENOMEM
+        pinned &= ~copied
+    return 0
+
+
+@mirrors("mm/memory.c", checked="v7.2", abridged="several pages at once")
+def copy_present_page(
+    dst_vma: vm_area_struct, src_vma: vm_area_struct, dst: pgtable_t, pinned: int
+) -> int:
+    """Give the child copies of the first of the pages in *pinned*.
+
+    The parent cannot unmap them meanwhile, and nobody can unpin what it still maps
+    away from it, so the copies are installed without another look.
+
+    Context: As :func:`copy_pte_range`, without locks.
+    Return: The entries that are done: none, if there is no memory.
+    """
+    nid = dst.origin[0]
+    folios = folio_prealloc(src_vma.vm_mm, pinned.bit_count(), nid, zero=False)
+    if folios is None:
+        return 0
+    done = pinned & _through_nth(pinned, folios.nr)
+    spin_lock(dst.ptl)
+    dst.present[MM_ANONPAGES] |= done
+    dst._add_pages(folios.origin, done)
+    if not dst_vma.vm_flags & VM_WRITE:
+        dst.readonly |= done
+    add_mm_counter(dst_vma.vm_mm, MM_ANONPAGES, folios.nr)
+    spin_unlock(dst.ptl)
+    return done

@@ -15,7 +15,7 @@ import attrs
 from ..engine.annotate import mirrors
 from ..linux.gfp_types import __GFP_COMP, __GFP_ZERO, GFP_HIGHUSER_MOVABLE, GFP_KERNEL
 from ..linux.memcontrol import mem_cgroup
-from ..linux.mm import PAGE_SHIFT, PMD_SHIFT
+from ..linux.mm import PAGE_SHIFT, PMD_SHIFT, VM_WRITE
 from ..linux.mm_types import (
     MM_ANONPAGES,
     _Origin,
@@ -101,7 +101,10 @@ def do_wp_page(vma: vm_area_struct, table: pgtable_t, mask: int) -> int:
     """
     spin_lock(table.ptl)
     left = _protected(table, mask)
-    left &= ~table._reuse(left)
+    mine = table._reuse(left)
+    if not vma.vm_flags & VM_WRITE:
+        table.readonly |= mine
+    left &= ~mine
     spin_unlock(table.ptl)
     while left:
         copied = wp_page_copy(vma, table, left)
@@ -136,6 +139,8 @@ def wp_page_copy(vma: vm_area_struct, table: pgtable_t, mask: int) -> int:
     copied = _protected(table, done)
     freed, _ = table._forget(copied)
     table._add_pages(folios.origin, copied)
+    if not vma.vm_flags & VM_WRITE:
+        table.readonly |= copied
     spin_unlock(table.ptl)
     mmu_notifier_invalidate_range_end(change)
     folios_put_refs(freed)

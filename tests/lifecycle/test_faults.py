@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Accesses to an address space that is being reaped, by whoever makes them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+
+from pykmm import Machine
+from pykmm.errno import EFAULT, EINVAL
+from pykmm.linux.completion import complete, completion, wait_for_completion
+from pykmm.linux.mm import (
+    VM_FAULT_SIGBUS,
+    get_mm_rss,
+    mm_flags_set,
+    vma_lookup,
+)
+from pykmm.linux.mm_types import MMF_UNSTABLE, mm_struct
+from pykmm.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
+from pykmm.linux.uaccess import copy_from_user, copy_to_user
+from pykmm.linux.uapi import SIGBUS, SIGKILL, SIGSEGV
+from pykmm.mm._conservation import _books
+from pykmm.mm.gup_pages import FOLL_WRITE, get_user_pages_remote, unpin_user_pages
+from pykmm.mm.memory_access import access_remote_vm
+from pykmm.mm.memory_fault import _fault_in_range
+from pykmm.mm.mmap import _map_region
+from pykmm.syscalls import kill, pidfd_open, process_mrelease, touch
+from pykmm.workbench import Process
+from tests.lifecycle.pages_setup import MIB, PAGE, boot, maps, released
+
+BASE = 64 * MIB
+
+
+def _memory(process: Process) -> mm_struct:
+    assert process.mm is not None
+    return process.mm
+
+
+def _touch(mm: mm_struct, addr: int, *, write: bool, nr: int = 1) -> int:
+    """Fault pages in on the kernel's behalf; return what the fault did."""
+    mmap_read_lock(mm)
+    vma = vma_lookup(mm, addr)
+    assert vma is not None
+    ret = _fault_in_range(vma, addr, addr + nr * PAGE, write=write)
+    mmap_read_unlock(mm)
+    return ret
+
+
+def _signals(process: Process, *numbers: int) -> list[int]:
+    """Have the process write down signals; each leaves what it does."""
+    got: list[int] = []
+
+    def handler(number: int) -> None:
+        got.append(number)
+        raise _Left
+
+    process.task.__dict__["sighand"].action = dict.fromkeys(numbers, handler)
+    return got
+
+
+class _Left(Exception):
+    """How a handler leaves an access that would fault again, like ``longjmp()``."""
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_l123_nothing_takes_the_place_of_lost_memory(write: bool) -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        maps(app, {"kind": "anon", "populate_pages": 4})
+        mm = _memory(app)
+        answers = []
+
+        def look(_: int) -> None:
+            # Reaped, and never touched: it cannot be told from the outside.
+            answers.extend(_touch(mm, BASE + at, write=write) for at in (0, MIB))
+            assert get_mm_rss(mm) == 0
+            assert mm.pgd[BASE >> 21].present[4] == 0
+
+        released(m, app, look)
+        assert answers == [VM_FAULT_SIGBUS] * 2
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_l123_a_program_gets_a_signal_and_outside_of_mappings_another(
+    write: bool,
+) -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        maps(app, {"kind": "anon", "populate_pages": 4})
+        got = _signals(app, SIGBUS, SIGSEGV)
+        # Who is being reaped dies before it runs again, so the flag is set by hand.
+        mm_flags_set(MMF_UNSTABLE, _memory(app))
+
+        @app.runs
+        def _() -> None:
+            for addr in (BASE + MIB, BASE - MIB):
+                with contextlib.suppress(_Left):
+                    touch(addr, 1, write)
+
+        m.run()
+        assert got == [SIGBUS, SIGSEGV]
+
+
+def test_l124_shared_mappings_go_on_and_private_ones_do_not() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        maps(app, {"kind": "file", "shared": True}, {"kind": "file"})
+        mm = _memory(app)
+        answers = []
+
+        def look(_: int) -> None:
+            for base in (BASE, BASE + 4 * MIB):
+                answers.extend(_touch(mm, base, write=write) for write in (False, True))
+
+        released(m, app, look)
+        assert answers == [0, 0, VM_FAULT_SIGBUS, VM_FAULT_SIGBUS]
+
+
+def test_l125_swap_that_is_left_comes_back_and_swap_that_is_gone_does_not() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        mm = _memory(app)
+        maps(app, {"kind": "anon", "swapped_pages": 3})
+        # The flag is set before the pass comes to the mapping.
+        mm_flags_set(MMF_UNSTABLE, mm)
+        assert _touch(mm, BASE, write=False) == 0
+        answers = []
+        released(m, app, lambda _: answers.append(_touch(mm, BASE, write=True, nr=3)))
+        assert answers == [VM_FAULT_SIGBUS]
+
+
+def _two_pages(m: Machine) -> tuple[Process, mm_struct, int]:
+    """Spawn a process with two neighbours: a page that stays, and one to be reaped."""
+    app = m.spawn("app")
+    mm = _memory(app)
+    _map_region(mm, BASE, PAGE, kind="anon", shared=True, populate_pages=1)
+    _map_region(mm, BASE + PAGE, PAGE, kind="anon", populate_pages=1)
+    return app, mm, BASE
+
+
+@pytest.mark.parametrize("copy", [copy_from_user, copy_to_user])
+def test_l127_a_system_call_of_a_dying_process_fails(
+    copy: Callable[[int, int], int],
+) -> None:
+    with boot() as m:
+        app, _, addr = _two_pages(m)
+        done, lmkd = completion(), m.spawn("lmkd")
+        left: list[int] = []
+
+        @app.runs
+        def _() -> None:
+            wait_for_completion(done)  # as in the middle of a system call
+            left.append(copy(addr, 2 * PAGE))
+            left.append(copy(addr, PAGE))
+            left.append(copy(addr + PAGE, PAGE))
+
+        @lmkd.runs
+        def _() -> int:
+            fd = pidfd_open(app.pid, 0)
+            kill(app.pid, SIGKILL)
+            ret = process_mrelease(fd, 0)
+            complete(done)
+            return ret
+
+        m.run()
+        assert lmkd.result == 0
+        assert left == [PAGE, 0, PAGE]
+
+
+def test_l127_by_its_pages() -> None:
+    with boot() as m:
+        app, mm, addr = _two_pages(m)
+        answers: list[object] = []
+
+        def get(at: int, nr: int) -> object:
+            pages = get_user_pages_remote(mm, at, nr, 0)
+            if isinstance(pages, int):
+                return pages
+            unpin_user_pages(pages)
+            return len(pages)
+
+        def look(_: int) -> None:
+            mmap_read_lock(mm)
+            answers.extend([get(addr, 2), get(addr + PAGE, 1)])
+            mmap_read_unlock(mm)
+            answers.append(access_remote_vm(mm, addr, 2 * PAGE, 0))
+            answers.append(access_remote_vm(mm, addr + PAGE - 8, 100, FOLL_WRITE))
+
+        released(m, app, look)
+        assert answers == [1, -EFAULT, PAGE, 8]
+        assert _books() == []
+
+
+def test_l128_a_living_partner_keeps_the_memory_and_a_dying_one_misses_it() -> None:
+    with boot() as m:
+        app, _, addr = _two_pages(m)
+        twin = m.spawn("twin", shares_mm=app)
+        started, done, lmkd = completion(), completion(), m.spawn("lmkd")
+        left: list[int] = []
+
+        @twin.runs
+        def _() -> None:
+            left.append(copy_from_user(addr + PAGE, 8))
+            complete(started)
+            wait_for_completion(done)
+            left.append(copy_from_user(addr + PAGE, 8))
+
+        @lmkd.runs
+        def _() -> list[int]:
+            wait_for_completion(started)
+            fd = pidfd_open(app.pid, 0)
+            kill(app.pid, SIGKILL)
+            answers = [process_mrelease(fd, 0)]
+            kill(twin.pid, SIGKILL)
+            answers.append(process_mrelease(fd, 0))
+            complete(done)
+            return answers
+
+        m.run()
+        assert (lmkd.result, left) == ([-EINVAL, 0], [0, 8])

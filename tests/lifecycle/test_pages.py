@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pages under a reap: what goes, what stays, and in which order it is free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pykmm.errno import EAGAIN, EBADF, EINVAL
+from pykmm.linux.mm import get_mm_rss, mm_flags_test
+from pykmm.linux.mm_types import (
+    MMF_OOM_SKIP,
+    MMF_UNSTABLE,
+    file,
+    mm_struct,
+    vm_area_struct,
+)
+from pykmm.linux.mman import vm_committed_as
+from pykmm.linux.mmu_notifier import mmu_notifier, mmu_notifier_ops
+from pykmm.linux.mutex import mutex_lock, mutex_unlock
+from pykmm.linux.printk import console
+from pykmm.linux.sched.task import get_task_struct, task_lock, task_unlock
+from pykmm.linux.uapi import SIGKILL
+from pykmm.mm._conservation import _books
+from pykmm.mm.mmap import _map_region
+from pykmm.mm.mmu_notifier import mmu_notifier_register
+from pykmm.mm.oom_kill import oom
+from pykmm.mm.oom_kill_reaper import oom_reap_task
+from pykmm.mm.oom_kill_victim import mark_oom_victim
+from pykmm.mm.page_alloc import nr_free_pages
+from pykmm.mm.swapfile import nr_swap_pages
+from pykmm.patches.kernels import v6_12
+from pykmm.syscalls import (
+    kill,
+    mmap,
+    pidfd_open,
+    process_mrelease,
+    touch,
+)
+from pykmm.workbench import Process
+from tests.lifecycle.pages_setup import MIB, PAGE, S, boot, maps, released, rss
+
+
+def _memory(process: Process) -> mm_struct:
+    assert process.mm is not None
+    return process.mm
+
+
+def test_l108_l109_what_a_complete_pass_takes_and_what_it_leaves() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        maps(app, *S)
+        mm = _memory(app)
+        assert rss(mm) == (9, 10, 3, 6)
+        assert get_mm_rss(mm) == 25
+        before = (nr_free_pages(), nr_swap_pages().counter)
+        kept = _kept(mm)
+        seen = []
+
+        def look(answer: int) -> None:
+            seen.append(answer)
+            assert rss(mm) == (5, 0, 0, 6)
+            assert get_mm_rss(mm) == 11
+            assert nr_free_pages() - before[0] == 10
+            assert nr_swap_pages().counter - before[1] == 3
+            assert mm.hugetlb_usage.counter == 512
+            assert _frames(mm) == 2
+            assert _kept(mm) == kept
+            assert mm_flags_test(MMF_UNSTABLE, mm)
+            assert not mm_flags_test(MMF_OOM_SKIP, mm)
+
+        released(m, app, look)
+        assert seen == [0]
+        assert _books() == []
+
+
+def _kept(mm: mm_struct) -> tuple[int, ...]:
+    """Return what a pass must not change."""
+    state = mm.__dict__
+    return (
+        state["map_count"],
+        state["total_vm"],
+        state["locked_vm"],
+        mm.pgtables_bytes.counter,
+        vm_committed_as().counter,
+    )
+
+
+def _frames(mm: mm_struct) -> int:
+    return sum(table.present[4].bit_count() for table in mm.pgd.values())
+
+
+def test_l109_l114_released_twice_then_reaped_then_released_in_vain() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        maps(app, *S)
+        mm = _memory(app)
+        kept = _kept(mm)
+        lmkd = m.spawn("lmkd")
+
+        @lmkd.runs
+        def _() -> list[tuple[int, bool]]:
+            fd = pidfd_open(app.pid, 0)
+            kill(app.pid, SIGKILL)
+            seen = [_release(mm, fd), _release(mm, fd)]
+            _be_the_reaper(app)
+            assert (rss(mm), _kept(mm)) == ((5, 0, 0, 6), kept)
+            assert mm_flags_test(MMF_UNSTABLE, mm)
+            passes = len(console().effects)
+            seen.append(_release(mm, fd))
+            assert len(console().effects) == passes
+            return seen
+
+        m.run()
+        assert lmkd.result == [(0, False), (0, False), (0, True)]
+
+
+def _release(mm: mm_struct, fd: int) -> tuple[int, bool]:
+    """Release memory; return the answer, and whether SKIP is set by then."""
+    return process_mrelease(fd, 0), mm_flags_test(MMF_OOM_SKIP, mm)
+
+
+def _be_the_reaper(app: Process) -> None:
+    """Do to *app* what the killer and its reaper do, before it can run."""
+    mutex_lock(oom().oom_lock)
+    task_lock(app.task)
+    mark_oom_victim(app.task)
+    task_unlock(app.task)
+    mutex_unlock(oom().oom_lock)
+    get_task_struct(app.task)
+    oom_reap_task(app.task)
+
+
+def test_l110_page_tables_outlive_a_pass() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        seen: list[int] = []
+
+        @app.runs
+        def _() -> None:
+            touch(mmap(PAGE), 1)
+            seen.append(_memory(app).pgtables_bytes.counter)
+
+        m.run()
+        mm = _memory(app)
+        released(m, app, lambda _: seen.append(mm.pgtables_bytes.counter))
+        assert (seen, mm.pgtables_bytes.counter) == ([12288, 12288], 0)
+
+
+@pytest.mark.parametrize("answers", [1, 2])
+def test_l112_a_refusing_notifier_spares_one_mapping(answers: int) -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        areas = maps(app, *[{"kind": "anon", "populate_pages": 3}] * 3)
+        mm = _memory(app)
+        refusals = [-EAGAIN] * answers
+
+        def start(_: mmu_notifier, change: object) -> int:
+            middle = areas[1].__dict__["vm_start"]
+            if change.start == middle and refusals:  # type: ignore[attr-defined]
+                return refusals.pop()
+            return 0
+
+        ops = mmu_notifier_ops(invalidate_range_start=start)
+        assert mmu_notifier_register(mmu_notifier(ops=ops), mm) == 0
+        seen = []
+
+        def look(answer: int) -> None:
+            left = [_present(mm, area) for area in areas]
+            seen.append((answer, left))
+
+        released(m, app, look, times=answers + 1)
+        assert seen == [(-EAGAIN, [0, 3, 0])] * answers + [(0, [0, 0, 0])]
+
+
+def _present(mm: mm_struct, area: vm_area_struct) -> int:
+    table = mm.pgd[area.__dict__["vm_start"] >> 21]
+    return table.present[1].bit_count()
+
+
+def test_l113_who_did_not_refuse_hears_of_the_end_at_once() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        maps(app, {"kind": "anon", "populate_pages": 3})
+        mm = _memory(app)
+        calls: list[str] = []
+
+        def told(what: str, answer: int = 0) -> Callable[..., int]:
+            return lambda *_: calls.append(what) or answer
+
+        refuses = mmu_notifier_ops(invalidate_range_start=told("A starts", -EAGAIN))
+        agrees = mmu_notifier_ops(
+            invalidate_range_start=told("B starts"),
+            invalidate_range_end=told("B ends"),
+        )
+        for ops in (refuses, agrees):
+            assert mmu_notifier_register(mmu_notifier(ops=ops), mm) == 0
+        released(m, app, lambda answer: calls.append(repr(answer)))
+        pass_of_mrelease = calls[: calls.index("-EAGAIN") + 1]
+        assert sorted(pass_of_mrelease[:2]) == ["A starts", "B starts"]
+        assert pass_of_mrelease[2:] == ["B ends", "-EAGAIN"]
+
+
+def test_l115_who_may_be_released() -> None:
+    with boot() as m:
+        app = m.spawn("app", anon="16K")
+        twin = m.spawn("twin", shares_mm=app)
+        lmkd = m.spawn("lmkd")
+
+        @lmkd.runs
+        def _() -> list[int]:
+            answers = [process_mrelease(99, 1)]
+            fd = pidfd_open(app.pid, 0)
+            answers.append(process_mrelease(fd, 0))
+            kill(app.pid, SIGKILL)
+            answers.append(process_mrelease(fd, 0))
+            kill(twin.pid, SIGKILL)
+            answers.append(process_mrelease(fd, 0))
+            answers.append(process_mrelease(99, 0))
+            return answers
+
+        m.run()
+        assert lmkd.result == [-EINVAL, -EINVAL, -EINVAL, 0, -EBADF]
+
+
+@pytest.mark.parametrize(("old", "order"), [(True, [1, 2, 3]), (False, [3, 2, 1])])
+def test_l116_order_of_mappings_in_a_pass(old: bool, order: list[int]) -> None:
+    with boot() as m:
+        if old:
+            m.patches.update(v6_12.patch.functions)
+        app = m.spawn("app")
+        areas = maps(app, *[{"kind": "anon", "populate_pages": 1}] * 3)
+        starts = [area.__dict__["vm_start"] for area in areas]
+        seen: list[int] = []
+
+        def look(_: int) -> None:
+            effects = [e for e in console().effects if e[0] == "zap"]
+            seen.extend(1 + starts.index(int(str(e[1]))) for e in effects)
+
+        released(m, app, look)
+        assert seen == order
+
+
+def test_l117_what_belongs_to_a_file_stays_cached() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        mm = _memory(app)
+        memfd = file(f_path="memfd", is_shmem=True)
+        text = file(f_path="/lib/libc.so")
+        _map_region(
+            mm,
+            64 * MIB,
+            MIB,
+            kind="shmem",
+            populate_pages=3,
+            copied_pages=2,
+            vm_file=memfd,
+        )
+        _map_region(mm, 68 * MIB, MIB, kind="file", populate_pages=4, vm_file=text)
+        assert rss(mm) == (4, 2, 0, 1)
+        free = nr_free_pages()
+
+        def look(_: int) -> None:
+            assert rss(mm) == (0, 0, 0, 0)
+            assert nr_free_pages() - free == 2
+
+        released(m, app, look)
+        cached = [sum(f.f_mapping._nrpages.values()) for f in (memfd, text)]
+        assert cached == [3, 4]
+
+
+def test_l118_counters_fall_first_and_charges_later() -> None:
+    with boot() as m:
+        box = m.cgroup("box")
+        app = m.spawn("app", memcg=box)
+        maps(app, {"kind": "anon", "populate_pages": 40})
+        mm = _memory(app)
+        charged, free = box.memory.usage, nr_free_pages()
+        moments: list[tuple[int, int, int]] = []
+
+        class Watch:
+            def event(self, event: object) -> None:
+                now = (
+                    mm.rss_stat[1].counter,
+                    box.memory.usage - charged,
+                    nr_free_pages() - free,
+                )
+                if not moments or moments[-1] != now:
+                    moments.append(now)
+
+            def at_rest(self, machine: object) -> None: ...
+
+        m.observers.append(Watch())
+        released(m, app, lambda _: None)
+        first = moments.index((0, 0, 0))
+        assert moments[0] == (40, 0, 0)
+        assert moments[first + 1 : first + 3] == [(0, -40, 0), (0, -40, 40)]
+
+
+def test_l121_locked_pages_go_and_stay_counted() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        maps(app, S[-1])
+        mm = _memory(app)
+        locked = mm.__dict__["locked_vm"]
+        assert locked == 512
+        seen = []
+        released(m, app, lambda _: seen.append((rss(mm), mm.__dict__["locked_vm"])))
+        assert seen == [((0, 0, 0, 0), locked)]
