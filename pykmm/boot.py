@@ -20,6 +20,7 @@ from .kernel.fork import mm_alloc
 from .kernel.fork_task import init_task_pid
 from .kernel.pid import attach_pid
 from .kernel.pid_alloc import alloc_pid
+from .kernel.ucount import inc_rlimit_ucounts
 from .linux.atomic import atomic_inc
 from .linux.cred import cred
 from .linux.fdtable import files_struct
@@ -189,6 +190,7 @@ def _map_all(mm: mm_struct, regions: Sequence[Region]) -> None:
 
 def _enlist(task: task_struct, number: pid, parent: task_struct | None) -> None:
     """Do what ``copy_process()`` does past the point of no failure."""
+    inc_rlimit_ucounts(task.cred.uid, 1)
     task.real_parent = parent
     task.parent = parent
     if parent is not None:
@@ -227,6 +229,7 @@ def build_thread(leader: task_struct, thread_name: str) -> task_struct:
     task.active_mm = mm
     task.real_parent = leader.__dict__["real_parent"]
     task.parent = leader.__dict__["parent"]
+    inc_rlimit_ucounts(task.cred.uid, 1)
     refcount_inc(sighand.count)
     refcount_inc(signal.sigcnt)
     atomic_inc(signal.live)

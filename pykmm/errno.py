@@ -23,11 +23,13 @@ __all__ = [
     "ENODEV",
     "ENOENT",
     "ENOMEM",
+    "ENOSPC",
     "ENOSYS",
     "EOPNOTSUPP",
     "EOVERFLOW",
     "EPERM",
     "ERANGE",
+    "ERESTARTNOINTR",
     "ERESTARTSYS",
     "ESRCH",
     "ETXTBSY",
@@ -81,6 +83,7 @@ ENODEV = Errno(19, "ENODEV")
 EINVAL = Errno(22, "EINVAL")
 EMFILE = Errno(24, "EMFILE")
 ETXTBSY = Errno(26, "ETXTBSY")
+ENOSPC = Errno(28, "ENOSPC")
 EMLINK = Errno(31, "EMLINK")
 ERANGE = Errno(34, "ERANGE")
 ENOSYS = Errno(38, "ENOSYS")
@@ -89,3 +92,4 @@ EOPNOTSUPP = Errno(95, "EOPNOTSUPP")
 
 #: Inside the kernel only: a signal came, the system call is to be restarted.
 ERESTARTSYS = Errno(512, "ERESTARTSYS")
+ERESTARTNOINTR = Errno(513, "ERESTARTNOINTR")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
+from ..engine.fields import is_made
 from ..errno import EMFILE
 from ..kernel.pid import put_pid
 from ..linux.atomic import atomic_dec_and_test
@@ -17,13 +18,16 @@ from ..linux.spinlock import spin_lock, spin_unlock
 from .file_table import fput
 
 __all__ = [
+    "dup_fd",
     "exit_files",
     "fd_install",
     "fdget",
     "fdput",
     "file_close_fd",
     "filp_close",
+    "get_unused_fd_flags",
     "put_files_struct",
+    "put_unused_fd",
 ]
 
 #: The first number that is not the standard streams'.
@@ -38,31 +42,85 @@ def filp_close(opened: OpenFile) -> None:
     if isinstance(opened, file):
         fput(opened)
         return
-    if isinstance(opened, ProcFile) and not refcount_dec_and_test(opened.f_ref):
+    counted = isinstance(opened, ProcFile) or is_made(opened, "f_ref")
+    if counted and not refcount_dec_and_test(opened.f_ref):
         return
     if opened.pid is not None:
         put_pid(opened.pid)
     opened._free()
 
 
-@mirrors("fs/file.c", checked="v7.2", abridged="allocates the number, too")
-def fd_install(opened: ProcFile | file) -> int:
-    """Put an open file into current's table.
+@mirrors("fs/file.c", checked="v7.2", abridged="takes the number that is free, too")
+def fd_install(opened: OpenFile, fd: int | None = None) -> int:
+    """Put an open file into current's table, at *fd* if that was reserved.
 
     Context: Takes file_lock.
     Return: The descriptor, or -EMFILE.
     """
-    files = current().files
-    assert files is not None  # a living process has a table
+    files = _own_files()
     spin_lock(files.file_lock)
     try:
-        fd = next((n for n in range(_FIRST, NR_OPEN) if n not in files.fdt), None)
-        if fd is None:
-            return -EMFILE
-        files.fdt = {**files.fdt, fd: opened}
+        fd = _free_number(files) if fd is None else fd
+        if fd >= 0:
+            files.fdt = {**files.fdt, fd: opened}
         return fd
     finally:
         spin_unlock(files.file_lock)
+
+
+def _own_files() -> files_struct:
+    files = current().files
+    assert files is not None  # a living process has a table
+    return files
+
+
+def _free_number(files: files_struct) -> int:
+    taken = files.fdt
+    return next((n for n in range(_FIRST, NR_OPEN) if n not in taken), -EMFILE)
+
+
+@mirrors("fs/file.c", checked="v7.2", abridged="no flags are modelled")
+def get_unused_fd_flags() -> int:
+    """Reserve a descriptor of current that leads nowhere yet.
+
+    Context: Takes file_lock.
+    Return: The descriptor, or -EMFILE.
+    """
+    files = _own_files()
+    spin_lock(files.file_lock)
+    fd = _free_number(files)
+    if fd >= 0:
+        files.fdt = {**files.fdt, fd: None}
+    spin_unlock(files.file_lock)
+    return fd
+
+
+@mirrors("fs/file.c", checked="v7.2")
+def put_unused_fd(fd: int) -> None:
+    """Give a descriptor back that was reserved.
+
+    Context: Takes file_lock.
+    """
+    files = _own_files()
+    spin_lock(files.file_lock)
+    files.fdt = {n: opened for n, opened in files.fdt.items() if n != fd}
+    spin_unlock(files.file_lock)
+
+
+@mirrors("fs/file.c", checked="v7.2", abridged="tables have no size of their own")
+def dup_fd(oldf: files_struct) -> files_struct:
+    """Copy a table: the open files are shared; what is only reserved stays behind.
+
+    Context: Takes file_lock of *oldf*.
+    """
+    newf = files_struct()
+    spin_lock(oldf.file_lock)
+    copied = {n: opened for n, opened in oldf.fdt.items() if opened is not None}
+    for opened in copied.values():
+        refcount_inc(opened.f_ref)
+    spin_unlock(oldf.file_lock)
+    newf.__dict__["fdt"] = copied
+    return newf
 
 
 @mirrors(
@@ -117,7 +175,8 @@ def put_files_struct(files: files_struct) -> None:
     if not atomic_dec_and_test(files.count):
         return
     for opened in list(files.__dict__["fdt"].values()):
-        filp_close(opened)
+        if opened is not None:
+            filp_close(opened)
     files._free()
 
 

@@ -150,7 +150,7 @@ def exit_mm() -> None:
     """
     tsk = current()
     mm = tsk.mm
-    exit_mm_release(tsk)
+    exit_mm_release(tsk, mm)
     if mm is None:
         return
     mmap_read_lock(mm)

@@ -22,6 +22,7 @@ from ..linux.sched.task import put_task_struct
 from ..linux.spinlock import spin_lock, spin_unlock, write_lock_irq, write_unlock_irq
 from .pid import detach_pid, free_pids, put_pid, wake_pidfd
 from .signal_deliver import do_notify_parent
+from .ucount import dec_rlimit_ucounts
 
 __all__ = ["put_task_struct_rcu_user", "release_task"]
 
@@ -91,6 +92,7 @@ def release_task(p: task_struct) -> None:
     following: task_struct | None = p
     while following is not None:
         p = following
+        dec_rlimit_ucounts(p.cred.uid, 1)
         pids: list[pid | None] = [None] * 4
         thread_pid = READ_ONCE(p).thread_pid
         assert thread_pid is not None  # released once

@@ -12,7 +12,14 @@ from ..linux.atomic import atomic_dec_and_test
 from ..linux.bug import BUG_ON, WARN_ON_ONCE
 from ..linux.kernel import might_sleep
 from ..linux.maple_tree import mt_init_flags
-from ..linux.mm_types import MM_MT_FLAGS, NR_MM_COUNTERS, _Rss, mm_struct
+from ..linux.mm_types import (
+    MM_MT_FLAGS,
+    NR_MM_COUNTERS,
+    _Rss,
+    _tree_of,
+    mm_struct,
+    mmf_init_legacy_flags,
+)
 from ..linux.mmu_notifier import mmu_notifier_subscriptions_destroy
 from ..linux.sched import current, task_struct
 from ..linux.sched.mm import mmdrop
@@ -32,18 +39,30 @@ __all__ = [
 _ALL_FREED: Final = "no uprobes, AIO, KSM, khugepaged, executable file or swap list"
 
 
+def _inherited_flags(task: task_struct | None) -> int:
+    """Return which flags of current's address space a new one starts with."""
+    mm: mm_struct | None = None if task is None else task.__dict__["mm"]
+    return 0 if mm is None else mmf_init_legacy_flags(mm.flags._value)
+
+
 @mirrors(
     "kernel/fork.c",
     checked="v7.2",
-    abridged="the flags that are inherited, such as the dump filter, do not exist",
+    abridged="without a parent no flag is set: there is no default dump filter",
 )
 def mm_init(mm: mm_struct, p: task_struct | None) -> mm_struct:
     """Make *mm* an empty address space with one user, charged to *p*.
 
+    Some of what current's address space is set to goes on in a new one.
+
     Context: Nobody else knows *mm*.
     """
-    mt_init_flags(mm.mm_mt, MM_MT_FLAGS)
+    mt_init_flags(_tree_of(mm), MM_MT_FLAGS)
     mm.__dict__["owner"] = p
+    flags = _inherited_flags(current())
+    for nr in range(flags.bit_length()):
+        if flags >> nr & 1:
+            mm.flags.bit(nr).value = True
     return mm
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
+from ..linux.atomic import atomic_read
 from ..linux.bug import WARN_ON
 from ..linux.compiler import READ_ONCE
 from ..linux.completion import complete
@@ -15,9 +16,13 @@ from ..linux.sched import current, task_struct
 from ..linux.sched.mm import mmdrop
 from ..linux.sched.signal import signal_struct
 from ..linux.sched.task import task_lock, task_unlock
+from ..linux.uaccess import put_user
 
 __all__ = [
     "__put_task_struct",
+    "complete_vfork_done",
+    "exec_mm_release",
+    "exit_mm_release",
     "free_signal_struct",
     "init_task_pid",
     "mmdrop_async",
@@ -62,22 +67,50 @@ def __put_task_struct(tsk: task_struct) -> None:
     tsk._free()
 
 
-@mirrors(
-    "kernel/fork.c", checked="v7.2", abridged="no robust futexes, no clear_child_tid"
-)
-def exit_mm_release(tsk: task_struct) -> None:
+@mirrors("kernel/fork.c", checked="v7.2")
+def complete_vfork_done(tsk: task_struct) -> None:
     """Let a parent that waits for its vfork child go on.
 
     Context: Takes task_lock.
     """
-    if READ_ONCE(tsk).vfork_done is None:
-        return
     task_lock(tsk)
     vfork_done = tsk.vfork_done
-    tsk.vfork_done = None
     if vfork_done is not None:
+        tsk.vfork_done = None
         complete(vfork_done)
     task_unlock(tsk)
+
+
+@mirrors("kernel/fork.c", checked="v7.2", abridged="who waits for the 0 looks for it")
+def mm_release(tsk: task_struct, mm: mm_struct | None) -> None:
+    """Tell those who wait for current to leave its memory.
+
+    Context: May sleep; takes task_lock. *mm* is current's.
+    """
+    if tsk.clear_child_tid is not None:
+        if mm is not None and atomic_read(mm.mm_users) > 1:
+            put_user(0, tsk.clear_child_tid)
+        tsk.clear_child_tid = None
+    if READ_ONCE(tsk).vfork_done is not None:
+        complete_vfork_done(tsk)
+
+
+@mirrors("kernel/fork.c", checked="v7.2", abridged="no robust futexes")
+def exit_mm_release(tsk: task_struct, mm: mm_struct | None) -> None:
+    """Tell of the end of current's life in *mm*.
+
+    Context: As :func:`mm_release`.
+    """
+    mm_release(tsk, mm)
+
+
+@mirrors("kernel/fork.c", checked="v7.2", abridged="no robust futexes")
+def exec_mm_release(tsk: task_struct, mm: mm_struct | None) -> None:
+    """Tell that current is about to leave *mm* for another one.
+
+    Context: As :func:`mm_release`.
+    """
+    mm_release(tsk, mm)
 
 
 @mirrors("kernel/fork.c", checked="v7.2", inline=True)

@@ -15,6 +15,7 @@ from .atomic import atomic_t
 from .mm_types import file
 from .pid import pid as struct_pid
 from .proc_fs import ProcFile
+from .refcount import refcount_t
 from .spinlock import spinlock_t
 
 __all__ = ["NR_OPEN", "OpenFile", "files_struct", "pidfd_file"]
@@ -29,6 +30,8 @@ class pidfd_file(Struct):
 
     pid: struct_pid = const()
     f_flags: int = const(default=0)
+    #: The tables that it stands in; one that was never shared is in one.
+    f_ref: refcount_t = embedded(lambda f: refcount_t(1, f))
 
     def __attrs_post_init__(self) -> None:
         self._register()
@@ -44,7 +47,10 @@ class files_struct(Struct):
 
     count: atomic_t = embedded(lambda files: atomic_t(1, files))
     file_lock: spinlock_t = embedded(spinlock_t)
-    fdt: dict[int, OpenFile] = guarded(by="file_lock", factory=dict, lockless=True)
+    #: A number without a file is taken, but leads nowhere yet.
+    fdt: dict[int, OpenFile | None] = guarded(
+        by="file_lock", factory=dict, lockless=True
+    )
 
     def __attrs_post_init__(self) -> None:
         self._register()

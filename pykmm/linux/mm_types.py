@@ -46,11 +46,18 @@ if TYPE_CHECKING:
     from .sched import task_struct
 
 __all__ = [
+    "MMF_DISABLE_THP_COMPLETELY",
+    "MMF_DISABLE_THP_EXCEPT_ADVISED",
+    "MMF_DUMP_FILTER_MASK",
     "MMF_FLAGS",
+    "MMF_HAS_MDWE",
+    "MMF_HAS_MDWE_NO_INHERIT",
     "MMF_MULTIPROCESS",
     "MMF_OOM_REAP_QUEUED",
     "MMF_OOM_SKIP",
+    "MMF_TOPDOWN",
     "MMF_UNSTABLE",
+    "MMF_VM_MERGE_ANY",
     "MM_ANONPAGES",
     "MM_FILEPAGES",
     "MM_MT_FLAGS",
@@ -66,18 +73,37 @@ __all__ = [
     "address_space",
     "file",
     "mm_struct",
+    "mmf_init_legacy_flags",
     "pgtable_t",
     "vm_area_struct",
     "vm_operations_struct",
     "vma_iterator",
 ]
 
-#: Bit numbers of ``mm->flags``; all four are sticky.
+#: Bit numbers of ``mm->flags``; these four are sticky, and nobody's heritage.
 MMF_OOM_SKIP = 21
 MMF_UNSTABLE = 22
 MMF_OOM_REAP_QUEUED = 25
 MMF_MULTIPROCESS = 26
 
+#: What a child's address space is set to as its parent's is.
+MMF_DUMP_FILTER_MASK = 0x7FC
+MMF_DISABLE_THP_EXCEPT_ADVISED = 23
+MMF_DISABLE_THP_COMPLETELY = 24
+MMF_HAS_MDWE = 28
+MMF_HAS_MDWE_NO_INHERIT = 29
+MMF_VM_MERGE_ANY = 30
+MMF_TOPDOWN = 31
+_MMF_INIT_LEGACY_MASK = (
+    MMF_DUMP_FILTER_MASK
+    | 1 << MMF_DISABLE_THP_EXCEPT_ADVISED
+    | 1 << MMF_DISABLE_THP_COMPLETELY
+    | 1 << MMF_HAS_MDWE
+    | 1 << MMF_VM_MERGE_ANY
+    | 1 << MMF_TOPDOWN
+)
+
+#: Those that worlds for the oracle name.
 MMF_FLAGS = {
     "MMF_OOM_SKIP": MMF_OOM_SKIP,
     "MMF_UNSTABLE": MMF_UNSTABLE,
@@ -88,6 +114,14 @@ MMF_FLAGS = {
 #: Where a program's data and its heap begin, if nobody loaded it.
 _START_DATA = 0x5555_5575_4000
 _START_BRK = 0x5555_5577_5000
+
+
+def mmf_init_legacy_flags(flags: int) -> int:
+    """Return the part of a parent's flag word that its child starts with."""
+    if flags >> MMF_HAS_MDWE_NO_INHERIT & 1:
+        flags &= ~(1 << MMF_HAS_MDWE)
+    return flags & _MMF_INIT_LEGACY_MASK
+
 
 #: How the VMA tree is made: it finds gaps, and ``mmap_lock`` is its lock.
 MM_MT_FLAGS = MT_FLAGS_ALLOC_RANGE | MT_FLAGS_LOCK_EXTERN | MT_FLAGS_USE_RCU

@@ -15,6 +15,7 @@ __all__ = [
     "RLIMIT_AS",
     "RLIMIT_DATA",
     "RLIMIT_MEMLOCK",
+    "RLIMIT_NPROC",
     "RLIMIT_STACK",
     "RLIM_INFINITY",
     "RLIM_NLIMITS",
@@ -23,6 +24,7 @@ __all__ = [
 
 RLIMIT_DATA: Final = 2
 RLIMIT_STACK: Final = 3
+RLIMIT_NPROC: Final = 6
 RLIMIT_MEMLOCK: Final = 8
 RLIMIT_AS: Final = 9
 RLIM_NLIMITS: Final = 16

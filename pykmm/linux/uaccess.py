@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's accesses to its program's memory — ``include/linux/uaccess.h``."""
+"""The kernel's accesses to its program's memory — ``include/linux/uaccess.h``.
+
+Memory has no content. A program that wants to be told a number hands in a
+:class:`UserWord` where it would hand in an address.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ..engine.annotate import extern, mirrors
+from ..engine.events import Access
+from ..engine.machine import enter, leave
+from ..errno import EFAULT
+from ._primitive import Primitive
 
-__all__ = ["copy_from_user", "copy_to_user"]
+__all__ = ["UserWord", "copy_from_user", "copy_to_user", "put_user"]
 
 _access: Callable[[int, int, bool], int] = extern(
     "pykmm.kernel.entry.fault_kernel", "access_user"
@@ -32,3 +40,36 @@ def copy_to_user(addr: int, n: int) -> int:
     Return: How many bytes could not be written.
     """
     return _access(addr, n, True)
+
+
+class UserWord(Primitive):
+    """One number in a program's memory; an address that cannot be written to is None.
+
+    Its threads may look at it while the kernel writes.
+    """
+
+    def __init__(self, value: int = 0) -> None:
+        super().__init__()
+        self.value = value
+
+    def read(self) -> int:
+        """Look at the number, in a step of its own."""
+        t = enter(self, "read")
+        value = self.value
+        leave(t, self, Access.READ, value)
+        return value
+
+
+@mirrors("include/linux/uaccess.h", checked="v7.2", abridged="no fault", inline=True)
+def put_user(x: int, ptr: UserWord | None) -> int:
+    """Write a number into the program's memory.
+
+    Context: May sleep.
+    Return: 0 or -EFAULT.
+    """
+    if ptr is None:
+        return -EFAULT
+    t = enter(ptr, "put_user")
+    ptr.value = x
+    leave(t, ptr, Access.WRITE, x)
+    return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from .uapi_sched import CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM
+
 __all__ = [
     "CAP_CHECKPOINT_RESTORE",
     "CAP_DAC_OVERRIDE",
@@ -144,11 +146,6 @@ MPOL_INTERLEAVE: Final = 3
 MPOL_LOCAL: Final = 4
 MPOL_PREFERRED_MANY: Final = 5
 MPOL_WEIGHTED_INTERLEAVE: Final = 6
-
-CLONE_VM: Final = 0x100
-CLONE_SIGHAND: Final = 0x800
-CLONE_VFORK: Final = 0x4000
-CLONE_THREAD: Final = 0x10000
 
 O_RDONLY: Final = 0
 O_WRONLY: Final = 1

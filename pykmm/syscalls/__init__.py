@@ -21,15 +21,30 @@ from .memory import (
     process_mrelease,
     touch,
 )
-from .process import exit, exit_group, getpid, wait4
+from .process import (
+    clone,
+    clone3,
+    exit,
+    exit_group,
+    fork,
+    getpid,
+    gettid,
+    pthread_create,
+    vfork,
+    wait4,
+)
 from .signals import kill, pause, pidfd_open
 
 __all__ = [
     "brk",
+    "clone",
+    "clone3",
     "close",
     "exit",
     "exit_group",
+    "fork",
     "getpid",
+    "gettid",
     "kill",
     "mlock",
     "mlock2",
@@ -44,8 +59,10 @@ __all__ = [
     "pause",
     "pidfd_open",
     "process_mrelease",
+    "pthread_create",
     "read",
     "touch",
+    "vfork",
     "wait4",
     "write",
 ]

@@ -1,15 +1,160 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""System calls about processes: who they are, how they end, who waits."""
+"""System calls about processes: how they begin and end, who they are, who waits.
+
+A child is given its program in the call that makes it. Where a C program finds out
+from the return value that it is the child, a function is handed in here, and the
+call returns in the parent alone. A child without a program sleeps until a signal
+comes, as a spawned process does.
+"""
 
 from __future__ import annotations
 
-from ..errno import Errno
+from collections.abc import Callable
+
+from ..errno import ERESTARTNOINTR, Errno
 from ..kernel import exit as _exit
 from ..kernel import exit_wait as _wait
+from ..kernel.entry.common import exit_to_user_mode_loop
+from ..kernel.fork_clone import clone3 as _clone3
+from ..kernel.fork_clone import kernel_clone
+from ..kernel.pid import pid_vnr
+from ..linux.pid import PIDTYPE_TGID
 from ..linux.sched import current
+from ..linux.sched.task import kernel_clone_args
+from ..linux.uaccess import UserWord
+from ..linux.uapi import SIGCHLD
+from ..linux.uapi_sched import (
+    CLONE_CHILD_CLEARTID,
+    CLONE_FILES,
+    CLONE_FS,
+    CLONE_PARENT_SETTID,
+    CLONE_SETTLS,
+    CLONE_SIGHAND,
+    CLONE_SYSVSEM,
+    CLONE_THREAD,
+    CLONE_VFORK,
+    CLONE_VM,
+    CSIGNAL,
+)
 from ._return import syscall
 
-__all__ = ["exit", "exit_group", "getpid", "wait4"]
+__all__ = [
+    "clone",
+    "clone3",
+    "exit",
+    "exit_group",
+    "fork",
+    "getpid",
+    "gettid",
+    "pthread_create",
+    "vfork",
+    "wait4",
+]
+
+_Program = Callable[[], object] | None
+
+#: What the threads of a C program share.
+_PTHREAD = (
+    CLONE_VM
+    | CLONE_FS
+    | CLONE_FILES
+    | CLONE_SIGHAND
+    | CLONE_THREAD
+    | CLONE_SYSVSEM
+    | CLONE_SETTLS
+    | CLONE_PARENT_SETTID
+    | CLONE_CHILD_CLEARTID
+)
+
+
+def _restarted(call: Callable[[], int]) -> int:
+    """Make a call that a signal sends back before it began, until it is through."""
+    while True:
+        result = call()
+        exit_to_user_mode_loop()
+        if result != -ERESTARTNOINTR:
+            return result
+
+
+def fork(program: _Program = None) -> int:
+    """Make a child with a copy of the memory: its number, or a negative errno."""
+    args = kernel_clone_args(exit_signal=SIGCHLD, program=program)
+    return _restarted(lambda: kernel_clone(args))
+
+
+def vfork(program: Callable[[], object]) -> int:
+    """Make a child that uses the memory, and sleep until it execs or ends.
+
+    Return: Its number, or a negative errno. Only a fatal signal ends the sleep.
+    """
+    args = kernel_clone_args(
+        flags=CLONE_VFORK | CLONE_VM, exit_signal=SIGCHLD, program=program
+    )
+    return _restarted(lambda: kernel_clone(args))
+
+
+def clone(
+    flags: int,
+    program: _Program = None,
+    *,
+    parent_tid: UserWord | None = None,
+    child_tid: UserWord | None = None,
+) -> int:
+    """Make a task that shares what *flags* say: its number, or a negative errno.
+
+    The lowest byte is the signal of its end. A descriptor for CLONE_PIDFD goes to
+    *parent_tid*.
+    """
+    args = kernel_clone_args(
+        flags=flags & 0xFFFFFFFF & ~CSIGNAL,
+        exit_signal=flags & CSIGNAL,
+        pidfd=parent_tid,
+        parent_tid=parent_tid,
+        child_tid=child_tid,
+        program=program,
+    )
+    return _restarted(lambda: kernel_clone(args))
+
+
+def clone3(
+    program: _Program = None,
+    *,
+    flags: int = 0,
+    pidfd: UserWord | None = None,
+    child_tid: UserWord | None = None,
+    parent_tid: UserWord | None = None,
+    exit_signal: int = 0,
+    stack: int = 0,
+    stack_size: int = 0,
+    set_tid: tuple[int, ...] = (),
+    size: int = 88,
+) -> int:
+    """Make a task as the fields of ``struct clone_args`` say: as :func:`clone`.
+
+    *size* is how many bytes of that structure the program knows.
+    """
+    args = kernel_clone_args(
+        flags=flags,
+        pidfd=pidfd,
+        child_tid=child_tid,
+        parent_tid=parent_tid,
+        exit_signal=exit_signal,
+        stack=stack,
+        stack_size=stack_size,
+        set_tid=set_tid,
+        program=program,
+    )
+    return _restarted(lambda: _clone3(args, size))
+
+
+def pthread_create(program: _Program = None, *, tid: UserWord | None = None) -> int:
+    """Make a thread of this process, as the C library does; no system call itself.
+
+    Its number goes to *tid*, which is 0 again when it has ended.
+    """
+    word = UserWord() if tid is None else tid
+    return clone(_PTHREAD, program, parent_tid=word, child_tid=word)
+
 
 exit_group = _exit.exit_group
 exit = _exit.exit_
@@ -17,8 +162,14 @@ exit = _exit.exit_
 
 @syscall
 def getpid() -> int:
-    """Return the number of the calling process."""
-    return current().tgid
+    """Return the number of the calling process, in its own namespace."""
+    return pid_vnr(current().signal.__dict__["pids"][PIDTYPE_TGID])
+
+
+@syscall
+def gettid() -> int:
+    """Return the number of the calling thread, in its own namespace."""
+    return pid_vnr(current().__dict__["thread_pid"])
 
 
 @syscall

@@ -12,7 +12,7 @@ from ...linux.atomic import atomic_read
 from ...linux.sched import task_struct
 from ...linux.spinlock import spin_lock_irqsave, spin_unlock_irqrestore
 
-__all__ = ["cgroup_task_dead", "css_task_hide"]
+__all__ = ["cgroup_post_fork", "cgroup_task_dead", "css_task_hide"]
 
 
 def css_task_hide(tsk: task_struct) -> None:
@@ -49,4 +49,22 @@ def cgroup_task_dead(task: task_struct) -> None:
     spin_lock_irqsave(memcg.css_set_lock)
     if atomic_read(task.signal.live) and task in memcg.procs:
         memcg.procs = [p for p in memcg.procs if p is not task] + [task]
+    spin_unlock_irqrestore(memcg.css_set_lock)
+
+
+@mirrors(
+    "kernel/cgroup/cgroup.c",
+    checked="v7.2",
+    abridged="only what a walk over processes can see",
+)
+def cgroup_post_fork(child: task_struct) -> None:
+    """List a new process in its cgroup, behind all others.
+
+    Context: *child* can be found by now. Takes css_set_lock.
+    """
+    memcg = child.memcg
+    if memcg is None or child.group_leader is not child:
+        return
+    spin_lock_irqsave(memcg.css_set_lock)
+    memcg.procs = [*memcg.procs, child]
     spin_unlock_irqrestore(memcg.css_set_lock)

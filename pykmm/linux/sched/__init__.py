@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ..cpuset import cpuset
     from ..fdtable import files_struct
     from ..memcontrol import mem_cgroup
+    from ..pid_namespace import pid_namespace
+    from ..uaccess import UserWord
     from .signal import sighand_struct, signal_struct
 
 __all__ = [
@@ -178,6 +180,11 @@ class task_struct(Struct):
     #: Of ``__state`` only one bit: TASK_FROZEN, changed under the freezer's lock.
     _state: Bits = embedded(Bits)
     files: files_struct | None = owned(default=None)
+    #: Where the program wants a thread's number, and a 0 at its end.
+    set_child_tid: UserWord | None = owned(default=None)
+    clear_child_tid: UserWord | None = owned(default=None)
+    #: Of ``nsproxy`` only where its children's numbers come from; None: as its own.
+    pid_ns_for_children: pid_namespace | None = owned(default=None)
 
     # -- the OOM reaper's: protected by oom_reaper_lock, and by being queued once
     oom_reaper_list: task_struct | None = const(default=None)

@@ -13,9 +13,11 @@ from ...engine.objects import Root, Struct
 from ..atomic import atomic_t
 from ..bitops import test_bit
 from ..compiler import READ_ONCE, data_race
+from ..mutex import mutex
 from ..rculist import list_for_each_entry_rcu, list_head, list_is_last
 from ..refcount import refcount_t
 from ..resource import INIT_RLIMITS, rlimit64
+from ..rwsem import rw_semaphore
 from ..spinlock import spinlock_t
 from ..uapi import SIG_DFL, SIGKILL
 from ..wait import wait_queue_head_t
@@ -35,6 +37,7 @@ __all__ = [
     "for_each_thread",
     "init_tasks",
     "k_sigaction",
+    "multiprocess_signals",
     "rlimit",
     "same_thread_group",
     "sighand_struct",
@@ -81,6 +84,16 @@ class core_state(Struct):
 
 
 @kernel_struct
+class multiprocess_signals(Struct):
+    """Signals to several processes that came while one of them forked."""
+
+    signal: set[int] = const(factory=set)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
+
+
+@kernel_struct
 class signal_struct(Struct):
     """What the threads of a group share; it outlives them all."""
 
@@ -96,6 +109,8 @@ class signal_struct(Struct):
     group_exit_code: int = guarded(by="_siglock", default=0, lockless=True)
     group_stop_count: int = guarded(by="_siglock", default=0)
     shared_pending: set[int] = guarded(by="_siglock", factory=set)
+    #: Forks under way, which pass on what was sent to several processes.
+    multiprocess: list[multiprocess_signals] = guarded(by="_siglock", factory=list)
     curr_target: task_struct | None = guarded(by="_siglock", default=None)
     core_state: core_state | None = guarded(by="_siglock", default=None, lockless=True)
     #: The exec'ing thread, and how many others it waits for.
@@ -106,6 +121,12 @@ class signal_struct(Struct):
     thread_head: list_head[task_struct] = embedded(list_head)
     wait_chldexit: wait_queue_head_t = embedded(wait_queue_head_t)
     pids: list[pid | None] = guarded(by=tasklist_lock, factory=lambda: [None] * 4)
+
+    #: Whether the parent is never told of the end; set before anybody finds it.
+    autoreap: bool = const(default=False)
+    #: Keep an exec out: from being traced, and from changing what may be accessed.
+    cred_guard_mutex: mutex = embedded(mutex)
+    exec_update_lock: rw_semaphore = embedded(rw_semaphore)
 
     # -- no lock of their own
     oom_flag_origin: bool = shared(default=False)

@@ -6,13 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from attrs import frozen
+
 from ...engine.annotate import extern, mirrors
 from ..refcount import refcount_dec_and_test, refcount_inc
 from ..spinlock import spin_lock, spin_unlock
+from ..uaccess import UserWord
 from . import task_struct
 
 __all__ = [
     "get_task_struct",
+    "kernel_clone_args",
     "put_task_struct",
     "task_lock",
     "task_locked",
@@ -22,6 +26,24 @@ __all__ = [
 _put_task_struct: Callable[[task_struct], None] = extern(
     "pykmm.kernel.fork_task", "__put_task_struct"
 )
+
+
+@frozen(kw_only=True)
+class kernel_clone_args:
+    """What a new task is to be, and to share with its maker."""
+
+    flags: int = 0
+    pidfd: UserWord | None = None
+    child_tid: UserWord | None = None
+    parent_tid: UserWord | None = None
+    #: Whose death this tells the parent of; 0 tells nothing.
+    exit_signal: int = 0
+    stack: int = 0
+    stack_size: int = 0
+    #: Its numbers in its namespace and those above, as far as they are chosen.
+    set_tid: tuple[int, ...] = ()
+    #: What the child does in user mode; None: it sleeps until a signal comes.
+    program: Callable[[], object] | None = None
 
 
 @mirrors("include/linux/sched/task.h", checked="v7.2", inline=True)

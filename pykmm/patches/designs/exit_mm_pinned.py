@@ -76,7 +76,7 @@ def exit_mm() -> None:
     """Give current's address space up, but go on saying which it was."""
     tsk = current()
     mm = tsk.mm
-    exit_mm_release(tsk)
+    exit_mm_release(tsk, mm)
     if mm is None:
         return
     mmap_read_lock(mm)
