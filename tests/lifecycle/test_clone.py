@@ -289,9 +289,7 @@ def test_l21_a_limit_of_processes() -> None:
 def test_l21_a_capability_lifts_the_limit() -> None:
     with Machine() as m:
         p = m.spawn("p")
-        p.task.cred = cred(
-            uid=NOBODY, cap_effective=frozenset({CAP_SYS_RESOURCE})
-        )
+        p.task.cred = cred(uid=NOBODY, cap_effective=frozenset({CAP_SYS_RESOURCE}))
         p.runs(lambda: (_limit(0), fork()))
         m.run()
         assert p.result == (None, 4)
