@@ -19,7 +19,17 @@ from .names import unknown
 
 __all__ = ["COMMANDS", "parse"]
 
-_FORMATS = ("columns", "full", "json")
+_FORMATS = (
+    "columns",
+    "full",
+    "json",
+    "svg",
+    "perfetto",
+    "ftrace",
+    "dmesg",
+    "dot",
+    "mermaid",
+)
 _EPILOG = "exit status: 0 fine, 1 found something, 2 a mistake in the call"
 
 
@@ -124,7 +134,8 @@ def _replay(parser: argparse.ArgumentParser) -> None:
         type=_trace_format,
         default="columns",
         help="columns folds steps into rows (the default), full shows each step, "
-        "json prints JSON",
+        "json prints JSON, svg a timeline, perfetto trace-event JSON, ftrace the text "
+        "of tracefs, dmesg the kernel log, dot and mermaid the lock order",
     )
     add(
         "--watch", metavar="NAME", action="append", help="show the value of this object"

@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from pykmm.engine.scheduler import Schedule
+from pykmm.linux.printk import kernel_log
 from pykmm.runner import replay
+from pykmm.trace.ftrace import ftrace
+from pykmm.trace.graph import lock_order_dot, lock_order_mermaid
+from pykmm.trace.perfetto import perfetto
+from pykmm.trace.timeline import timeline_svg
 
 from . import names
 from .output import show, show_json
-from .words import command, drawn, report_dict, splat
+from .words import PREFERRED, command, drawn, report_dict, splat
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,9 +38,32 @@ def run(args: Namespace) -> int:
     trace = execution.trace
     if args.json or args.trace == "json":
         show_json(_as_dict(execution, trace))
+    elif args.trace in _RENDERERS:
+        show(_RENDERERS[args.trace](execution, trace))
     else:
         show(_text(execution, trace, watch=args.watch, full=args.trace == "full"))
     return 1 if execution.report is not None or execution.findings else 0
+
+
+def _svg(execution: Execution, trace: Trace) -> str:
+    title = f"{execution.scenario.name}: {execution.label}"
+    return timeline_svg(trace, title=title, prefer=PREFERRED)
+
+
+def _dmesg(execution: Execution, trace: Trace) -> str:
+    del trace
+    return kernel_log(execution.machine)
+
+
+#: Formats that are the trace alone, told in another way.
+_RENDERERS: Final[dict[str, Callable[[Execution, Trace], str]]] = {
+    "svg": _svg,
+    "perfetto": lambda _, trace: perfetto(trace),
+    "ftrace": lambda _, trace: ftrace(trace),
+    "dmesg": _dmesg,
+    "dot": lambda _, trace: lock_order_dot(trace),
+    "mermaid": lambda _, trace: lock_order_mermaid(trace),
+}
 
 
 def _text(

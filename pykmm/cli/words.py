@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from pykmm.scenario import Scenario
     from pykmm.trace import Trace
 
-__all__ = ["command", "drawn", "many", "report_dict", "splat"]
+__all__ = ["PREFERRED", "command", "drawn", "many", "report_dict", "splat"]
 
 #: What people look for first in a drawing: the two lives of an address space.
-_PREFERRED = ("mm_users", "mm_count")
+PREFERRED = ("mm_users", "mm_count")
 _NEEDS_NO_CARE = re.compile(r"[\w\s*/:.,+=@%-]*", re.ASCII)
 
 
@@ -43,13 +43,13 @@ def drawn(
     trace: Trace, *, watch: Sequence[str] | None = None, full: bool = False
 ) -> str:
     """Draw *trace*."""
-    return draw(trace, watch=watch, prefer=_PREFERRED, full=full)
+    return draw(trace, watch=watch, prefer=PREFERRED, full=full)
 
 
 def splat(scenario: Scenario, report: Report, trace: Trace) -> str:
     """Write *report* with what *trace*, which led to it, shows."""
     line = command(scenario, report.schedule)
-    complete(report, trace, replay=line, prefer=_PREFERRED)
+    complete(report, trace, replay=line, prefer=PREFERRED)
     return report.render()
 
 

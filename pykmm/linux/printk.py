@@ -9,10 +9,13 @@ in the same order all the same.
 from __future__ import annotations
 
 from _thread import allocate_lock
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from ..engine.machine import MachineLocal, current_machine
 from ..engine.thread import Thread, current_thread
+
+if TYPE_CHECKING:
+    from ..engine.machine import Machine
 
 __all__ = [
     "KERN_DEBUG",
@@ -26,6 +29,7 @@ __all__ = [
     "Dump",
     "console",
     "count_vm_event",
+    "kernel_log",
     "pr_cont",
     "pr_emerg",
     "pr_err",
@@ -97,6 +101,16 @@ _console = MachineLocal(Console)
 def console() -> Console:
     """Return the running machine's console."""
     return _console()
+
+
+def kernel_log(machine: Machine) -> str:
+    """Return all that *machine* has printed, as ``dmesg`` without times would.
+
+    It may be closed by now.
+    """
+    found = machine.locals.get(cast("MachineLocal[object]", _console))
+    assert found is None or isinstance(found, Console)  # what it was made as
+    return "" if found is None else "".join(f"{text}\n" for _, text in found.lines)
 
 
 def printk(text: str, level: int = KERN_DEFAULT) -> None:

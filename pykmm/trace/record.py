@@ -180,6 +180,12 @@ class Trace:
                 f"trace JSON lacks or misspells {error}: it is cut"
             ) from None
 
+    def _repr_svg_(self) -> str:
+        """Show the timeline in a notebook."""
+        from .timeline import timeline_svg
+
+        return timeline_svg(self)
+
     def __str__(self) -> str:
         lines = [str(step) for step in self.steps]
         lines += [

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
         (["explore", "x", "--sched", "dfs"], "unrecognized arguments: --sched"),
         (["replay", "x"], "required: SCHEDULE"),
         (
-            ["replay", "x", "v", "--trace", "svg"],
-            "--trace: 'svg' must be columns, full or json",
+            ["replay", "x", "v", "--trace", "gif"],
+            "--trace: 'gif' must be columns, full, json, svg, perfetto, ftrace, dmesg, dot "
+            "or mermaid",
         ),
         (["report"], "required: FILE"),
     ],
