@@ -143,6 +143,15 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     _detectors(parser)
 
 
+def _quiz(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("scenario", metavar="SCENARIO", help="a name that `list` prints")
+    add("schedule", metavar="SCHEDULE", nargs="?", help="which execution to ask about")
+    add("--number", metavar="N", type=_positive, default=1, help="which ending (1)")
+    add("--design", metavar="D", help="run this design; `list` names them")
+    add("--bug", metavar="B", help="put this bug into the kernel; `list` names them")
+
+
 def _detectors(parser: argparse.ArgumentParser) -> None:
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
@@ -186,6 +195,7 @@ COMMANDS: Final[dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]
     "explore": ("find all outcomes of a scenario", _explore),
     "compare": ("set designs of kill-and-release against their outcomes", _compare),
     "replay": ("run one schedule and draw it", _replay),
+    "quiz": ("draw an execution without its values, to be filled in", _quiz),
     "report": ("judge the OOM reports of a kernel log", _report),
     "oracle": ("answer worlds, one JSON line for each on standard input", _oracle),
     "predict": ("say whom this machine's OOM killer would choose now", _predict),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from .hidden import HIDDEN, hide
 from .sections import rows
 from .watch import FREED, UNKNOWN, choose, resolve, short_names, timeline
 
@@ -41,13 +42,15 @@ def draw(
     full: bool = False,
     width: int = 100,
     tail: int | None = None,
+    hidden: bool = False,
 ) -> str:
     """Draw *trace* in at most *width* columns where its threads allow that.
 
     *watch* names the objects whose values stand on the left; by default those
     counters that changed, fields named in *prefer* first, as many as there is room
     for. *full* draws each step instead of folding them. *tail* leaves out all but
-    so many rows at the end.
+    so many rows at the end. *hidden* puts question marks in place of values, for
+    people to fill in.
     """
     if not trace.steps and trace.ending is None:
         return "nothing happened\n"
@@ -57,6 +60,9 @@ def draw(
     else:
         left = _Left(trace, resolve(trace, watch))
     table = rows(trace, left.watched, full=full)
+    if hidden:
+        table = [hide(row) for row in table]
+        left.hide()
     left_out = 0 if tail is None else max(0, len(table) - tail)
     table = table[left_out:]
     left.number_width = max(len("step"), *(len(_number(row)) for row in table))
@@ -81,6 +87,7 @@ class _Left:
 
     def __init__(self, trace: Trace, watched: Sequence[str]) -> None:
         short = short_names(trace)
+        self.hidden = False
         self.watched = list(watched)
         self.names = [_fit(short[name], _VALUE_AT_MOST) for name in watched]
         lines = [timeline(trace, name) for name in watched]
@@ -97,6 +104,11 @@ class _Left:
         while self.watched and self.width > room:
             for kept in (self.watched, self.names, self.after, self.widths):
                 kept.pop()
+
+    def hide(self) -> None:
+        """Put a question mark in place of each value."""
+        self.hidden = True
+        self.after = [[HIDDEN] * len(line) for line in self.after]
 
     @property
     def heading(self) -> str:
@@ -267,7 +279,9 @@ def _legend(table: Sequence[Row], left: _Left) -> Iterator[str]:
     values = {value for line in left.after for value in line}
     if values:
         yield "values: after the row"
-    if UNKNOWN in values:
+    if HIDDEN in values and left.hidden:
+        yield f"{HIDDEN}: for you to say"
+    elif UNKNOWN in values:
         yield f"{UNKNOWN}: not seen yet"
     if FREED in values:
         yield f"{FREED}: freed"

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
         (["replay", "x"], "required: SCHEDULE"),
         (
             ["replay", "x", "v", "--trace", "gif"],
-            "--trace: 'gif' must be columns, full, json, svg, perfetto, ftrace, dmesg, dot "
-            "or mermaid",
+            "--trace: 'gif' must be columns, full, json, svg, perfetto, ftrace, dmesg, "
+            "dot or mermaid",
         ),
         (["report"], "required: FILE"),
     ],

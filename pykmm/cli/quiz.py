@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``pykmm quiz SCENARIO``: an execution to be filled in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pykmm.engine.scheduler import Schedule
+from pykmm.errors import UsageError
+from pykmm.runner import explore, replay
+from pykmm.trace import draw
+
+from . import names
+from .output import show, show_json
+from .words import PREFERRED, command
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from pykmm.scenario import Scenario
+
+__all__ = ["run"]
+
+#: So many executions are enough to have something to ask about.
+_ENOUGH: Final = 200
+
+
+def run(args: Namespace) -> int:
+    """Draw an execution without its values, and say how to see them."""
+    scenario = names.scenario(args.scenario, args.bug, args.design)
+    schedule = _schedule(scenario, args)
+    execution = replay(scenario, schedule)
+    question = draw(execution.trace, prefer=PREFERRED, hidden=True)
+    line = command(scenario, schedule)
+    if args.json:
+        answer = draw(execution.trace, prefer=PREFERRED)
+        show_json(
+            {
+                "format": "pykmm-quiz/1",
+                "scenario": scenario.name,
+                "question": question,
+                "answer": answer,
+                "outcome": execution.label,
+                "schedule": str(schedule),
+            }
+        )
+        return 0
+    show(f"{scenario.name}: {scenario.summary}\n\n{question}")
+    show(f"\nFill in each ?, and say what comes out.\nThe answers: {line}\n")
+    return 0
+
+
+def _schedule(scenario: Scenario, args: Namespace) -> Schedule:
+    if args.schedule is not None:
+        return Schedule.parse(args.schedule)
+    result = explore(scenario, executions=_ENOUGH, detectors=())
+    ends = [o.witness for o in result.outcomes]
+    ends += [Schedule.parse(report.schedule) for report in result.reports]
+    if args.number > len(ends):
+        raise UsageError(
+            f"--number {args.number}: {scenario.name} has {len(ends)} endings to ask "
+            "about: take one of these"
+        )
+    number: int = args.number
+    return ends[number - 1]
