@@ -302,14 +302,16 @@ class pgtable_t:
             self.present[MM_ANONPAGES] & bits & ~self._shared_bits()
         )
         shared = self._cut_shared(bits)
-        readonly = self.readonly & bits
+        readonly, protnone = self.readonly & bits, self.protnone & bits
         self.readonly ^= readonly
+        self.protnone ^= protnone
         hits = [part & bits for part in self.present]
         self.present = [part & ~bits for part in self.present]
         new.present = [
             part | _moved(hit, by) for part, hit in zip(new.present, hits, strict=True)
         ]
         new.readonly |= _moved(readonly, by)
+        new.protnone |= _moved(protnone, by)
         new.shared += [(s, shift + by, _moved(part, by)) for s, shift, part in shared]
         for origin, part in own.items():
             new._add_pages(origin, _moved(part, by))

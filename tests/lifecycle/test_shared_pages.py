@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pages with several users: a page is free when the last of them has gone, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pykmm import Machine, explore
+from pykmm.engine.events import Event
+from pykmm.linux.completion import complete, completion, wait_for_completion
+from pykmm.linux.mm import mm_flags_set
+from pykmm.linux.mm_types import MMF_UNSTABLE, mm_struct
+from pykmm.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
+from pykmm.linux.uapi import SIGKILL
+from pykmm.mm._conservation import _books
+from pykmm.mm.gup_pages import FOLL_WRITE, Page, pin_user_pages, unpin_user_pages
+from pykmm.mm.page_alloc import nr_free_pages
+from pykmm.schedulers import RandomWalk
+from pykmm.syscalls import exit_group, kill, munmap, pidfd_open, process_mrelease, touch
+from pykmm.workbench import Process
+from tests.lifecycle.pages_setup import PAGE, S, boot, fork_memory, maps, released, rss
+
+
+def _memory(process: Process) -> mm_struct:
+    assert process.mm is not None
+    return process.mm
+
+
+def _family(
+    m: Machine, pages: int, **more: object
+) -> tuple[Process, Process, mm_struct, mm_struct]:
+    """Spawn a parent with *pages* pages, and a child that shares them."""
+    parent = m.spawn("parent", **more)  # type: ignore[arg-type]  # all of one kind
+    maps(parent, {"kind": "anon", "populate_pages": pages})
+    child = m.spawn("child", **more)  # type: ignore[arg-type]
+    fork_memory(parent, child)
+    return parent, child, _memory(parent), _memory(child)
+
+
+def test_l111_a_reaped_child_gives_nothing_back() -> None:
+    with boot() as m:
+        _, child, mm, own = _family(m, 10)
+        free = nr_free_pages()
+        seen = []
+
+        def look(_: int) -> None:
+            seen.append((rss(own), rss(mm), nr_free_pages() - free))
+
+        released(m, child, look)
+        assert seen == [((0, 0, 0, 0), (0, 10, 0, 0), 0)]
+        (table,) = mm.pgd.values()
+        ((pages, _, entries),) = table.shared
+        assert (pages.maps, entries) == ([0x3FF], 0x3FF)
+        assert table.present[1] == 0x3FF
+
+
+def test_l131_a_shared_page_is_charged_until_the_last_mapping_goes() -> None:
+    with boot() as m:
+        box = m.cgroup("box")
+        parent, child, mm, _ = _family(m, 10, memcg=box)
+        usage: list[int] = []
+
+        def look(_: int) -> None:
+            # The child's tables came before there was anybody to charge.
+            usage.append(box.memory.usage - (mm.pgtables_bytes.counter >> 12))
+
+        released(m, child, look)
+        look(0)
+        released(m, parent, look)
+        assert usage == [10, 10, 0]
+
+
+def test_l125_a_shared_page_that_is_left_is_copied_in_spite_of_a_reap() -> None:
+    with boot() as m:
+        _, child, mm, own = _family(m, 4)
+        mm_flags_set(MMF_UNSTABLE, own)  # the pass has not come to the mapping yet
+        free = nr_free_pages()
+
+        @child.runs
+        def _() -> None:
+            touch(64 << 20, 2 * PAGE)
+
+        m.run()
+        assert free - nr_free_pages() == 2
+        assert rss(own) == rss(mm) == (0, 4, 0, 0)
+        (table,) = own.pgd.values()
+        assert table.readonly == 0b1100
+
+
+def test_l122_a_pinned_page_outlives_the_pass() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        maps(app, {"kind": "anon", "populate_pages": 4})
+        mm = _memory(app)
+        pinned, done, free = completion(), completion(), nr_free_pages()
+        held: list[Page] = []
+        lmkd = m.spawn("lmkd")
+
+        @app.runs
+        def _() -> None:
+            mmap_read_lock(mm)
+            pages = pin_user_pages(64 << 20, 1, FOLL_WRITE)
+            assert not isinstance(pages, int)
+            held.extend(pages)
+            mmap_read_unlock(mm)
+            complete(pinned)
+            wait_for_completion(done)
+
+        @lmkd.runs
+        def _() -> tuple[object, ...]:
+            wait_for_completion(pinned)
+            fd = pidfd_open(app.pid, 0)
+            kill(app.pid, SIGKILL)
+            seen = [process_mrelease(fd, 0), rss(mm), nr_free_pages() - free, _books()]
+            unpin_user_pages(held)
+            complete(done)
+            return (*seen, nr_free_pages() - free)
+
+        m.run()
+        assert lmkd.result == (0, (0, 0, 0, 0), 3, [], 4)
+        assert _books() == []
+
+
+def _meet(seed: int, pages: int, program: Callable[[Process], None]) -> set[str]:
+    """Let an exit and two releases meet; return who took pages away."""
+    with boot(scheduler=RandomWalk(seed)) as m:
+        free = nr_free_pages()
+        app = m.spawn("app")
+        maps(app, {"kind": "anon", "populate_pages": pages}, S[0])
+        mm = _memory(app)
+        app.runs(lambda: program(app))
+        took: set[str] = set()
+        m.observers.append(_Takers(mm, took))
+        for name in ("lmkd", "other"):
+            caller = m.spawn(name)
+
+            @caller.runs
+            def _() -> None:
+                fd = pidfd_open(app.pid, 0)
+                kill(app.pid, SIGKILL)
+                process_mrelease(fd, 0)
+
+        m.run()
+        assert rss(mm) == (0, 0, 0, 0)
+        assert nr_free_pages() == free
+        assert _books() == []
+        return took
+
+
+class _Takers:
+    """Writes down whose steps take anonymous pages away from an address space."""
+
+    def __init__(self, mm: mm_struct, took: set[str]) -> None:
+        self.counter, self.took = mm.rss_stat[1], took
+        self.before = self.counter.counter
+
+    def event(self, event: Event) -> None:
+        """Look at the counter."""
+        if event.obj is self.counter:
+            if self.counter.counter < self.before:
+                self.took.add(event.thread.name)
+            self.before = self.counter.counter
+
+    def at_rest(self, machine: object) -> None:
+        """Nothing to look at."""
+
+
+def test_l119_each_page_is_freed_once_in_any_order() -> None:
+    took: set[str] = set()
+    for seed in range(60):
+        took |= _meet(seed, 500, lambda _: None)
+    assert took == {"app", "lmkd", "other"}
+
+
+def test_l120_a_munmap_beside_a_pass() -> None:
+    took: set[str] = set()
+    for seed in range(60):
+        took |= _meet(seed, 100, lambda _: munmap(64 << 20, 2 << 20) and None)
+    assert took >= {"app", "lmkd"}
+
+
+def _writer_and_leaver(m: Machine) -> object:
+    """A child leaves while its parent writes what both map."""
+    parent, child, mm, own = _family(m, 3)
+    free = nr_free_pages()
+
+    @parent.runs
+    def _() -> None:
+        touch(64 << 20, 2 * PAGE)
+
+    @child.runs
+    def _() -> None:
+        exit_group(0)
+
+    m.run()
+    assert _books() == []
+    assert rss(mm) == (0, 3, 0, 0)
+    assert own.mm_users.counter == 0
+    # However it went: three pages for the parent, and the child's tables are gone.
+    return nr_free_pages() - free
+
+
+def test_a_child_leaves_while_its_parent_writes() -> None:
+    result = explore(_writer_and_leaver, detectors=("kasan", "lockdep", "leak"))
+    assert result.complete
+    assert result.executions > 3
+    assert [outcome.value for outcome in result.outcomes] == [3]
