@@ -46,6 +46,7 @@ from ..linux.pgtable import SharedPages
 from ..linux.sched import current
 from ..linux.sched.signal import fatal_signal_pending
 from ..linux.spinlock import spin_lock, spin_unlock
+from ._stall import no_task
 from .memory_fault import FAULT_FLAG_WRITE, handle_mm_fault
 from .memory_wp import do_wp_page
 from .swap import folios_put_refs
@@ -213,7 +214,7 @@ def __get_user_pages(
             vma = vma_lookup(mm, address)
             if vma is None or check_vma_flags(vma, gup_flags):
                 return pages or -EFAULT
-        if fatal_signal_pending(current()):
+        if not no_task() and fatal_signal_pending(current()):
             return pages or -EINTR
         page = follow_page_mask(vma, address, gup_flags)
         if isinstance(page, Page):
