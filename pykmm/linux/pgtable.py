@@ -8,16 +8,18 @@ counts tell when the last of them has gone.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..engine.events import Access
 from ..engine.machine import enter, leave
+from ..engine.thread import current_thread
 from ._primitive import Primitive
 from .mm_types_task import MM_ANONPAGES, MM_SWAPENTS
 from .spinlock import spinlock_t
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
 
     from ..engine.objects import Struct
     from .memcontrol import mem_cgroup
@@ -45,14 +47,31 @@ class SharedPages(Primitive):
     lock of their own, so changing the counts is a step.
     """
 
-    __slots__ = ("maps", "origin", "pins")
+    #: How many references, besides mappings, keep a page: by position.
+    pins: Mapping[int, int] = MappingProxyType({})
 
-    def __init__(self, origin: _Origin | None, bits: int, mappings: int) -> None:
-        super().__init__()
+    def __init__(
+        self, origin: _Origin | None, bits: int, mappings: int, table: pgtable_t
+    ) -> None:
+        # As super().__init__() does, but a large fork makes many of them: no name is
+        # counted, and what can be put together later is.
+        thread = current_thread()
+        self._born = thread
+        self._nth = thread.created
+        thread.created += 1
+        #: Where they were when they began to be shared.
+        self._ptl = table.ptl
         self.origin = origin
         self.maps = [bits] * mappings
-        #: How many references, besides mappings, keep a page: by position.
-        self.pins: dict[int, int] = {}
+
+    @property
+    def uid(self) -> Hashable:
+        return (*self._born.key, -self._nth)
+
+    @property
+    def name(self) -> str:
+        kind = "slots" if self.origin is None else "pages"
+        return f"{self._ptl.name.removesuffix('ptl')}{kind}"
 
     @property
     def pinned(self) -> int:
@@ -105,15 +124,15 @@ class SharedPages(Primitive):
     def pin(self, position: int) -> None:
         """Keep a page that is mapped."""
         t = enter(self, "try_grab_folio")
-        self.pins[position] = self.pins.get(position, 0) + 1
+        self.pins = {**self.pins, position: self.pins.get(position, 0) + 1}
         leave(t, self, Access.INC, self.pins[position])
 
     def unpin(self, position: int) -> bool:
         """Let a page go; tell whether nobody refers to it any more."""
         t = enter(self, "folio_put")
-        left = self.pins.pop(position) - 1
-        if left:
-            self.pins[position] = left
+        left = self.pins[position] - 1
+        others = {p: nr for p, nr in self.pins.items() if p != position}
+        self.pins = others | {position: left} if left else others
         free = not left and not self.maps[0] >> position & 1
         leave(t, self, Access.WRITE if free else Access.DEC, left)
         return free
@@ -267,7 +286,7 @@ class pgtable_t:
                 folios.pin(at - shift)
                 return folios, at - shift
         ((origin, _),) = self._forget_exclusive(bit).items()
-        folios = SharedPages(origin, bit, 1)
+        folios = SharedPages(origin, bit, 1, self)
         self.shared.append((folios, 0, bit))
         folios.pin(at)
         return folios, at
@@ -289,7 +308,7 @@ class pgtable_t:
         if swap:
             fresh.append((None, swap))
         for origin, part in fresh:
-            entry = (SharedPages(origin, part, 2), 0, part)
+            entry = (SharedPages(origin, part, 2, self), 0, part)
             self.shared.append(entry)
             child.shared.append(entry)
 
@@ -349,8 +368,8 @@ class _ptlock(spinlock_t):
     """The lock of one page-table page; it dies with the table, before the mm."""
 
     def __init__(self, mm: mm_struct, index: int) -> None:
-        super().__init__(mm)
-        self.mm = mm
+        # As super().__init__() does: large address spaces have many.
+        self.owner = self.mm = mm
         self.index = index
 
     @property

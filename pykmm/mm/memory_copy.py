@@ -42,7 +42,7 @@ from ..linux.mmu_notifier import (
 )
 from ..linux.spinlock import spin_lock, spin_unlock
 from .memory import _look_up, _pte_mask, _through_nth
-from .memory_tables import _alloc_tables, _install, _missing_upper
+from .memory_tables import _alloc_tables, _install_upper, _missing_upper
 from .memory_wp import folio_prealloc
 
 __all__ = ["copy_page_range", "vma_needs_copy"]
@@ -121,7 +121,9 @@ def _make_tables(mm: mm_struct, tables: list[pgtable_t]) -> int:
     upper = field_of(mm, "pgd")
     spin_lock(mm.page_table_lock)
     t = enter(upper, "pmd_populate")
-    made = sum(_install(mm, index, pages) for index in missing)
+    made = len(missing) + _install_upper(mm, missing[0], pages)
+    for index in missing:
+        mm.pgd[index] = pgtable_t(mm, index, pages.pop())
     leave(t, upper, Access.WRITE, made)
     atomic_long_add(made * PAGE_SIZE, mm.pgtables_bytes)
     spin_unlock(mm.page_table_lock)
@@ -143,24 +145,23 @@ def copy_pte_range(
     dst = mm.pgd[src.index]
     spin_lock(dst.ptl)
     spin_lock(src.ptl)
-    pinned = src._pinned(mask)
+    pinned = src._pinned(mask) if src.shared else 0
     mask &= ~pinned
     src._share_with(dst, mask)
-    rss = [0] * NR_MM_COUNTERS
+    rss = []
     for member, bits in enumerate(src.present):
         hit = bits & mask
         if hit:
             dst.present[member] |= hit
             if member < NR_MM_COUNTERS:
-                rss[member] = hit.bit_count()
+                rss.append((member, hit.bit_count()))
     if is_cow_mapping(src_vma.vm_flags):
         src.readonly |= src.present[MM_ANONPAGES] & mask
     dst.readonly |= src.readonly & mask
     dst.protnone |= src.protnone & mask
     spin_unlock(src.ptl)
-    for member, pages in enumerate(rss):
-        if pages:
-            add_mm_counter(mm, member, pages)
+    for member, pages in rss:
+        add_mm_counter(mm, member, pages)
     spin_unlock(dst.ptl)
     while pinned:
         copied = copy_present_page(dst_vma, src_vma, dst, pinned)
