@@ -18,6 +18,7 @@ __all__ = [
     "EFAULT",
     "EINTR",
     "EINVAL",
+    "EIO",
     "EMFILE",
     "EMLINK",
     "ENODEV",
@@ -29,6 +30,7 @@ __all__ = [
     "EOVERFLOW",
     "EPERM",
     "ERANGE",
+    "ERESTARTNOHAND",
     "ERESTARTNOINTR",
     "ERESTARTSYS",
     "ESRCH",
@@ -70,6 +72,7 @@ EPERM = Errno(1, "EPERM")
 ENOENT = Errno(2, "ENOENT")
 ESRCH = Errno(3, "ESRCH")
 EINTR = Errno(4, "EINTR")
+EIO = Errno(5, "EIO")
 E2BIG = Errno(7, "E2BIG")
 EBADF = Errno(9, "EBADF")
 ECHILD = Errno(10, "ECHILD")
@@ -92,4 +95,6 @@ EOPNOTSUPP = Errno(95, "EOPNOTSUPP")
 
 #: Inside the kernel only: a signal came, the system call is to be restarted.
 ERESTARTSYS = Errno(512, "ERESTARTSYS")
+#: The same, but to be restarted whether or not a handler ran; or only if none did.
 ERESTARTNOINTR = Errno(513, "ERESTARTNOINTR")
+ERESTARTNOHAND = Errno(514, "ERESTARTNOHAND")

@@ -126,10 +126,12 @@ def _sighand(machine: Machine) -> Iterator[tuple[Named, int, int]]:
 
 def _pids(machine: Machine) -> Iterator[tuple[Named, int, int]]:
     files = _alive(machine, pidfd_file) + _alive(machine, ProcFile)
+    tasks = _alive(machine, task_struct)
     for number in _alive(machine, pid):
         assert isinstance(number, pid)
         borne = any(number.tasks[kind].next.entry for kind in range(PIDTYPE_MAX))
         count = borne + sum(_field(f, "pid") is number for f in files)
+        count += sum(_field(t, "_waited_for") is number for t in tasks)
         yield number.count, count + _declared(number.count), number.count.counter
 
 
@@ -155,7 +157,11 @@ LAWS: Final = (
     Law("task-usage", "at rest only a task's visibility keeps it", _task_usage),
     Law("sigcnt", "each task of a group holds its signal_struct", _sigcnt),
     Law("sighand", "each task that is not released holds its sighand", _sighand),
-    Law("pid-count", "a pid is held by its bearers together, and by each file", _pids),
+    Law(
+        "pid-count",
+        "a pid is held by its bearers together, by files and waits",
+        _pids,
+    ),
     Law("oom-victims", "oom_victims counts the threads with TIF_MEMDIE", _victims),
 )
 

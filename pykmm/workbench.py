@@ -33,7 +33,8 @@ from .linux.rculist import list_entries
 from .linux.sched import task_struct
 from .linux.sched.mm import mmget
 from .linux.sched.signal import init_tasks
-from .linux.uapi import SIGCHLD, WNOHANG
+from .linux.signal import sigaction
+from .linux.uapi import SA_NODEFER, SIGCHLD, WNOHANG
 from .mm.oom_kill import oom, oom_init, oom_reaper
 from .mm.util import init_vm_util_sysctls
 
@@ -136,7 +137,8 @@ class Machine(engine.Machine):
             self.observers.append(Watch())
             self._init = init = self._spawn("init", pid=1)
             sighand = init.task.__dict__["sighand"]
-            sighand.action = {SIGCHLD: _reap_children}
+            # Nothing is blocked while it reaps: that would only cost steps.
+            sighand.action = {SIGCHLD: sigaction(_reap_children, SA_NODEFER)}
             self.boot.task = init.task
             oom_init()
             init_vm_util_sysctls()

@@ -11,16 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..engine.annotate import extern, mirrors
+from ..engine.events import Access
+from ..engine.fields import field_of
+from ..engine.machine import enter, leave
+from ..engine.thread import Sleep
 from ..linux.atomic import atomic_dec_and_test, atomic_read
 from ..linux.bitops import test_bit
 from ..linux.bug import panic
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
+from ..linux.completion import complete
 from ..linux.mm_types import mm_struct
 from ..linux.mmap_lock import mmap_read_lock, mmap_read_unlock
 from ..linux.pid import is_global_init
+from ..linux.ptrace import ptrace_event
 from ..linux.sched import (
     PF_KTHREAD,
     PF_POSTCOREDUMP,
+    PF_SIGNALED,
     TIF_MEMDIE,
     current,
     task_struct,
@@ -29,6 +36,8 @@ from ..linux.sched import (
 from ..linux.sched.mm import mmgrab_lazy_tlb
 from ..linux.sched.signal import (
     SIGNAL_GROUP_EXIT,
+    core_state,
+    core_thread,
     for_each_process,
     for_each_thread,
 )
@@ -39,6 +48,7 @@ from ..linux.spinlock import (
     spin_lock_irq,
     spin_unlock_irq,
 )
+from ..linux.uapi import PTRACE_EVENT_EXIT
 from .cgroup.cgroup import css_task_hide
 from .exit_notify import exit_notify
 from .fork import mmput
@@ -61,11 +71,48 @@ _exit_oom_victim: Callable[[], None] = extern("pykmm.mm.oom_kill", "exit_oom_vic
 # -- the dying task -----------------------------------------------------------------
 
 
-@mirrors("kernel/exit.c", checked="v7.2", abridged="threads park for no core dump yet")
+@mirrors("kernel/exit.c", checked="v7.2", abridged="nobody freezes who waits here")
+def coredump_task_exit(tsk: task_struct, state: core_state) -> None:
+    """Come to the meeting of a core dump, and stand still until it is over.
+
+    Who was not killed for the dump, but was leaving anyway, goes on.
+
+    Context: Sleeps; no signal ends that.
+    """
+    own = core_thread(task=tsk) if tsk.flags & PF_SIGNALED else None
+    if own is not None:
+        _park(state, own)
+    if atomic_dec_and_test(state.nr_threads):
+        complete(state.startup)
+    if own is not None:
+        _schedule_parked(own)
+        own._free()
+
+
+def _park(state: core_state, own: core_thread) -> None:
+    """Link a thread behind the dumper, which does not look at the order."""
+    parked = field_of(state, "_parked")
+    t = enter(parked, "xchg")
+    state._parked.append(own)
+    leave(t, parked, Access.ADD, len(state._parked))
+
+
+def _schedule_parked(own: core_thread) -> None:
+    task = field_of(own, "task")
+    t = enter(
+        task, "schedule", lambda: own.__dict__["task"] is None, Sleep.INTERRUPTIBLE
+    )
+    leave(t, task, Access.WAIT, None, blocking=True)
+
+
+@mirrors("kernel/exit.c", checked="v7.2")
 def synchronize_group_exit(tsk: task_struct, code: int) -> None:
     """Count current out; the last to come here marks the group as exiting.
 
-    Context: Takes siglock.
+    Whether a dump is under way is read in the same section in which current says
+    that it is past the dump's meeting: a later dump does not count on it.
+
+    Context: Takes siglock; sleeps while the group dumps core.
     """
     sighand = tsk.sighand
     assert sighand is not None  # not released yet
@@ -77,14 +124,17 @@ def synchronize_group_exit(tsk: task_struct, code: int) -> None:
         signal.group_exit_code = code
         signal.group_stop_count = 0
     tsk.flags |= PF_POSTCOREDUMP
+    state = signal.core_state
     spin_unlock_irq(sighand.siglock)
+    if state is not None:
+        coredump_task_exit(tsk, state)
 
 
 @mirrors(
     "kernel/exit.c",
     checked="v7.2",
-    abridged="accounting, tracing, namespaces and IPC are left out: nothing "
-    "between exit_mm() and exit_notify() waits here, so real exits are slower",
+    abridged="accounting, namespaces and IPC are left out: nothing between "
+    "exit_mm() and exit_notify() waits here, so real exits are slower",
 )
 def do_exit(code: int) -> None:
     """End current. Does not return: its thread is unwound.
@@ -93,12 +143,14 @@ def do_exit(code: int) -> None:
     """
     tsk = current()
     synchronize_group_exit(tsk, code)
+    ptrace_event(PTRACE_EVENT_EXIT, code)
     exit_signals(tsk)
     group_dead = atomic_dec_and_test(tsk.signal.live)
     if group_dead:
         css_task_hide(tsk)
     if group_dead and is_global_init(tsk):
-        panic(f"Attempted to kill init! exitcode=0x{code:08x}")
+        status = READ_ONCE(tsk.signal).group_exit_code or code
+        panic(f"Attempted to kill init! exitcode=0x{status:08x}")
     tsk.exit_code = code
     exit_mm()
     _exit_files(tsk)
@@ -115,6 +167,8 @@ def do_group_exit(exit_code: int) -> None:
     sig = current().signal
     if READ_ONCE(sig).flags & SIGNAL_GROUP_EXIT:
         exit_code = READ_ONCE(sig).group_exit_code
+    elif READ_ONCE(sig).group_exec_task is not None:
+        exit_code = 0
     else:
         sighand = current().sighand
         assert sighand is not None  # not released yet

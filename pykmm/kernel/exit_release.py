@@ -13,15 +13,16 @@ from ..linux.pid import (
     get_pid,
     pid,
 )
-from ..linux.rculist import list_del_rcu
+from ..linux.rculist import list_del_rcu, list_entries
 from ..linux.rcupdate import call_rcu
 from ..linux.refcount import refcount_dec_and_test
 from ..linux.sched import EXIT_DEAD, EXIT_ZOMBIE, task_struct, tasklist_lock
-from ..linux.sched.signal import thread_group_empty
+from ..linux.sched.signal import SIGNAL_GROUP_EXIT, thread_group_empty
 from ..linux.sched.task import put_task_struct
 from ..linux.spinlock import spin_lock, spin_unlock, write_lock_irq, write_unlock_irq
 from .pid import detach_pid, free_pids, put_pid, wake_pidfd
-from .signal_deliver import do_notify_parent
+from .ptrace_link import ptrace_unlink
+from .signal_notify import do_notify_parent
 from .ucount import dec_rlimit_ucounts
 
 __all__ = ["put_task_struct_rcu_user", "release_task"]
@@ -59,7 +60,8 @@ def __exit_signal(pids: list[pid | None], tsk: task_struct) -> None:
         if sig.notify_count > 0:
             sig.notify_count -= 1
         if tsk is sig.curr_target:
-            sig.curr_target = None
+            threads = list_entries(sig.thread_head)
+            sig.curr_target = threads[(threads.index(tsk) + 1) % len(threads)]
     sig.nr_threads -= 1
     _unhash_process(pids, tsk, group_dead=group_dead)
     tsk.sighand = None
@@ -77,13 +79,16 @@ def _zap_leader(p: task_struct) -> task_struct | None:
         or leader.exit_state != EXIT_ZOMBIE
     ):
         return None
+    # The whole group is dead, so nobody changes its flags any more.
+    if leader.signal.__dict__["flags"] & SIGNAL_GROUP_EXIT:
+        leader.exit_code = leader.signal.__dict__["group_exit_code"]
     if not do_notify_parent(leader, leader.exit_signal):
         return None
     leader.exit_state = EXIT_DEAD
     return leader
 
 
-@mirrors("kernel/exit.c", checked="v7.2", abridged="no pidfs, cgroup, ptrace or /proc")
+@mirrors("kernel/exit.c", checked="v7.2", abridged="no pidfs, cgroup or /proc")
 def release_task(p: task_struct) -> None:
     """Take a dead task out of everything by which it could be found.
 
@@ -98,6 +103,7 @@ def release_task(p: task_struct) -> None:
         assert thread_pid is not None  # released once
         get_pid(thread_pid)
         write_lock_irq(tasklist_lock())
+        ptrace_unlink(p)
         __exit_signal(pids, p)
         following = _zap_leader(p)
         write_unlock_irq(tasklist_lock())

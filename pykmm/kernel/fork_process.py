@@ -14,7 +14,7 @@ from ..engine.fields import step_read
 from ..errno import EAGAIN, EINTR, ENOMEM, ERESTARTNOINTR, Errno
 from ..fs.file import fd_install, filp_close, get_unused_fd_flags, put_unused_fd
 from ..linux.atomic import atomic_inc
-from ..linux.compiler import WRITE_ONCE
+from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.fdtable import pidfd_file
 from ..linux.pid import (
     PIDTYPE_PGID,
@@ -85,7 +85,7 @@ from .fork_task import free_signal_struct, init_task_pid
 from .nsproxy import copy_namespaces
 from .pid import attach_pid, task_active_pid_ns
 from .pid_alloc import alloc_pid, free_pid
-from .signal_deliver import recalc_sigpending
+from .signal_queue import recalc_sigpending
 from .ucount import is_rlimit_overlimit
 
 __all__ = ["copy_process"]
@@ -203,6 +203,9 @@ def _attach_leader(p: task_struct, number: pid, delayed: multiprocess_signals) -
     p.signal.__dict__["shared_pending"] = set(delayed.signal)
     parent = p.real_parent
     assert parent is not None  # the first process has been made by then
+    orphans = READ_ONCE(parent.signal)
+    if orphans.has_child_subreaper or orphans.is_child_subreaper:
+        p.signal.__dict__["has_child_subreaper"] = True
     parent.children = [*parent.children, p]
     list_add_tail_rcu(p.tasks, init_tasks())
     for kind in (PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID):

@@ -27,14 +27,14 @@ from ..linux.sched import (
     current,
     task_struct,
 )
-from ..linux.sched.signal import for_each_thread
+from ..linux.sched.signal import for_each_thread, signal_wake_up
 from ..linux.spinlock import (
     spin_lock_irq,
     spin_lock_irqsave,
     spin_unlock_irq,
     spin_unlock_irqrestore,
 )
-from .signal import lock_task_sighand, signal_wake_up_state, unlock_task_sighand
+from .signal_queue import lock_task_sighand, unlock_task_sighand
 
 __all__ = [
     "__refrigerator",
@@ -102,7 +102,7 @@ def fake_signal_wake_up(p: task_struct) -> None:
     """
     sighand = lock_task_sighand(p)
     if sighand is not None:
-        signal_wake_up_state(p)
+        signal_wake_up(p, False)
         unlock_task_sighand(sighand)
 
 

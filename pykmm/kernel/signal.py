@@ -1,382 +1,221 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sending and taking signals — ``kernel/signal.c``.
-
-What matters here: a fatal signal marks the whole group and wakes every thread in
-one section under siglock, so ``SIGNAL_GROUP_EXIT`` and all the private SIGKILLs
-appear together; and a group that is exiting drops whatever comes later.
-"""
+"""Signals: the system calls that send them, and who may — ``kernel/signal.c``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
-
 from ..engine.annotate import mirrors
-from ..engine.events import Access
-from ..engine.machine import enter, leave
-from ..engine.thread import ambient
 from ..errno import EINVAL, EPERM, ESRCH
-from ..linux.pid import PIDTYPE_PGID, PIDTYPE_PID, PIDTYPE_TGID, is_global_init, pid
-from ..linux.printk import trace
-from ..linux.rculist import list_entries, list_for_each_entry_rcu
+from ..linux.pid import (
+    PIDTYPE_MAX,
+    PIDTYPE_PGID,
+    PIDTYPE_PID,
+    PIDTYPE_SID,
+    PIDTYPE_TGID,
+    pid,
+)
+from ..linux.rculist import list_for_each_entry_rcu
 from ..linux.rcupdate import rcu
-from ..linux.sched import (
-    PF_EXITING,
-    PF_KTHREAD,
-    current,
-    task_struct,
-    tasklist_lock,
-)
-from ..linux.sched.signal import (
-    SIGNAL_GROUP_EXIT,
-    SIGNAL_UNKILLABLE,
-    for_each_process,
-    same_thread_group,
-    sighand_struct,
-)
-from ..linux.signal import SIG_KTHREAD_KERNEL
-from ..linux.spinlock import (
-    read_lock,
-    read_unlock,
-    spin_lock,
-    spin_unlock,
-)
-from ..linux.uapi import (
-    _NSIG,
-    SIG_DFL,
-    SIG_IGN,
-    SIGABRT,
-    SIGBUS,
-    SIGCHLD,
-    SIGCONT,
-    SIGKILL,
-    SIGQUIT,
-    SIGSEGV,
-    SIGSTOP,
-    SIGTSTP,
-    SIGTTIN,
-    SIGTTOU,
-    SIGURG,
-    SIGWINCH,
-)
-from .pid import find_get_pid, find_vpid, pid_task, put_pid
+from ..linux.sched import current, task_struct, tasklist_lock
+from ..linux.sched.signal import for_each_process, same_thread_group
+from ..linux.signal import SEND_SIG_PRIV, kernel_siginfo
+from ..linux.spinlock import read_lock, read_unlock
+from ..linux.uapi import _NSIG, CAP_KILL, SI_TKILL, SI_USER, SIGCONT
+from .capability import ns_capable
+from .pid import find_task_by_vpid, find_vpid, pid_task, pid_vnr
+from .signal_send import do_send_sig_info
 
 __all__ = [
-    "do_send_sig_info",
+    "check_kill_permission",
     "group_send_sig_info",
     "kill",
     "kill_pid_info",
-    "lock_task_sighand",
-    "sig_kernel_coredump",
-    "sig_kernel_ignore",
-    "sig_kernel_only",
-    "sig_kernel_stop",
-    "signal_wake_up_state",
-    "unlock_task_sighand",
+    "tgkill",
+    "tkill",
 ]
 
-_STOP: Final = frozenset({SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU})
-_IGNORED: Final = frozenset({SIGCONT, SIGCHLD, SIGWINCH, SIGURG})
-_COREDUMP: Final = frozenset({SIGQUIT, 4, 5, SIGABRT, 8, SIGSEGV, SIGBUS, 31, 24, 25})
-_ONLY_KERNEL: Final = frozenset({SIGKILL, SIGSTOP})
+
+def _prepare_kill_siginfo(sig: int, code: int = SI_USER) -> kernel_siginfo:
+    own = current()
+    nr = _tgid_vnr(own)
+    return kernel_siginfo(sig, code, nr, own.cred.uid)
 
 
-def sig_kernel_only(sig: int) -> bool:
-    """Tell whether *sig* cannot be caught or ignored."""
-    return sig in _ONLY_KERNEL
+# -- who may ---------------------------------------------------------------------------
 
 
-def sig_kernel_coredump(sig: int) -> bool:
-    """Tell whether the default action of *sig* dumps core."""
-    return sig in _COREDUMP
+@mirrors("kernel/signal.c", checked="v7.2", inline=True)
+def kill_ok_by_cred(t: task_struct) -> bool:
+    """Tell whether the users of current and *t* allow a signal.
 
-
-def sig_kernel_ignore(sig: int) -> bool:
-    """Tell whether the default action of *sig* is nothing."""
-    return sig in _IGNORED
-
-
-def sig_kernel_stop(sig: int) -> bool:
-    """Tell whether the default action of *sig* is to stop."""
-    return sig in _STOP
-
-
-# -- who is woken, and how -------------------------------------------------------------
-
-
-def _set_sigpending(t: task_struct) -> None:
-    """Set the mark, and let an explorer see it as a change even if it was set.
-
-    A sleeper looks at the mark *and* at the pending sets behind it: that SIGKILL
-    joins another signal changes its answer without changing the mark.
+    The target's effective user does not count: a set-user-id program cannot be
+    protected from whoever started it, nor be killed by those it acts as.
     """
-    mark = t._signal_object
-    here = enter(mark, "set_bit")
-    mark.value = True
-    leave(here, mark, Access.WRITE, 1)
-
-
-@mirrors(
-    "kernel/signal.c", checked="v7.2", abridged="sleepers are woken by their guard"
-)
-def signal_wake_up_state(t: task_struct) -> None:
-    """Make *t* look at its signals, wherever it sleeps or runs.
-
-    Context: siglock held. A process that slept in user mode starts to run here.
-    """
-    _set_sigpending(t)
-    if t._thread is not None:
-        t._thread.machine.carrier.kick(t._thread)
-        return
-    here = ambient.thread
-    if here is not None and t._program is not None:
-        t._thread = here.machine.thread(t._thread_name, t._program, task=t)
-
-
-@mirrors("kernel/signal.c", checked="v7.2")
-def lock_task_sighand(task: task_struct) -> sighand_struct | None:
-    """Lock the signal state of *task*, unless it has been released.
-
-    Context: Enters and leaves an RCU read section; returns with siglock held.
-    """
-    with rcu():
-        while True:
-            sighand = task.sighand
-            if sighand is None:
-                return None
-            spin_lock(sighand.siglock)
-            if sighand is task.sighand:
-                return sighand
-            spin_unlock(sighand.siglock)
-
-
-def unlock_task_sighand(sighand: sighand_struct) -> None:
-    """Undo :func:`lock_task_sighand`."""
-    spin_unlock(sighand.siglock)
-
-
-# -- which signals reach anybody -----------------------------------------------
-
-
-def _siglocked(t: task_struct) -> sighand_struct:
-    """Return the sighand of a task whose siglock the caller holds: no step."""
-    found: sighand_struct = t.__dict__["sighand"]
-    return found
-
-
-def _flags(t: task_struct) -> int:
-    """Read another task's flags without a step; siglock or its death orders it."""
-    return int(t.__dict__["flags"])
-
-
-@mirrors("kernel/signal.c", checked="v7.2")
-def sig_task_ignored(t: task_struct, sig: int, force: bool) -> bool:
-    """Tell whether the action of *sig* makes it vanish at *t*.
-
-    Context: siglock held.
-    """
-    handler = _siglocked(t)._action(sig)
-    if is_global_init(t) and sig in _ONLY_KERNEL:
-        return True
-    if t.signal.flags & SIGNAL_UNKILLABLE and handler == SIG_DFL:
-        if not (force and sig in _ONLY_KERNEL):
-            return True
-    if _flags(t) & PF_KTHREAD and handler == SIG_KTHREAD_KERNEL and not force:
-        return True
-    return handler == SIG_IGN or (handler == SIG_DFL and sig in _IGNORED)
-
-
-@mirrors("kernel/signal.c", checked="v7.2", abridged="nobody is traced here")
-def sig_ignored(t: task_struct, sig: int, force: bool) -> bool:
-    """Tell whether *sig* need not even be queued; a blocked one always is."""
-    return sig not in t.__dict__["blocked"] and sig_task_ignored(t, sig, force)
-
-
-@mirrors("kernel/signal.c", checked="v7.2", abridged="job control stops nobody")
-def prepare_signal(sig: int, p: task_struct, force: bool) -> bool:
-    """Tell whether *sig* is to be delivered at all.
-
-    Context: siglock held.
-    Return: False for a group that is exiting, except SIGKILL to one that dumps
-        core: that aborts the dump.
-    """
-    signal = p.signal
-    if signal.flags & SIGNAL_GROUP_EXIT:
-        return signal.core_state is not None and sig == SIGKILL
-    if sig in _STOP:
-        signal.shared_pending = signal.shared_pending - {SIGCONT}
-    elif sig == SIGCONT:
-        signal.shared_pending = signal.shared_pending - _STOP
-    return not sig_ignored(p, sig, force)
-
-
-@mirrors("kernel/signal.c", checked="v7.2")
-def wants_signal(sig: int, p: task_struct) -> bool:
-    """Tell whether *p* is a good thread to take *sig*.
-
-    Context: siglock held, under which PF_EXITING is set while it matters.
-    """
-    if sig in p.__dict__["blocked"] or _flags(p) & PF_EXITING:
-        return False
-    return sig == SIGKILL or not p._signal_pending()
-
-
-@mirrors("kernel/signal.c", checked="v7.2")
-def sig_fatal(p: task_struct, sig: int) -> bool:
-    """Tell whether *sig* is going to kill the group of *p*."""
-    if sig in _IGNORED or sig in _STOP or sig <= 0:
-        return False
-    return _siglocked(p)._action(sig) == SIG_DFL
-
-
-@mirrors("kernel/signal.c", checked="v7.2", abridged="no job control, nobody is traced")
-def complete_signal(sig: int, p: task_struct, kind: int) -> None:
-    """Find a thread to take *sig*; a fatal one takes the whole group down.
-
-    Context: siglock held. If no thread wants the signal, nobody is woken.
-    """
-    signal = p.signal
-    t = _taker(sig, p, kind)
-    if t is None:
-        return
-    exits = not signal.flags & SIGNAL_GROUP_EXIT or signal.core_state is not None
-    if sig_fatal(p, sig) and exits and sig not in _COREDUMP:
-        # An assignment: whatever else was set vanishes.
-        signal.flags = SIGNAL_GROUP_EXIT
-        signal.group_exit_code = sig
-        signal.group_stop_count = 0
-        for thread in list_entries(signal.thread_head):
-            thread.pending = thread.__dict__["pending"] | {SIGKILL}
-            signal_wake_up_state(thread)
-        return
-    signal_wake_up_state(t)
-
-
-def _taker(sig: int, p: task_struct, kind: int) -> task_struct | None:
-    if wants_signal(sig, p):
-        return p
-    threads = list_entries(p.signal.thread_head)
-    if kind == PIDTYPE_PID or len(threads) < 2:
-        return None
-    start = (
-        threads.index(p.signal.curr_target) if p.signal.curr_target in threads else 0
+    cred, tcred = current().cred, t.cred
+    return (
+        cred.euid in (tcred.suid, tcred.uid)
+        or cred.uid in (tcred.suid, tcred.uid)
+        or ns_capable(tcred.user_ns, CAP_KILL)
     )
-    for t in threads[start:] + threads[:start]:
-        if wants_signal(sig, t):
-            p.signal.curr_target = t
-            return t
-    return None
 
 
-@mirrors(
-    "kernel/signal.c", checked="v7.2", abridged="a set of numbers, no queued siginfo"
-)
-def __send_signal_locked(sig: int, t: task_struct, kind: int, force: bool) -> int:
-    """Add *sig* to the set it belongs to and find a taker.
+@mirrors("kernel/signal.c", checked="v7.2", abridged="no LSM, no audit")
+def check_kill_permission(sig: int, info: kernel_siginfo, t: task_struct) -> int:
+    """Tell whether current may send *sig* to *t*: 0, -EINVAL or -EPERM.
 
-    Context: siglock held.
+    Context: RCU read section or tasklist_lock.
     """
-    if not prepare_signal(sig, t, force):
-        return 0
-    private = kind == PIDTYPE_PID
-    pending = t.pending if private else t.signal.shared_pending
-    if sig in pending and sig < 32:
-        return 0
-    if private:
-        t.pending = pending | {sig}
-    else:
-        t.signal.shared_pending = pending | {sig}
-    complete_signal(sig, t, kind)
-    return 0
-
-
-@mirrors("kernel/signal.c", checked="v7.2")
-def do_send_sig_info(sig: int, p: task_struct, kind: int, *, priv: bool = False) -> int:
-    """Send *sig* to *p*; with *priv* on behalf of the kernel (SEND_SIG_PRIV).
-
-    Context: Takes siglock; never sleeps.
-    Return: 0, also when the signal was dropped; -ESRCH once *p* was released.
-    """
-    trace("signal", sig, p.pid)
-    sighand = lock_task_sighand(p)
-    if sighand is None:
-        return -ESRCH
-    try:
-        return __send_signal_locked(sig, p, kind, priv)
-    finally:
-        unlock_task_sighand(sighand)
-
-
-# -- the senders ---------------------------------------------------------------
-
-
-@mirrors("kernel/signal.c", checked="v7.2", abridged="uids decide; no LSM, no sessions")
-def check_kill_permission(sig: int, t: task_struct) -> int:
-    """Tell whether current may send *sig* to *t*: 0, -EINVAL or -EPERM."""
     if not 0 <= sig <= _NSIG:
         return -EINVAL
-    own = current()
-    if same_thread_group(own, t) or own.cred.euid in (0, t.cred.uid):
+    if info is SEND_SIG_PRIV or info.si_code > 0:
+        return 0
+    if same_thread_group(current(), t) or kill_ok_by_cred(t):
+        return 0
+    if sig == SIGCONT and _same_session(t):
         return 0
     return -EPERM
 
 
+def _same_session(t: task_struct) -> bool:
+    """Tell whether a shell could be continuing its own job; one that is gone counts."""
+    # No step: who is being released is met again under its siglock.
+    own, theirs = (x.signal.__dict__["pids"][PIDTYPE_SID] for x in (current(), t))
+    return theirs is None or theirs is own
+
+
 @mirrors("kernel/signal.c", checked="v7.2")
-def group_send_sig_info(sig: int, p: task_struct, kind: int) -> int:
-    """Check the permission, and send unless *sig* is 0."""
+def group_send_sig_info(
+    sig: int, info: kernel_siginfo, p: task_struct, kind: int
+) -> int:
+    """Check the permission, and send unless *sig* is 0.
+
+    Context: As :func:`check_kill_permission`; takes siglock.
+    """
     with rcu():
-        ret = check_kill_permission(sig, p)
+        ret = check_kill_permission(sig, info, p)
     if ret == 0 and sig:
-        ret = do_send_sig_info(sig, p, kind)
+        ret = do_send_sig_info(sig, info, p, kind)
     return ret
 
 
-@mirrors("kernel/signal.c", checked="v7.2")
-def kill_pid_info(sig: int, p: pid | None, kind: int = PIDTYPE_TGID) -> int:
+# -- to a process, to many -------------------------------------------------------------
+
+
+@mirrors("kernel/signal.c", checked="v7.2", inline=True)
+def kill_pid_info_type(sig: int, info: kernel_siginfo, p: pid | None, kind: int) -> int:
     """Send to whoever bears *p*, again if it vanished between look-up and sending."""
     while True:
         with rcu():
             task = pid_task(p, PIDTYPE_PID)
-            ret = -ESRCH if task is None else group_send_sig_info(sig, task, kind)
+            ret = -ESRCH if task is None else group_send_sig_info(sig, info, task, kind)
         if task is None or ret != -ESRCH:
             return ret
 
 
-def _kill_each(sig: int, targets: Iterator[task_struct]) -> int:
-    results = [group_send_sig_info(sig, p, PIDTYPE_PGID) for p in targets]
-    if not results:
-        return -ESRCH
-    return 0 if 0 in results else results[-1]
+@mirrors("kernel/signal.c", checked="v7.2")
+def kill_pid_info(sig: int, info: kernel_siginfo, p: pid | None) -> int:
+    """Send to the process of whoever bears *p*.
 
-
-@mirrors(
-    "kernel/signal.c", checked="v7.2", abridged="kill_something_info() is folded in"
-)
-def kill(nr: int, sig: int) -> int:
-    """System call: send *sig* to a process, a group (0, -pgid) or everybody (-1).
-
-    Return: 0, or -EINVAL, -EPERM, -ESRCH. A zombie is a valid target.
+    Context: RCU read section, or a reference on *p*.
     """
+    return kill_pid_info_type(sig, info, p, PIDTYPE_TGID)
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
+def __kill_pgrp_info(sig: int, info: kernel_siginfo, pgrp: pid | None) -> int:
+    """Send to each process of a group.
+
+    Context: tasklist_lock held for reading.
+    Return: 0 if one of them got it, else the last error, -ESRCH without any.
+    """
+    ret: int = -ESRCH
+    if pgrp is None:
+        return ret
+    for p in list_for_each_entry_rcu(pgrp.tasks[PIDTYPE_PGID]):
+        err = group_send_sig_info(sig, info, p, PIDTYPE_PGID)
+        ret = ret and err
+    return ret
+
+
+def _kill_all(sig: int, info: kernel_siginfo) -> int:
+    """Send to everybody but init and the caller; being refused is no error."""
+    ret, count = 0, 0
+    for p in for_each_process():
+        if pid_vnr(p.thread_pid) > 1 and not same_thread_group(p, current()):
+            err = group_send_sig_info(sig, info, p, PIDTYPE_MAX)
+            count += 1
+            if err != -EPERM:
+                ret = err
+    return ret if count else -ESRCH
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
+def kill_something_info(sig: int, info: kernel_siginfo, nr: int) -> int:
+    """Send to process *nr*, to group *-nr*, the own group (0) or everybody (-1)."""
     if nr > 0:
         with rcu():
-            return kill_pid_info(sig, find_vpid(nr))
+            return kill_pid_info(sig, info, find_vpid(nr))
     if nr == -(2**31):
         return -ESRCH
     read_lock(tasklist_lock())
     try:
         if nr == -1:
-            others = (
-                p
-                for p in for_each_process()
-                if p.pid > 1 and not same_thread_group(p, current())
-            )
-            return _kill_each(sig, others)
-        group = find_get_pid(-nr) if nr else current().signal.pids[PIDTYPE_PGID]
-        if group is None:
-            return -ESRCH
-        ret = _kill_each(sig, list_for_each_entry_rcu(group.tasks[PIDTYPE_PGID]))
-        if nr:
-            put_pid(group)
-        return ret
+            return _kill_all(sig, info)
+        pgrp = find_vpid(-nr) if nr else current().signal.pids[PIDTYPE_PGID]
+        return __kill_pgrp_info(sig, info, pgrp)
     finally:
         read_unlock(tasklist_lock())
+
+
+def kill(nr: int, sig: int) -> int:
+    """System call: send *sig* to a process, a group (0, -pgid) or everybody (-1).
+
+    Return: 0, or -EINVAL, -EPERM, -ESRCH. A zombie is a valid target.
+    """
+    return kill_something_info(sig, _prepare_kill_siginfo(sig), nr)
+
+
+# -- to one thread ---------------------------------------------------------------------
+
+
+def _tgid_vnr(p: task_struct) -> int:
+    """Return the number of *p*'s process as current sees it: no step."""
+    return pid_vnr(p.signal.__dict__["pids"][PIDTYPE_TGID])
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
+def do_send_specific(tgid: int, nr: int, sig: int, info: kernel_siginfo) -> int:
+    """Send to the thread *nr*, if it belongs to *tgid* or that is not asked for."""
+    with rcu():
+        p = find_task_by_vpid(nr)
+        if p is None or (tgid > 0 and _tgid_vnr(p) != tgid):
+            return -ESRCH
+        error = check_kill_permission(sig, info, p)
+        if error == 0 and sig:
+            error = do_send_sig_info(sig, info, p, PIDTYPE_PID)
+            # It died before it could take what was for it alone.
+            error = 0 if error == -ESRCH else error
+        return error
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
+def do_tkill(tgid: int, nr: int, sig: int) -> int:
+    """Send *sig* to one thread on behalf of current."""
+    return do_send_specific(tgid, nr, sig, _prepare_kill_siginfo(sig, SI_TKILL))
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
+def tgkill(tgid: int, nr: int, sig: int) -> int:
+    """System call: send *sig* to thread *nr* of process *tgid*.
+
+    Return: 0, or -EINVAL, -EPERM, -ESRCH.
+    """
+    return -EINVAL if nr <= 0 or tgid <= 0 else do_tkill(tgid, nr, sig)
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
+def tkill(nr: int, sig: int) -> int:
+    """System call: send *sig* to thread *nr*, whosever it is by now.
+
+    Return: As :func:`tgkill`.
+    """
+    return -EINVAL if nr <= 0 else do_tkill(0, nr, sig)

@@ -1,65 +1,76 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Taking signals, and telling the parent of a death — part of ``kernel/signal.c``."""
+"""Taking signals on the way to user mode, or leaving them to others.
+
+Part of ``kernel/signal.c``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from attrs import frozen
+
 from ..engine.annotate import extern, mirrors
-from ..linux.bitops import clear_bit
-from ..linux.freezer import freezing, try_to_freeze
-from ..linux.lockdep import lockdep_assert_held_write
-from ..linux.pid import PIDTYPE_TGID
+from ..linux.freezer import try_to_freeze
+from ..linux.ptrace import ptrace_reparented
 from ..linux.rculist import list_entries
 from ..linux.sched import (
     PF_EXITING,
     PF_SIGNALED,
-    TIF_SIGPENDING,
     current,
     task_struct,
     tasklist_lock,
 )
+from ..linux.sched.jobctl import (
+    JOBCTL_PENDING_MASK,
+    JOBCTL_STOP_PENDING,
+    JOBCTL_TRAP_MASK,
+)
 from ..linux.sched.signal import (
+    SIGNAL_CLD_CONTINUED,
+    SIGNAL_CLD_MASK,
     SIGNAL_GROUP_EXIT,
     SIGNAL_UNKILLABLE,
     for_each_thread,
-    k_sigaction,
+    sighand_struct,
     signal_pending,
+    signal_wake_up,
     thread_group_empty,
 )
-from ..linux.spinlock import spin_lock, spin_lock_irq, spin_unlock, spin_unlock_irq
-from ..linux.uapi import SIG_DFL, SIG_IGN, SIGCHLD, SIGKILL
-from ..linux.wait import wake_up_interruptible
-from .pid import wake_pidfd
-from .signal import (
-    __send_signal_locked,
+from ..linux.signal import kernel_siginfo, sigaction
+from ..linux.spinlock import read_lock, read_unlock, spin_lock_irq, spin_unlock_irq
+from ..linux.uapi import (
+    CLD_CONTINUED,
+    CLD_STOPPED,
+    SA_ONESHOT,
+    SIG_DFL,
+    SIG_IGN,
+    SIGKILL,
+    SIGSTOP,
+)
+from .signal_notify import do_notify_parent_cldstop
+from .signal_queue import (
+    _ptrace,
+    dequeue_signal,
+    recalc_sigpending,
+    sig_kernel_coredump,
     sig_kernel_ignore,
     sig_kernel_only,
     sig_kernel_stop,
-    signal_wake_up_state,
+    task_clear_jobctl_pending,
+    task_participate_group_stop,
 )
+from .signal_stop import do_jobctl_trap, do_signal_stop, ptrace_signal
 
-__all__ = [
-    "do_notify_parent",
-    "exit_signals",
-    "get_signal",
-    "recalc_sigpending",
-    "zap_other_threads",
-]
+__all__ = ["exit_signals", "get_signal", "ksignal", "zap_other_threads"]
 
 _do_group_exit: Callable[[int], None] = extern("pykmm.kernel.exit", "do_group_exit")
-
-
-@mirrors("kernel/signal.c", checked="v7.2", inline=True)
-def recalc_sigpending() -> None:
-    """Clear the pending mark of current unless something is still pending.
-
-    Context: siglock held.
-    """
-    task = current()
-    wanted = (task.pending | task.signal.shared_pending) - task.blocked
-    if not wanted and not freezing(task):
-        clear_bit(TIF_SIGPENDING, task.thread_flags)
+_is_current_pgrp_orphaned: Callable[[], bool] = extern(
+    "pykmm.kernel.exit_notify", "is_current_pgrp_orphaned"
+)
+_vfs_coredump: Callable[[kernel_siginfo], None] = extern(
+    "pykmm.fs.coredump", "vfs_coredump"
+)
 
 
 @mirrors("kernel/signal.c", checked="v7.2")
@@ -70,40 +81,37 @@ def zap_other_threads(p: task_struct) -> int:
     Return: How many other threads there are.
     """
     p.signal.group_stop_count = 0
+    task_clear_jobctl_pending(p, JOBCTL_PENDING_MASK)
     others = [t for t in list_entries(p.signal.thread_head) if t is not p]
     for t in others:
+        task_clear_jobctl_pending(t, JOBCTL_PENDING_MASK)
         if not t.__dict__["exit_state"]:
             t.pending = t.__dict__["pending"] | {SIGKILL}
-            signal_wake_up_state(t)
+            signal_wake_up(t, True)
     return len(others)
 
 
-def _dequeue(task: task_struct) -> int:
-    """Take the lowest unblocked signal out of its set; 0 if there is none."""
-    for private in (True, False):
-        pending = task.pending if private else task.signal.shared_pending
-        ready = sorted(pending - task.blocked)
-        if ready:
-            if private:
-                task.pending = pending - {ready[0]}
-            else:
-                task.signal.shared_pending = pending - {ready[0]}
-            recalc_sigpending()
-            return ready[0]
-    recalc_sigpending()
-    return 0
+# -- taking ----------------------------------------------------------------------------
+
+
+@frozen
+class ksignal:
+    """A signal for which the program has a handler."""
+
+    info: kernel_siginfo
+    ka: sigaction
 
 
 @mirrors(
     "kernel/signal.c",
     checked="v7.2",
-    abridged="no stops, no tracer, no core file",
+    abridged="no deferred work, no cgroup freezer, no io_uring workers",
 )
-def get_signal() -> tuple[int, k_sigaction] | None:
+def get_signal() -> ksignal | None:
     """Take what is pending for current, on the way back to user mode.
 
-    Context: No lock held. Does not return if the task is to die.
-    Return: A signal with the program's handler for it, or None.
+    Context: No lock held; may sleep. Does not return if the task is to die.
+    Return: A signal that the program handles, or None.
     """
     task = current()
     if not signal_pending(task):
@@ -111,80 +119,153 @@ def get_signal() -> tuple[int, k_sigaction] | None:
     try_to_freeze()
     sighand = task.sighand
     assert sighand is not None  # a living task has one
-    spin_lock_irq(sighand.siglock)
-    found: tuple[int, k_sigaction] | None = None
     while True:
-        if task.signal.flags & SIGNAL_GROUP_EXIT or task.signal.group_exec_task:
+        spin_lock_irq(sighand.siglock)
+        if task.signal.flags & SIGNAL_CLD_MASK:
+            _tell_of_going_on(task, sighand)
+            continue
+        taken = _take(task, sighand)
+        if isinstance(taken, ksignal | None):
+            spin_unlock_irq(sighand.siglock)
+            return taken
+        if taken is _AGAIN:
+            continue
+        spin_unlock_irq(sighand.siglock)
+        _die_of(task, taken)
+
+
+#: The lock was given back meanwhile: look at everything again.
+_AGAIN = kernel_siginfo(0)
+
+
+def _tell_of_going_on(task: task_struct, sighand: sighand_struct) -> None:
+    """Tell what a SIGCONT has left to the first thread that comes by."""
+    signal = task.signal
+    why = CLD_CONTINUED if signal.flags & SIGNAL_CLD_CONTINUED else CLD_STOPPED
+    signal.flags &= ~SIGNAL_CLD_MASK
+    spin_unlock_irq(sighand.siglock)
+    read_lock(tasklist_lock())
+    do_notify_parent_cldstop(task, False, why)
+    if ptrace_reparented(task.group_leader):
+        do_notify_parent_cldstop(task.group_leader, True, why)
+    read_unlock(tasklist_lock())
+
+
+def _take(
+    task: task_struct, sighand: sighand_struct
+) -> ksignal | kernel_siginfo | None:
+    """Take signals until one has to be acted upon.
+
+    Context: siglock held; given back if the answer is ``_AGAIN``.
+    Return: One with a handler, one to die of, ``_AGAIN``, or None.
+    """
+    while True:
+        signal = task.signal
+        if signal.flags & SIGNAL_GROUP_EXIT or signal.group_exec_task is not None:
             task.pending = task.pending - {SIGKILL}
             recalc_sigpending()
-            sig = SIGKILL
-        else:
-            sig = _dequeue(task)
-            if sig == 0:
-                break
-            handler = sighand._action(sig)
-            if handler != SIG_DFL and handler != SIG_IGN:
-                found = (sig, handler)
-                break
-            if handler == SIG_IGN or sig_kernel_ignore(sig) or sig_kernel_stop(sig):
+            return kernel_siginfo(SIGKILL)
+        if task.jobctl & JOBCTL_STOP_PENDING and do_signal_stop(0):
+            return _AGAIN
+        if task.jobctl & JOBCTL_TRAP_MASK:
+            do_jobctl_trap()
+            spin_unlock_irq(sighand.siglock)
+            return _AGAIN
+        info = dequeue_signal()
+        if info is not None and _ptrace(task) and info.si_signo != SIGKILL:
+            info = ptrace_signal(info)
+            if info is None:
                 continue
-            if task.signal.flags & SIGNAL_UNKILLABLE and not sig_kernel_only(sig):
-                continue
+        if info is None:
+            return None
+        found = _act_on(task, sighand, info)
+        if found is not None:
+            return found
+
+
+def _act_on(
+    task: task_struct, sighand: sighand_struct, info: kernel_siginfo
+) -> ksignal | kernel_siginfo | None:
+    """Do what is set for a signal; None if that was nothing."""
+    sig = info.si_signo
+    action = sighand._sigaction(sig)
+    if action.sa_handler == SIG_IGN:
+        return None
+    if action.sa_handler != SIG_DFL:
+        if action.sa_flags & SA_ONESHOT:
+            sighand.action = {**sighand.action, sig: SIG_DFL}
+        return ksignal(info, action)
+    if sig_kernel_ignore(sig):
+        return None
+    if task.signal.flags & SIGNAL_UNKILLABLE and not sig_kernel_only(sig):
+        return None
+    if not sig_kernel_stop(sig):
+        return info
+    if sig != SIGSTOP:
+        # Whose job it is has to be asked under another lock, so SIGCONT may come.
         spin_unlock_irq(sighand.siglock)
-        task.flags |= PF_SIGNALED
-        _do_group_exit(sig)
-    spin_unlock_irq(sighand.siglock)
-    return found
+        if _is_current_pgrp_orphaned():
+            return _AGAIN
+        spin_lock_irq(sighand.siglock)
+    return _AGAIN if do_signal_stop(sig) else None
 
 
-@mirrors("kernel/signal.c", checked="v7.2", abridged="no job control")
+def _die_of(task: task_struct, info: kernel_siginfo) -> None:
+    task.flags |= PF_SIGNALED
+    if sig_kernel_coredump(info.si_signo):
+        _vfs_coredump(info)
+    _do_group_exit(info.si_signo)
+
+
+# -- leaving it to others --------------------------------------------------------------
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
 def exit_signals(tsk: task_struct) -> None:
     """Mark current as exiting, and hand its share of group signals to others.
 
-    Context: Takes siglock.
+    Context: Takes siglock, and tasklist_lock if it was the last to stop.
     """
     sighand = tsk.sighand
     assert sighand is not None  # not released yet
+    stopped = False
     spin_lock_irq(sighand.siglock)
     tsk.flags |= PF_EXITING
+    tsk._pending_list = ()
+    if tsk.pending:
+        tsk.pending = set()
     if signal_pending(tsk) and not thread_group_empty(tsk):
         if not tsk.signal.flags & SIGNAL_GROUP_EXIT:
-            _retarget_shared_pending(tsk)
+            retarget_shared_pending(tsk, _not_blocked(tsk))
+            if tsk.jobctl & JOBCTL_STOP_PENDING:
+                stopped = task_participate_group_stop(tsk)
     spin_unlock_irq(sighand.siglock)
+    if stopped:
+        read_lock(tasklist_lock())
+        do_notify_parent_cldstop(tsk, False, CLD_STOPPED)
+        read_unlock(tasklist_lock())
 
 
-def _retarget_shared_pending(tsk: task_struct) -> None:
-    wanted = tsk.signal.shared_pending - tsk.blocked
+def _not_blocked(tsk: task_struct) -> set[int]:
+    return tsk.signal.shared_pending - tsk.blocked
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
+def retarget_shared_pending(tsk: task_struct, which: set[int]) -> None:
+    """Wake other threads for those of *which* that *tsk* is not going to take.
+
+    Context: siglock held.
+    """
+    wanted = tsk.signal.shared_pending & which
+    if not wanted:
+        return
     for t in for_each_thread(tsk):
         if t is tsk or t.__dict__["flags"] & PF_EXITING:
             continue
-        if wanted - t.__dict__["blocked"]:
-            signal_wake_up_state(t)
-            wanted = wanted & t.__dict__["blocked"]
+        if not wanted - t.__dict__["blocked"]:
+            continue
+        wanted = wanted & t.__dict__["blocked"]
+        if not t._signal_pending():
+            signal_wake_up(t, False)
         if not wanted:
             return
-
-
-@mirrors("kernel/signal.c", checked="v7.2", abridged="no siginfo, nobody is traced")
-def do_notify_parent(tsk: task_struct, sig: int) -> bool:
-    """Tell the parent that the last thread of its child is dead.
-
-    Context: tasklist_lock held for writing; takes the parent's siglock.
-    Return: True if the parent ignores SIGCHLD, so that the caller has to release.
-    """
-    lockdep_assert_held_write(tasklist_lock())
-    thread_pid = tsk.thread_pid
-    parent = tsk.parent
-    assert thread_pid is not None  # not released yet
-    assert parent is not None
-    wake_pidfd(thread_pid)
-    psig = parent.sighand
-    if psig is None:
-        return False
-    spin_lock(psig.siglock)
-    autoreap = sig == SIGCHLD and psig._action(SIGCHLD) == SIG_IGN
-    if sig and not autoreap:
-        __send_signal_locked(sig, parent, PIDTYPE_TGID, False)
-    wake_up_interruptible(parent.signal.wait_chldexit)
-    spin_unlock(psig.siglock)
-    return autoreap

@@ -6,20 +6,23 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..linux.pid import PIDTYPE_PID
 from ..linux.sched import current, task_struct
-from ..linux.sched.signal import SIGNAL_UNKILLABLE
+from ..linux.sched.signal import SIGNAL_UNKILLABLE, signal_wake_up
+from ..linux.signal import SEND_SIG_PRIV, kernel_siginfo
 from ..linux.spinlock import spin_lock_irqsave, spin_unlock_irqrestore
 from ..linux.uapi import SIG_DFL, SIG_IGN
-from .signal import __send_signal_locked, signal_wake_up_state
+from .signal_queue import _ptrace
+from .signal_send import send_signal_locked
 
-__all__ = ["force_sig_fault", "force_sig_info_to_task"]
+__all__ = ["force_sig", "force_sig_fault", "force_sig_info_to_task"]
 
 
-@mirrors("kernel/signal.c", checked="v7.2", abridged="no siginfo; nobody is traced")
-def force_sig_info_to_task(sig: int, t: task_struct) -> int:
+@mirrors("kernel/signal.c", checked="v7.2", abridged="a handler is always asked")
+def force_sig_info_to_task(info: kernel_siginfo, t: task_struct) -> int:
     """Send *t* a signal that it can handle, but neither block nor ignore.
 
     Context: Takes siglock.
     """
+    sig = info.si_signo
     sighand = t.sighand
     assert sighand is not None  # *t* is current
     spin_lock_irqsave(sighand.siglock)
@@ -28,20 +31,29 @@ def force_sig_info_to_task(sig: int, t: task_struct) -> int:
         sighand.action = {**sighand.action, sig: SIG_DFL}
         if blocked:
             t.blocked = t.blocked - {sig}
-    if sighand._action(sig) == SIG_DFL:
+    # A tracer is not to make init killable.
+    if sighand._action(sig) == SIG_DFL and not _ptrace(t):
         t.signal.flags &= ~SIGNAL_UNKILLABLE
-    ret = __send_signal_locked(sig, t, PIDTYPE_PID, False)
+    ret = send_signal_locked(sig, info, t, PIDTYPE_PID)
     if not t._signal_pending():
-        signal_wake_up_state(t)
+        signal_wake_up(t, False)
     spin_unlock_irqrestore(sighand.siglock)
     return ret
 
 
-@mirrors("kernel/signal.c", checked="v7.2", abridged="no siginfo")
+@mirrors("kernel/signal.c", checked="v7.2")
+def force_sig(sig: int) -> None:
+    """Send current a signal on behalf of the kernel, which it cannot evade.
+
+    Context: As :func:`force_sig_info_to_task`.
+    """
+    force_sig_info_to_task(kernel_siginfo(sig, SEND_SIG_PRIV.si_code), current())
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
 def force_sig_fault(sig: int, code: int, addr: int) -> int:
     """Send current the signal *sig* for its access to *addr*.
 
     Context: As :func:`force_sig_info_to_task`.
     """
-    del code, addr  # a handler here is told nothing but the number
-    return force_sig_info_to_task(sig, current())
+    return force_sig_info_to_task(kernel_siginfo(sig, code, si_addr=addr), current())

@@ -18,6 +18,12 @@ __all__ = [
     "CAP_SYS_PTRACE",
     "CAP_SYS_RAWIO",
     "CAP_SYS_RESOURCE",
+    "CLD_CONTINUED",
+    "CLD_DUMPED",
+    "CLD_EXITED",
+    "CLD_KILLED",
+    "CLD_STOPPED",
+    "CLD_TRAPPED",
     "CLONE_SIGHAND",
     "CLONE_THREAD",
     "CLONE_VFORK",
@@ -48,19 +54,46 @@ __all__ = [
     "PIDFD_THREAD",
     "PROT_READ",
     "PROT_WRITE",
+    "PTRACE_ATTACH",
+    "PTRACE_CONT",
+    "PTRACE_DETACH",
+    "PTRACE_EVENT_EXEC",
+    "PTRACE_EVENT_EXIT",
+    "PTRACE_GETEVENTMSG",
+    "PTRACE_KILL",
+    "PTRACE_O_EXITKILL",
+    "PTRACE_O_TRACEEXEC",
+    "PTRACE_O_TRACEEXIT",
+    "PTRACE_SETOPTIONS",
+    "PTRACE_TRACEME",
+    "P_ALL",
+    "P_PGID",
+    "P_PID",
+    "P_PIDFD",
+    "SA_NOCLDSTOP",
+    "SA_NOCLDWAIT",
+    "SA_NODEFER",
+    "SA_ONESHOT",
+    "SA_RESTART",
+    "SA_SIGINFO",
     "SIGABRT",
     "SIGBUS",
     "SIGCHLD",
     "SIGCONT",
+    "SIGFPE",
     "SIGHUP",
+    "SIGILL",
     "SIGINT",
     "SIGKILL",
     "SIGNAMES",
     "SIGPIPE",
     "SIGQUIT",
+    "SIGRTMIN",
     "SIGSEGV",
     "SIGSTOP",
+    "SIGSYS",
     "SIGTERM",
+    "SIGTRAP",
     "SIGTSTP",
     "SIGTTIN",
     "SIGTTOU",
@@ -68,17 +101,36 @@ __all__ = [
     "SIGUSR1",
     "SIGUSR2",
     "SIGWINCH",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIG_BLOCK",
     "SIG_DFL",
     "SIG_IGN",
+    "SIG_SETMASK",
+    "SIG_UNBLOCK",
+    "SI_KERNEL",
+    "SI_TKILL",
+    "SI_USER",
+    "WCONTINUED",
+    "WEXITED",
     "WNOHANG",
+    "WNOWAIT",
+    "WSTOPPED",
+    "WUNTRACED",
     "_NSIG",
+    "__WALL",
+    "__WCLONE",
+    "__WNOTHREAD",
 ]
 
 SIGHUP: Final = 1
 SIGINT: Final = 2
 SIGQUIT: Final = 3
+SIGILL: Final = 4
+SIGTRAP: Final = 5
 SIGABRT: Final = 6
 SIGBUS: Final = 7
+SIGFPE: Final = 8
 SIGKILL: Final = 9
 SIGUSR1: Final = 10
 SIGSEGV: Final = 11
@@ -92,7 +144,12 @@ SIGTSTP: Final = 20
 SIGTTIN: Final = 21
 SIGTTOU: Final = 22
 SIGURG: Final = 23
+SIGXCPU: Final = 24
+SIGXFSZ: Final = 25
 SIGWINCH: Final = 28
+SIGSYS: Final = 31
+#: The first signal that is queued as often as it is sent.
+SIGRTMIN: Final = 32
 _NSIG: Final = 64
 
 SIGNAMES: Final = {
@@ -105,7 +162,59 @@ SIGNAMES: Final = {
 SIG_DFL: Final = 0
 SIG_IGN: Final = 1
 
-WNOHANG: Final = 1
+#: Flags of an action.
+SA_NOCLDSTOP: Final = 0x1
+SA_NOCLDWAIT: Final = 0x2
+SA_SIGINFO: Final = 0x4
+SA_RESTART: Final = 0x10000000
+SA_NODEFER: Final = 0x40000000
+SA_ONESHOT: Final = 0x80000000
+
+#: What to do with a set of signals.
+SIG_BLOCK: Final = 0
+SIG_UNBLOCK: Final = 1
+SIG_SETMASK: Final = 2
+
+#: ``si_code``: where a signal came from, and what happened to a child.
+SI_USER: Final = 0
+SI_KERNEL: Final = 0x80
+SI_TKILL: Final = -6
+CLD_EXITED: Final = 1
+CLD_KILLED: Final = 2
+CLD_DUMPED: Final = 3
+CLD_TRAPPED: Final = 4
+CLD_STOPPED: Final = 5
+CLD_CONTINUED: Final = 6
+
+WNOHANG: Final = 0x1
+WUNTRACED: Final = 0x2
+WSTOPPED: Final = WUNTRACED
+WEXITED: Final = 0x4
+WCONTINUED: Final = 0x8
+WNOWAIT: Final = 0x1000000
+__WNOTHREAD: Final = 0x20000000
+__WALL: Final = 0x40000000
+__WCLONE: Final = 0x80000000
+
+#: Requests, options and events of ``ptrace()``.
+PTRACE_TRACEME: Final = 0
+PTRACE_CONT: Final = 7
+PTRACE_KILL: Final = 8
+PTRACE_ATTACH: Final = 16
+PTRACE_DETACH: Final = 17
+PTRACE_SETOPTIONS: Final = 0x4200
+PTRACE_GETEVENTMSG: Final = 0x4201
+PTRACE_EVENT_EXEC: Final = 4
+PTRACE_EVENT_EXIT: Final = 6
+PTRACE_O_TRACEEXEC: Final = 1 << PTRACE_EVENT_EXEC
+PTRACE_O_TRACEEXIT: Final = 1 << PTRACE_EVENT_EXIT
+PTRACE_O_EXITKILL: Final = 1 << 20
+
+#: Whom ``waitid()`` waits for.
+P_ALL: Final = 0
+P_PID: Final = 1
+P_PGID: Final = 2
+P_PIDFD: Final = 3
 
 O_NONBLOCK: Final = 0o4000
 O_EXCL: Final = 0o200

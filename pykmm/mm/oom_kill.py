@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
-from ..kernel.signal import do_send_sig_info
+from ..kernel.signal_send import do_send_sig_info
 from ..kernel.sysctl import register_sysctl_init
 from ..lib.ratelimit import ___ratelimit
 from ..linux.bug import panic
@@ -40,6 +40,7 @@ from ..linux.sched.task import (
     task_lock,
     task_unlock,
 )
+from ..linux.signal import SEND_SIG_PRIV
 from ..linux.uapi import OOM_SCORE_ADJ_MIN, SIGKILL
 from .memcontrol import (
     mem_cgroup_get_oom_group,
@@ -203,7 +204,7 @@ def __oom_kill_process(victim: task_struct, message: str) -> None:
     # Counted before the signal: a parent that waits must find it in the count.
     count_vm_event("OOM_KILL")
     _count_for_memcg(mm)
-    do_send_sig_info(SIGKILL, victim, PIDTYPE_TGID, priv=True)
+    do_send_sig_info(SIGKILL, SEND_SIG_PRIV, victim, PIDTYPE_TGID)
     # After the signal, so that user space cannot run with access to reserves.
     mark_oom_victim(victim)
     print_kill(message, victim, mm)
@@ -233,7 +234,7 @@ def _kill_sharers(victim: task_struct, mm: mm_struct) -> bool:
             # A kernel thread that borrows the mm cannot touch it any more.
             if p.__dict__["flags"] & PF_KTHREAD:
                 continue
-            do_send_sig_info(SIGKILL, p, PIDTYPE_TGID, priv=True)
+            do_send_sig_info(SIGKILL, SEND_SIG_PRIV, p, PIDTYPE_TGID)
     finally:
         rcu_read_unlock()
     return can_oom_reap

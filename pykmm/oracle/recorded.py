@@ -20,7 +20,7 @@ from ..kernel.cgroup.cpuset import (
     cpuset_current_mems_allowed,
     cpuset_current_node_allowed,
 )
-from ..kernel.signal import wants_signal
+from ..kernel.signal_send import wants_signal
 from ..linux.uapi import SIGKILL
 from ..patches.patch import Patch
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import WouldWait
 from ..kernel.pid import pidfd_open
-from ..kernel.signal import do_send_sig_info
+from ..kernel.signal_send import do_send_sig_info
 from ..linux.mm import mm_flags_test
 from ..linux.mm_types import MMF_OOM_SKIP
 from ..linux.pid import PIDTYPE_TGID
 from ..linux.sched import current
 from ..linux.sched.task import task_unlock
+from ..linux.signal import SEND_SIG_PRIV
 from ..linux.uapi import SIGKILL
 from ..mm.oom_kill import find_lock_task_mm, process_mrelease, task_will_free_mem
 from .table_case import TARGET, Decision, case
@@ -59,7 +60,7 @@ def _decide(inputs: Inputs) -> tuple[int | str, str]:
     target: dict[str, object] = {"group_exit": inputs["dying"]}
     with case(target, mm, in_use=bool(inputs["has_mm"])) as (task, _):
         if inputs["caller_killed"]:
-            do_send_sig_info(SIGKILL, current(), PIDTYPE_TGID, priv=True)
+            do_send_sig_info(SIGKILL, SEND_SIG_PRIV, current(), PIDTYPE_TGID)
         bad = bool(inputs["bad_descriptor"])
         fd = _NO_DESCRIPTOR if bad else pidfd_open(TARGET, 0)
         flags = 1 if inputs["flags"] else 0

@@ -30,10 +30,22 @@ from .process import (
     getpid,
     gettid,
     pthread_create,
+    ptrace,
     vfork,
     wait4,
+    waitid,
 )
-from .signals import kill, pause, pidfd_open
+from .signals import (
+    kill,
+    pause,
+    pidfd_open,
+    sigaction,
+    sigpending,
+    sigprocmask,
+    sigsuspend,
+    tgkill,
+    tkill,
+)
 
 __all__ = [
     "brk",
@@ -60,9 +72,17 @@ __all__ = [
     "pidfd_open",
     "process_mrelease",
     "pthread_create",
+    "ptrace",
     "read",
+    "sigaction",
+    "sigpending",
+    "sigprocmask",
+    "sigsuspend",
+    "tgkill",
+    "tkill",
     "touch",
     "vfork",
     "wait4",
+    "waitid",
     "write",
 ]

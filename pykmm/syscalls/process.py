@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errno import ERESTARTNOINTR, Errno
+from ..errno import Errno
 from ..kernel import exit as _exit
 from ..kernel import exit_wait as _wait
-from ..kernel.entry.common import exit_to_user_mode_loop
+from ..kernel import ptrace as _ptrace
 from ..kernel.fork_clone import clone3 as _clone3
 from ..kernel.fork_clone import kernel_clone
 from ..kernel.pid import pid_vnr
@@ -47,8 +47,10 @@ __all__ = [
     "getpid",
     "gettid",
     "pthread_create",
+    "ptrace",
     "vfork",
     "wait4",
+    "waitid",
 ]
 
 _Program = Callable[[], object] | None
@@ -67,19 +69,13 @@ _PTHREAD = (
 )
 
 
-def _restarted(call: Callable[[], int]) -> int:
-    """Make a call that a signal sends back before it began, until it is through."""
-    while True:
-        result = call()
-        exit_to_user_mode_loop()
-        if result != -ERESTARTNOINTR:
-            return result
+_clone = syscall(kernel_clone)
 
 
 def fork(program: _Program = None) -> int:
     """Make a child with a copy of the memory: its number, or a negative errno."""
     args = kernel_clone_args(exit_signal=SIGCHLD, program=program)
-    return _restarted(lambda: kernel_clone(args))
+    return _clone(args)
 
 
 def vfork(program: Callable[[], object]) -> int:
@@ -90,7 +86,7 @@ def vfork(program: Callable[[], object]) -> int:
     args = kernel_clone_args(
         flags=CLONE_VFORK | CLONE_VM, exit_signal=SIGCHLD, program=program
     )
-    return _restarted(lambda: kernel_clone(args))
+    return _clone(args)
 
 
 def clone(
@@ -113,7 +109,7 @@ def clone(
         child_tid=child_tid,
         program=program,
     )
-    return _restarted(lambda: kernel_clone(args))
+    return _clone(args)
 
 
 def clone3(
@@ -144,7 +140,7 @@ def clone3(
         set_tid=set_tid,
         program=program,
     )
-    return _restarted(lambda: _clone3(args, size))
+    return syscall(_clone3)(args, size)
 
 
 def pthread_create(program: _Program = None, *, tid: UserWord | None = None) -> int:
@@ -170,6 +166,10 @@ def getpid() -> int:
 def gettid() -> int:
     """Return the number of the calling thread, in its own namespace."""
     return pid_vnr(current().__dict__["thread_pid"])
+
+
+ptrace = syscall(_ptrace.ptrace)
+waitid = syscall(_wait.kernel_waitid)
 
 
 @syscall

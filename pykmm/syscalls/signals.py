@@ -3,12 +3,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+from ..errno import Errno
 from ..kernel import pid as _pid
 from ..kernel import signal as _signal
-from ..kernel.entry.common import pause
+from ..kernel import signal_action as _action
+from ..linux import signal as _linux
 from ._return import syscall
 
-__all__ = ["kill", "pause", "pidfd_open"]
+__all__ = [
+    "kill",
+    "pause",
+    "pidfd_open",
+    "sigaction",
+    "sigpending",
+    "sigprocmask",
+    "sigsuspend",
+    "tgkill",
+    "tkill",
+]
 
 kill = syscall(_signal.kill)
+tgkill = syscall(_signal.tgkill)
+tkill = syscall(_signal.tkill)
+pause = syscall(_action.pause)
+sigpending = syscall(_action.sigpending)
 pidfd_open = syscall(_pid.pidfd_open)
+
+
+@syscall
+def sigaction(
+    sig: int,
+    handler: int | Callable[..., object],
+    flags: int = 0,
+    mask: Iterable[int] = (),
+) -> int:
+    """Set what happens on *sig*: ``SIG_DFL``, ``SIG_IGN``, or a handler is called.
+
+    Return: 0, or -EINVAL.
+    """
+    act = _linux.sigaction(handler, flags, frozenset(mask))
+    before = _action.do_sigaction(sig, act)
+    return before if isinstance(before, Errno) else 0
+
+
+@syscall
+def sigprocmask(how: int, signals: Iterable[int]) -> set[int] | Errno:
+    """Change what the calling thread blocks; return what it blocked before."""
+    return _action.sigprocmask(how, set(signals))
+
+
+@syscall
+def sigsuspend(signals: Iterable[int]) -> Errno:
+    """Block *signals* instead, and sleep until a handler has run: -EINTR."""
+    return _action.sigsuspend(set(signals))

@@ -10,44 +10,64 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...engine.annotate import mirrors
-from ...engine.events import Access
-from ...engine.machine import enter, leave
-from ...engine.thread import Sleep, current_thread
+from ...engine.thread import current_thread
 from ...linux.sched import current
 from ...linux.sched.signal import signal_pending
+from ...linux.signal import sigaction
+from ...linux.uapi import SA_NODEFER, SA_SIGINFO
 from ..sched.core import TaskGone
-from ..signal_deliver import get_signal
+from ..signal_action import _sleep_until_signal, set_current_blocked
+from ..signal_deliver import get_signal, ksignal
 
-__all__ = ["exit_to_user_mode_loop", "pause", "user_mode"]
+__all__ = ["exit_to_user_mode_loop", "user_mode"]
 
 
 @mirrors("kernel/entry/common.c", checked="v7.2", abridged="signals are the only work")
-def exit_to_user_mode_loop() -> None:
+def exit_to_user_mode_loop() -> sigaction | None:
     """Take all pending signals before the program goes on; a handler runs here.
 
     Context: No lock held. Does not return if the task is to die.
+    Return: The action of the first handler that ran, which decides what becomes of
+        the system call that the signal interrupted.
     """
     if current_thread().is_boot:
-        return
+        return None
+    first: sigaction | None = None
     # The look is a step: whether a signal came before or after it is what decides.
     while signal_pending(current()):
         found = get_signal()
-        if found is not None and callable(found[1]):
-            found[1](found[0])
+        if found is None:
+            _restore_saved_sigmask()
+            continue
+        first = first or found.ka
+        _handle_signal(found)
+    return first
 
 
-def _sleep_until_signal() -> None:
-    """Sleep until a signal arrives."""
+def _restore_saved_sigmask() -> None:
+    """Undo what ``sigsuspend()`` has blocked, if no handler is to do it."""
     task = current()
-    mark = task._signal_object
-    t = enter(mark, "pause", task._signal_pending, sleep=Sleep.INTERRUPTIBLE)
-    leave(t, mark, Access.WAIT, blocking=True)
+    if task.saved_sigmask is not None:
+        saved, task.saved_sigmask = task.saved_sigmask, None
+        set_current_blocked(saved)
 
 
-def pause() -> None:
-    """System call: sleep until a signal arrives, and take it."""
-    _sleep_until_signal()
-    exit_to_user_mode_loop()
+def _handle_signal(found: ksignal) -> None:
+    """Run a handler, with what is blocked meanwhile, and come back from it."""
+    task = current()
+    before = task.blocked
+    if task.saved_sigmask is not None:
+        before, task.saved_sigmask = task.saved_sigmask, None
+    sig, ka = found.info.si_signo, found.ka
+    own = set() if ka.sa_flags & SA_NODEFER else {sig}
+    set_current_blocked(task.blocked | ka.sa_mask | own)
+    handler = ka.sa_handler
+    assert callable(handler)  # else there is nothing to run
+    if ka.sa_flags & SA_SIGINFO:
+        handler(sig, found.info)
+    else:
+        handler(sig)
+    set_current_blocked(before)
 
 
 def user_mode(program: Callable[[], object] | None) -> object:
@@ -63,6 +83,7 @@ def user_mode(program: Callable[[], object] | None) -> object:
             result = program()
             current_thread().result = result
         while True:
-            pause()
+            _sleep_until_signal()
+            exit_to_user_mode_loop()
     except TaskGone:
         return result

@@ -23,6 +23,7 @@ from ..pid import PIDTYPE_MAX
 from ..pid import pid as struct_pid
 from ..rculist import list_head
 from ..refcount import refcount_t
+from ..signal import kernel_siginfo
 from ..spinlock import rwlock_t, spinlock_t
 from ..timer import timer_list
 from ..uapi import MPOL_BIND, SIGKILL
@@ -148,7 +149,6 @@ class task_struct(Struct):
 
     # -- written by the task itself
     flags: int = owned(default=0)
-    exit_code: int = owned(default=0)
     active_mm: mm_struct | None = owned(default=None)
     in_user_fault: bool = owned(default=False)
     #: Where the task ran into a limit and has to wait for somebody else's help.
@@ -168,10 +168,20 @@ class task_struct(Struct):
         lambda t: [list_head(t, cast("task_struct", t)) for _ in range(PIDTYPE_MAX)]
     )
 
+    # -- who traces it, and whom it traces: that it is traced changes under
+    # tasklist_lock, too, so that whoever holds either may look
+    ptrace: int = guarded(by=_siglock, default=0, lockless=True)
+    ptraced: list[task_struct] = guarded(by=tasklist_lock, factory=list)
+
     # -- protected by sighand->siglock
     sighand: sighand_struct | None = shared(default=None)
     pending: set[int] = guarded(by=_siglock, factory=set, lockless=True)
     blocked: set[int] = guarded(by=_siglock, factory=set, owner="self")
+    #: Stops that are asked for, and whether it stands still; who sleeps in a stop
+    #: waits for a change of this.
+    jobctl: int = guarded(by=_siglock, default=0, lockless=True)
+    #: What is known of the signals in ``pending``, oldest first.
+    _pending_list: tuple[kernel_siginfo, ...] = guarded(by=_siglock, default=())
     #: Stands in for the lock of a sighand that is gone: nobody ever holds it.
     _no_siglock: spinlock_t = embedded(spinlock_t)
 
@@ -185,6 +195,13 @@ class task_struct(Struct):
     clear_child_tid: UserWord | None = owned(default=None)
     #: Of ``nsproxy`` only where its children's numbers come from; None: as its own.
     pid_ns_for_children: pid_namespace | None = owned(default=None)
+    #: How it ended or, while it is traced, why it stands still: its own then, and
+    #: its tracer's under siglock.
+    exit_code: int = shared(default=0)
+    #: What was blocked before ``sigsuspend()``; None otherwise.
+    saved_sigmask: set[int] | None = owned(default=None)
+    #: What a traced task tells of an event.
+    ptrace_message: int = shared(default=0)
 
     # -- the OOM reaper's: protected by oom_reaper_lock, and by being queued once
     oom_reaper_list: task_struct | None = const(default=None)
@@ -194,6 +211,8 @@ class task_struct(Struct):
     _thread: Thread | None = const(default=None)
     _program: Callable[[], object] | None = const(default=None)
     _thread_name: str = const(default="")
+    #: The number that a ``wait()`` keeps while it sleeps, for the books at rest.
+    _waited_for: struct_pid | None = const(default=None)
 
     def __attrs_post_init__(self) -> None:
         self._register()
@@ -206,6 +225,12 @@ class task_struct(Struct):
     def _signal_object(self) -> Bit:
         """Name what a sender changes when it makes the task look."""
         return self.thread_flags.bit(TIF_SIGPENDING)
+
+    def _change_jobctl(self, *, clear: int = 0, add: int = 0) -> None:
+        """Change ``jobctl``; no step if it was so already. siglock is held."""
+        wanted = self.jobctl & ~clear | add
+        if wanted != self.jobctl:
+            self.jobctl = wanted
 
     def _fatal_signal_pending(self) -> bool:
         """Look, without a step, whether a signal ends a killable sleep."""

@@ -6,54 +6,73 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from ...engine.annotate import mirrors
+from ...engine.annotate import extern, mirrors
 from ...engine.fields import const, embedded, guarded, kernel_struct, shared
 from ...engine.machine import MachineLocal
 from ...engine.objects import Root, Struct
 from ..atomic import atomic_t
 from ..bitops import test_bit
 from ..compiler import READ_ONCE, data_race
+from ..completion import completion
 from ..mutex import mutex
 from ..rculist import list_for_each_entry_rcu, list_head, list_is_last
 from ..refcount import refcount_t
 from ..resource import INIT_RLIMITS, rlimit64
 from ..rwsem import rw_semaphore
+from ..signal import k_sigaction, kernel_siginfo, sigaction
 from ..spinlock import spinlock_t
 from ..uapi import SIG_DFL, SIGKILL
 from ..wait import wait_queue_head_t
 from . import TIF_SIGPENDING, current, task_struct, tasklist_lock
+from .jobctl import JOBCTL_PTRACE_FROZEN, JOBCTL_STOPPED, JOBCTL_TRACED
 
 if TYPE_CHECKING:
     from ..mm_types import mm_struct
     from ..pid import pid
 
 __all__ = [
+    "SIGNAL_CLD_CONTINUED",
+    "SIGNAL_CLD_MASK",
+    "SIGNAL_CLD_STOPPED",
     "SIGNAL_GROUP_EXIT",
+    "SIGNAL_STOP_CONTINUED",
+    "SIGNAL_STOP_MASK",
     "SIGNAL_STOP_STOPPED",
     "SIGNAL_UNKILLABLE",
     "core_state",
+    "core_thread",
+    "delay_group_leader",
     "fatal_signal_pending",
     "for_each_process",
     "for_each_thread",
     "init_tasks",
     "k_sigaction",
     "multiprocess_signals",
+    "ptrace_signal_wake_up",
     "rlimit",
     "same_thread_group",
     "sighand_struct",
     "signal_pending",
+    "signal_set_stop_flags",
     "signal_struct",
+    "signal_wake_up",
     "thread_group_empty",
     "thread_group_leader",
 ]
 
 # -- signal->flags
 SIGNAL_STOP_STOPPED: Final = 0x1
+SIGNAL_STOP_CONTINUED: Final = 0x2
 SIGNAL_GROUP_EXIT: Final = 0x4
+SIGNAL_CLD_STOPPED: Final = 0x10
+SIGNAL_CLD_CONTINUED: Final = 0x20
+SIGNAL_CLD_MASK: Final = SIGNAL_CLD_STOPPED | SIGNAL_CLD_CONTINUED
 SIGNAL_UNKILLABLE: Final = 0x40
+SIGNAL_STOP_MASK: Final = SIGNAL_CLD_MASK | SIGNAL_STOP_STOPPED | SIGNAL_STOP_CONTINUED
 
-#: What a signal does: ``SIG_DFL``, ``SIG_IGN``, or a program's function.
-k_sigaction = int | Callable[[int], None]
+_signal_wake_up_state: Callable[[task_struct], None] = extern(
+    "pykmm.kernel.signal_queue", "signal_wake_up_state"
+)
 
 
 @kernel_struct
@@ -67,9 +86,26 @@ class sighand_struct(Struct):
     def __attrs_post_init__(self) -> None:
         self._register()
 
-    def _action(self, sig: int) -> k_sigaction:
-        """Return the action of *sig*; siglock is held."""
-        return self.action.get(sig, SIG_DFL)
+    def _action(self, sig: int) -> int | Callable[..., object]:
+        """Return the handler of *sig*; siglock is held."""
+        action = self.action.get(sig, SIG_DFL)
+        return action.sa_handler if isinstance(action, sigaction) else action
+
+    def _sigaction(self, sig: int) -> sigaction:
+        """Return all that is set for *sig*; siglock is held."""
+        action = self.action.get(sig, SIG_DFL)
+        return action if isinstance(action, sigaction) else sigaction(action)
+
+
+@kernel_struct
+class core_thread(Struct):
+    """A thread that stands still until its process has dumped core."""
+
+    #: None once it may go on; written by the dumper, awaited by the thread.
+    task: task_struct | None = shared(default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self._register()
 
 
 @kernel_struct
@@ -78,6 +114,9 @@ class core_state(Struct):
 
     nr_threads: atomic_t = embedded(lambda s: atomic_t(0, s))
     dumper: task_struct = const()
+    #: Whom the dumper has to wake: Linux links them behind the dumper.
+    _parked: list[core_thread] = const(factory=list)
+    startup: completion = embedded(completion)
 
     def __attrs_post_init__(self) -> None:
         self._register()
@@ -111,11 +150,15 @@ class signal_struct(Struct):
     shared_pending: set[int] = guarded(by="_siglock", factory=set)
     #: Forks under way, which pass on what was sent to several processes.
     multiprocess: list[multiprocess_signals] = guarded(by="_siglock", factory=list)
+    #: What is known of the signals in ``shared_pending``, oldest first.
+    _shared_list: tuple[kernel_siginfo, ...] = guarded(by="_siglock", default=())
     curr_target: task_struct | None = guarded(by="_siglock", default=None)
     core_state: core_state | None = guarded(by="_siglock", default=None, lockless=True)
     #: The exec'ing thread, and how many others it waits for.
-    group_exec_task: task_struct | None = guarded(by="_siglock", default=None)
-    notify_count: int = guarded(by="_siglock", default=0)
+    group_exec_task: task_struct | None = guarded(
+        by="_siglock", default=None, lockless=True
+    )
+    notify_count: int = guarded(by="_siglock", default=0, lockless=True)
 
     # -- protected by tasklist_lock for changes, RCU for walks
     thread_head: list_head[task_struct] = embedded(list_head)
@@ -129,6 +172,12 @@ class signal_struct(Struct):
     exec_update_lock: rw_semaphore = embedded(rw_semaphore)
 
     # -- no lock of their own
+    #: Whether it takes in the orphans among its descendants, and whether an
+    #: ancestor may.
+    is_child_subreaper: bool = shared(default=False)
+    has_child_subreaper: bool = shared(default=False)
+    #: Whether its memory may be dumped; Linux keeps that with what exec leaves.
+    _dumpable: bool = shared(default=True)
     oom_flag_origin: bool = shared(default=False)
     #: Written under ``oom_adj_mutex``; read under ``task_lock()`` of a member.
     oom_score_adj: int = shared(default=0)
@@ -195,6 +244,46 @@ def thread_group_empty(p: task_struct) -> bool:
     Context: Any; without a lock the answer may be old when it arrives.
     """
     return thread_group_leader(p) and list_is_last(p.thread_node, p.signal.thread_head)
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def delay_group_leader(p: task_struct) -> bool:
+    """Tell whether *p* is a leader that is not told of before its threads are gone.
+
+    Context: As :func:`thread_group_empty`.
+    """
+    return thread_group_leader(p) and not thread_group_empty(p)
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def signal_set_stop_flags(sig: signal_struct, flags: int) -> None:
+    """Say how far a stop of the group has come; what it said before goes.
+
+    Context: siglock held.
+    """
+    sig.flags = sig.flags & ~SIGNAL_STOP_MASK | flags
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def signal_wake_up(t: task_struct, fatal: bool) -> None:
+    """Make *t* look at its signals; a *fatal* one ends a stop as well.
+
+    Context: siglock held.
+    """
+    if fatal and not t.__dict__["jobctl"] & JOBCTL_PTRACE_FROZEN:
+        t._change_jobctl(clear=JOBCTL_STOPPED | JOBCTL_TRACED)
+    _signal_wake_up_state(t)
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def ptrace_signal_wake_up(t: task_struct, resume: bool) -> None:
+    """Make *t* look at what its tracer wants; *resume* ends a traced stop.
+
+    Context: siglock held.
+    """
+    if resume:
+        t._change_jobctl(clear=JOBCTL_TRACED)
+    _signal_wake_up_state(t)
 
 
 @mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)

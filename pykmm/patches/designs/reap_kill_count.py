@@ -23,6 +23,7 @@ from ...linux.sched import task_struct
 from ...linux.sched.mm import mmdrop, mmgrab
 from ...linux.sched.signal import for_each_process, same_thread_group
 from ...linux.sched.task import put_task_struct, task_unlock
+from ...linux.signal import SEND_SIG_NOINFO
 from ...linux.uapi import SIGKILL
 from ...mm import oom_kill
 from ...mm.oom_kill import (
@@ -65,7 +66,7 @@ def process_mrelease(pidfd: int, flags: int) -> int:
         mmgrab(mm)
         task_unlock(p)
         if kills:
-            ret = group_send_sig_info(SIGKILL, task, PIDTYPE_TGID)
+            ret = group_send_sig_info(SIGKILL, SEND_SIG_NOINFO, task, PIDTYPE_TGID)
         ret = ret or _reap(mm)
         mmdrop(mm)
     else:

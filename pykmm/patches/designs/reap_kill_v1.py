@@ -25,6 +25,7 @@ from ...linux.sched import task_struct
 from ...linux.sched.mm import mmget
 from ...linux.sched.signal import for_each_process, same_thread_group
 from ...linux.sched.task import put_task_struct, task_unlock
+from ...linux.signal import SEND_SIG_NOINFO
 from ...linux.uapi import SIGKILL
 from ...mm import oom_kill
 from ...mm.oom_kill import (
@@ -67,7 +68,7 @@ def process_mrelease(pidfd: int, flags: int) -> int:
         mmget(mm)
         task_unlock(p)
         if kills:
-            ret = group_send_sig_info(SIGKILL, task, PIDTYPE_TGID)
+            ret = group_send_sig_info(SIGKILL, SEND_SIG_NOINFO, task, PIDTYPE_TGID)
         ret = ret or _reap(mm)
         mmput(mm)
     else:

@@ -22,6 +22,7 @@ from ...linux.sched import PF_KTHREAD
 from ...linux.sched.mm import mmdrop, mmgrab
 from ...linux.sched.signal import for_each_process
 from ...linux.sched.task import put_task_struct, task_unlock
+from ...linux.signal import SEND_SIG_NOINFO
 from ...linux.uapi import SIGKILL
 from ...mm import oom_kill
 from ...mm.oom_kill import (
@@ -84,7 +85,7 @@ def _kill_sharers(mm: mm_struct) -> bool:
             if is_global_init(p):
                 killed_all = False
             elif not p.__dict__["flags"] & PF_KTHREAD:
-                ret = group_send_sig_info(SIGKILL, p, PIDTYPE_TGID)
+                ret = group_send_sig_info(SIGKILL, SEND_SIG_NOINFO, p, PIDTYPE_TGID)
                 killed_all = killed_all and ret == 0
     return killed_all
 

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Running programs on threads, and looking at tasks without a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pykmm.linux.rculist import list_entries
+from pykmm.linux.sched import task_struct
+from pykmm.workbench import Machine, Process
+
+
+def threads(p: Process) -> list[task_struct]:
+    """The threads of a process, its leader first; the host looks."""
+    return list_entries(p.task.signal.thread_head)
+
+
+def on_thread(p: Process, number: int, program: Callable[[], object]) -> Process:
+    """Give thread *number* of a process a program; its handle keeps the result."""
+    handle = Process(p.machine, threads(p)[number], p.name)
+    handle.runs(program)
+    return handle
+
+
+def call(m: Machine, name: str, program: Callable[[], object], **facts: Any) -> object:
+    """Run one more process to rest, and return what its program returned."""
+    process = m.spawn(name, **facts)
+    process.runs(program)
+    m.run()
+    return process.result
+
+
+def plain(task: task_struct, field: str) -> Any:
+    """A field of a task, alive or dead."""
+    return task.__dict__[field]
+
+
+def is_gone(p: Process) -> bool:
+    """Whether nothing of the process is left."""
+    return p.task._death is not None

@@ -1,0 +1,446 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Signals: who gets one, who may send one, and what becomes of a group."""
+
+from __future__ import annotations
+
+import pytest
+
+from pykmm.errno import EINTR, EINVAL, EPERM, ESRCH
+from pykmm.kernel.signal_queue import lock_task_sighand, unlock_task_sighand
+from pykmm.kernel.signal_send import do_send_sig_info
+from pykmm.linux.completion import (
+    completion,
+    wait_for_completion,
+    wait_for_completion_killable,
+)
+from pykmm.linux.cred import CAP_EMPTY_SET, cred
+from pykmm.linux.pid import PIDTYPE_TGID
+from pykmm.linux.sched import EXIT_ZOMBIE
+from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT, fatal_signal_pending
+from pykmm.linux.signal import SEND_SIG_PRIV
+from pykmm.linux.uapi import (
+    SA_NODEFER,
+    SA_RESTART,
+    SA_SIGINFO,
+    SI_TKILL,
+    SI_USER,
+    SIG_BLOCK,
+    SIG_IGN,
+    SIG_UNBLOCK,
+    SIGCHLD,
+    SIGCONT,
+    SIGKILL,
+    SIGRTMIN,
+    SIGSTOP,
+    SIGTERM,
+    SIGUSR1,
+    SIGUSR2,
+    WNOHANG,
+)
+from pykmm.runner import explore
+from pykmm.syscalls import exit as exit_thread
+from pykmm.syscalls import (
+    exit_group,
+    kill,
+    pause,
+    sigaction,
+    sigpending,
+    sigprocmask,
+    sigsuspend,
+    tgkill,
+    tkill,
+    wait4,
+)
+from pykmm.workbench import Machine
+from tests.lifecycle._people import call, is_gone, on_thread, plain, threads
+
+
+def _kill_seen_under_siglock(m: Machine) -> object:
+    app = m.spawn("app", threads=3)
+    group = threads(app)
+    for t in group:
+        t._program = None
+    m.spawn("killer").runs(lambda: kill(app.pid, SIGKILL))
+
+    def look() -> object:
+        sighand = lock_task_sighand(app.task)
+        assert sighand is not None
+        signal = app.task.signal
+        seen = (
+            signal.flags == SIGNAL_GROUP_EXIT,
+            signal.group_exit_code,
+            *(SIGKILL in t.pending for t in group),
+        )
+        unlock_task_sighand(sighand)
+        return seen
+
+    looker = m.spawn("looker")
+    looker.runs(look)
+    m.run()
+    return looker.result
+
+
+def test_l41_sigkill_marks_the_group_and_all_threads_at_once() -> None:
+    found = {o.value for o in explore(_kill_seen_under_siglock).outcomes}
+    assert found == {(False, 0, False, False, False), (True, 9, True, True, True)}
+
+
+def test_l41_a_second_sigkill_changes_nothing() -> None:
+    with Machine() as m:
+        app = m.spawn("app", threads=3)
+        for t in threads(app):
+            t._program = None
+        assert call(m, "killer", lambda: kill(app.pid, SIGKILL)) == 0
+        signal = app.task.signal
+        before = [signal.flags, signal.group_exit_code, signal.shared_pending]
+        assert call(m, "killer", lambda: kill(app.pid, SIGKILL)) == 0
+        assert [signal.flags, signal.group_exit_code, signal.shared_pending] == before
+
+
+def test_l42_who_left_alone_is_still_told_of_the_kill() -> None:
+    """A group kill reaches a thread that is past exit_signals(), which stays so."""
+    with Machine() as m:
+        app = m.spawn("app", anon="16K", threads=2)
+        mm = app.mm
+        assert mm is not None
+        seen: dict[str, bool] = {}
+        stuck = completion(m.boot.task)  # type: ignore[arg-type]  # the host's place
+
+        def hold() -> None:
+            from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
+
+            mmap_write_lock(mm)
+            wait_for_completion(stuck)
+            mmap_write_unlock(mm)
+
+        def kill_and_look() -> None:
+            from pykmm.linux.completion import complete
+
+            kill(app.pid, SIGKILL)
+            seen["T1"] = fatal_signal_pending(threads(app)[1])
+            complete(stuck)
+
+        m.thread("writer", hold, task=m.init.task)
+        on_thread(app, 1, lambda: exit_thread(0))
+        m.spawn("killer").runs(kill_and_look)
+        m.run()
+        assert seen == {"T1": True}
+        assert is_gone(app)
+
+
+def test_l43_whom_a_signal_reaches() -> None:
+    with Machine() as m:
+        parent = m.spawn("parent")
+        child = m.spawn("child", parent=parent)
+        child.runs(lambda: exit_group(0))
+        m.run()
+        assert plain(child.task, "exit_state") == EXIT_ZOMBIE
+        assert call(m, "sender", lambda: kill(child.pid, SIGTERM)) == 0
+        parent.runs(lambda: wait4(child.pid))
+        m.run()
+        assert call(m, "sender", lambda: kill(child.pid, SIGTERM)) == -ESRCH
+        app = m.spawn("app", uid=1000)
+        assert call(m, "sender", lambda: kill(app.pid, 65)) == -EINVAL
+        assert call(m, "sender", lambda: kill(app.pid, SIGTERM), uid=1001) == -EPERM
+        assert call(m, "sender", lambda: kill(app.pid, 0), uid=1001) == -EPERM
+        assert call(m, "sender", lambda: kill(app.pid, 0), uid=1000) == 0
+        assert not is_gone(app)
+
+
+def test_l44_global_init_ignores_even_the_kernel() -> None:
+    with Machine() as m:
+        init = m.init.task
+
+        def from_the_kernel() -> object:
+            return do_send_sig_info(SIGKILL, SEND_SIG_PRIV, init, PIDTYPE_TGID)
+
+        assert call(m, "oom", from_the_kernel) == 0
+        assert call(m, "root", lambda: kill(1, SIGKILL)) == 0
+        assert not is_gone(m.init)
+        assert not init.signal.flags & SIGNAL_GROUP_EXIT
+
+
+def test_l46_which_sleeps_a_signal_ends() -> None:
+    with Machine() as m:
+        never = completion(m.boot.task)  # type: ignore[arg-type]  # the host's place
+        killable = m.spawn("killable")
+        killable.runs(lambda: wait_for_completion_killable(never))
+        sleeper = m.spawn("sleeper")
+        sleeper.runs(pause)
+        deaf = m.spawn("deaf")
+        deaf.runs(lambda: wait_for_completion(never))
+
+        def killer() -> None:
+            for p in (killable, sleeper, deaf):
+                kill(p.pid, SIGTERM)  # fatal, so each has SIGKILL from here on
+            while not (is_gone(killable) and is_gone(sleeper)):
+                pause()
+
+        m.spawn("killer").runs(killer)
+        with pytest.raises(Exception, match="deaf can never go on"):
+            m.run()
+        assert is_gone(killable)
+        assert is_gone(sleeper)
+        assert not is_gone(deaf)
+
+
+def test_l46_a_stopped_group_dies_without_sigcont() -> None:
+    with Machine() as m:
+        app = m.spawn("app", threads=2)
+        assert call(m, "shell", lambda: kill(app.pid, SIGSTOP)) == 0
+        assert not is_gone(app)
+        assert call(m, "shell", lambda: kill(app.pid, SIGTERM)) == 0
+        assert not is_gone(app)  # which takes it when it goes on
+        assert call(m, "shell", lambda: kill(app.pid, SIGKILL)) == 0
+        assert is_gone(app)
+
+
+def _exit_against_kill(m: Machine) -> object:
+    parent = m.spawn("parent")
+    app = m.spawn("app", threads=2, parent=parent)
+    on_thread(app, 0, lambda: exit_group(1))
+    on_thread(app, 1, lambda: kill(app.pid, SIGKILL))
+    parent.runs(lambda: wait4(app.pid))
+    m.run()
+    assert is_gone(app)
+    assert isinstance(parent.result, tuple)
+    return parent.result[1]
+
+
+def test_l51_whoever_marks_the_group_first_says_how_it_ended() -> None:
+    found = {
+        o.value
+        for o in explore(_exit_against_kill, scheduler="pct", executions=60).outcomes
+    }
+    assert found == {1 << 8, SIGKILL}
+
+
+def _exit_against_exit(m: Machine) -> object:
+    parent = m.spawn("parent")
+    app = m.spawn("app", threads=2, parent=parent)
+    on_thread(app, 0, lambda: exit_group(1))
+    on_thread(app, 1, lambda: exit_group(2))
+    parent.runs(lambda: wait4(app.pid))
+    m.run()
+    assert is_gone(app)
+    assert isinstance(parent.result, tuple)
+    return parent.result[1]
+
+
+def test_l51_two_threads_that_end_the_process_agree() -> None:
+    found = {
+        o.value
+        for o in explore(_exit_against_exit, scheduler="pct", executions=60).outcomes
+    }
+    assert found == {1 << 8, 2 << 8}
+
+
+def test_l52_whose_users_count() -> None:
+    with Machine() as m:
+        app = m.spawn("app", uid=1)
+        app.task.cred = cred(uid=1, euid=2, suid=3)
+
+        def ask(**users: int) -> object:
+            own = m.spawn("asker")
+            own.task.cred = cred(**users, cap_effective=CAP_EMPTY_SET)
+            own.runs(lambda: kill(app.pid, 0))
+            m.run()
+            return own.result
+
+        assert ask(uid=9, euid=3) == 0  # the saved one
+        assert ask(uid=9, euid=1) == 0
+        assert ask(uid=3, euid=9) == 0
+        assert ask(uid=2, euid=2) == -EPERM  # the effective one does not count
+        app.runs(lambda: kill(app.pid, 0))
+        m.run()
+        assert app.result == 0
+
+
+def test_l53_everybody_nobody_and_a_number_that_is_none() -> None:
+    with Machine(reaper=False) as m:
+        assert call(m, "lonely", lambda: kill(-1, SIGKILL)) == -ESRCH
+    with Machine() as m:
+        app = m.spawn("app", uid=1000)
+        assert call(m, "denied", lambda: kill(-1, SIGKILL), uid=1001) == 0
+        assert not is_gone(app)
+        assert call(m, "root", lambda: kill(-(2**31), SIGKILL)) == -ESRCH
+
+
+# -- what a program does about them ----------------------------------------------------
+
+
+def test_a_handler_is_told_who_sent() -> None:
+    with Machine() as m:
+        app = m.spawn("app")
+        told: list[object] = []
+
+        @app.runs
+        def _() -> object:
+            def note(sig: int, info: object) -> None:
+                told.append(info)
+
+            sigaction(SIGUSR1, note, SA_SIGINFO)
+            return pause()
+
+        m.run()
+        sender = m.spawn("sender", uid=0)
+        sender.runs(lambda: (kill(app.pid, SIGUSR1), tgkill(app.pid, app.pid, SIGUSR1)))
+        m.run()
+        assert app.result == -EINTR
+        assert {info.si_code for info in told} <= {SI_USER, SI_TKILL}  # type: ignore[attr-defined]
+        assert told[0].si_pid == sender.pid  # type: ignore[attr-defined]
+
+
+def test_a_legacy_signal_is_queued_once_and_a_realtime_one_each_time() -> None:
+    with Machine() as m:
+        app = m.spawn("app")
+        caught: list[int] = []
+
+        @app.runs
+        def _() -> None:
+            for sig in (SIGUSR1, SIGRTMIN):
+                sigaction(sig, caught.append, SA_NODEFER)
+            sigprocmask(SIG_BLOCK, {SIGUSR1, SIGRTMIN})
+            for _ in range(3):
+                kill(app.pid, SIGUSR1)
+                kill(app.pid, SIGRTMIN)
+            caught.append(0)
+            sigprocmask(SIG_UNBLOCK, {SIGUSR1, SIGRTMIN})
+
+        m.run()
+        assert caught == [0, SIGUSR1, SIGRTMIN, SIGRTMIN, SIGRTMIN]
+
+
+def test_a_handler_blocks_its_own_signal_and_its_mask() -> None:
+    with Machine() as m:
+        app = m.spawn("app")
+        order: list[str] = []
+
+        def handler(sig: int) -> None:
+            order.append(f"in {sig}")
+            if sig == SIGUSR1:
+                kill(app.pid, SIGUSR2)
+                order.append(f"pending {sorted(sigpending())}")
+            order.append(f"out {sig}")
+
+        @app.runs
+        def _() -> None:
+            sigaction(SIGUSR1, handler, mask=[SIGUSR2, SIGKILL])
+            sigaction(SIGUSR2, handler)
+            kill(app.pid, SIGUSR1)
+            order.append(f"blocked {sorted(sigprocmask(SIG_BLOCK, ()))}")
+
+        m.run()
+        one, two = int(SIGUSR1), int(SIGUSR2)
+        assert order == [
+            f"in {one}",
+            f"pending [{two}]",
+            f"out {one}",
+            f"in {two}",
+            f"out {two}",
+            "blocked []",
+        ]
+
+
+def test_sigsuspend_takes_what_is_blocked_otherwise() -> None:
+    with Machine() as m:
+        app = m.spawn("app")
+        caught: list[int] = []
+
+        @app.runs
+        def _() -> object:
+            sigaction(SIGUSR1, caught.append)
+            sigprocmask(SIG_BLOCK, {SIGUSR1})
+            kill(app.pid, SIGUSR1)
+            assert caught == []
+            return sigsuspend(()), sigprocmask(SIG_BLOCK, ())
+
+        m.run()
+        assert caught == [SIGUSR1]
+        assert app.result == (-EINTR, {SIGUSR1})
+
+
+def test_ignoring_forgets_what_is_pending() -> None:
+    with Machine() as m:
+        app = m.spawn("app")
+
+        @app.runs
+        def _() -> object:
+            sigprocmask(SIG_BLOCK, {SIGTERM})
+            kill(app.pid, SIGTERM)
+            tkill(app.pid, SIGTERM)
+            before = sigpending()
+            sigaction(SIGTERM, SIG_IGN)
+            return before, sigpending()
+
+        m.run()
+        assert app.result == ({SIGTERM}, set())
+
+
+@pytest.mark.parametrize(
+    ("sig", "ret"), [(SIGKILL, -EINVAL), (SIGSTOP, -EINVAL), (65, -EINVAL), (64, 0)]
+)
+def test_some_signals_cannot_be_caught(sig: int, ret: int) -> None:
+    with Machine() as m:
+        assert call(m, "app", lambda: sigaction(sig, SIG_IGN)) == ret
+
+
+@pytest.mark.parametrize(("flags", "result"), [(SA_RESTART, "child"), (0, -EINTR)])
+def test_a_wait_goes_on_behind_a_handler_that_says_so(
+    flags: int, result: object
+) -> None:
+    with Machine() as m:
+        parent = m.spawn("parent")
+        child = m.spawn("child", parent=parent)
+        parent.runs(
+            lambda: (sigaction(SIGUSR1, lambda _: None, flags), wait4(child.pid))[1]
+        )
+        m.run()
+        call(m, "sender", lambda: kill(parent.pid, SIGUSR1))
+        call(m, "sender", lambda: kill(child.pid, SIGKILL))
+        assert parent.result == ((child.pid, 9) if result == "child" else result)
+
+
+def test_a_blocked_thread_leaves_a_group_signal_to_another() -> None:
+    with Machine() as m:
+        app = m.spawn("app", threads=2)
+        caught: list[int] = []
+
+        @app.runs
+        def _() -> None:
+            sigaction(SIGUSR1, caught.append)
+            sigprocmask(SIG_BLOCK, {SIGUSR1})
+
+        m.run()
+        call(m, "sender", lambda: kill(app.pid, SIGUSR1))
+        assert caught == [SIGUSR1]
+        call(m, "sender", lambda: tkill(app.pid, SIGUSR1))
+        assert caught == [SIGUSR1]
+        assert plain(app.task, "pending") == {SIGUSR1}
+
+
+def test_sigcont_needs_no_permission_within_a_session() -> None:
+    with Machine() as m:
+        app = m.spawn("app", uid=1000)
+        assert call(m, "denied", lambda: kill(app.pid, SIGCONT), uid=1001) == -EPERM
+        other = m.spawn("other", uid=1001)
+        other.task.signal.pids[3] = app.task.signal.pids[3]  # as setsid() leaves it
+        other.runs(lambda: kill(app.pid, SIGCONT))
+        m.run()
+        assert other.result == 0
+        other.task.signal.pids[3] = other.task.signal.pids[1]
+
+
+def test_sigchld_is_what_a_parent_reaps_by() -> None:
+    with Machine() as m:
+        parent = m.spawn("parent")
+        child = m.spawn("child", parent=parent)
+        reaped: list[object] = []
+
+        @parent.runs
+        def _() -> None:
+            sigaction(SIGCHLD, lambda _: reaped.append(wait4(-1, WNOHANG)))
+
+        m.run()
+        call(m, "killer", lambda: kill(child.pid, SIGTERM))
+        assert reaped == [(child.pid, SIGTERM)]
