@@ -31,6 +31,7 @@ __all__ = [
     "spin_lock",
     "spin_lock_irq",
     "spin_lock_irqsave",
+    "spin_lock_nested",
     "spin_trylock",
     "spin_unlock",
     "spin_unlock_irq",
@@ -88,6 +89,20 @@ def spin_lock(lock: spinlock_t) -> None:
     Context: Any; from here to :func:`spin_unlock` the thread must not sleep. A
         thread that holds the lock already is reported as deadlocked.
     """
+    _spin(lock, "spin_lock")
+
+
+@mirrors("include/linux/spinlock.h", checked="v7.2", inline=True)
+def spin_lock_nested(lock: spinlock_t, subclass: int) -> None:
+    """Take a second lock of a kind of which one is held already, as meant.
+
+    Context: As :func:`spin_lock`. The order of the two is the caller's promise; a
+        *subclass* of 0 promises nothing.
+    """
+    _spin(lock, "spin_lock_nested" if subclass else "spin_lock")
+
+
+def _spin(lock: spinlock_t, kind: str) -> None:
     found = lock.holder
     if found is None and (host := _host(lock)) is not None:
         lock.holder = host
@@ -95,8 +110,8 @@ def spin_lock(lock: spinlock_t) -> None:
         host.atomic += 1
         return
     if found is not None:
-        refuse_recursion(lock, found, "spin_lock")
-    t = enter(lock, "spin_lock", lock._idle)
+        refuse_recursion(lock, found, kind)
+    t = enter(lock, kind, lock._idle)
     if found is not None:
         lock.contended += 1
     lock.holder = t

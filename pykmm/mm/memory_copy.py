@@ -40,12 +40,14 @@ from ..linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start,
     mmu_notifier_range,
 )
-from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.spinlock import spin_lock, spin_lock_nested, spin_unlock
 from .memory import _look_up, _pte_mask, _through_nth
 from .memory_tables import _alloc_tables, _install_upper, _missing_upper
 from .memory_wp import folio_prealloc
 
 __all__ = ["copy_page_range", "vma_needs_copy"]
+
+_SINGLE_DEPTH_NESTING: Final = 1
 
 _PARTS: Final = (
     "the child's page-table pages come together for each part of 1 GiB: a failure for "
@@ -144,7 +146,7 @@ def copy_pte_range(
     mm = dst_vma.vm_mm
     dst = mm.pgd[src.index]
     spin_lock(dst.ptl)
-    spin_lock(src.ptl)
+    spin_lock_nested(src.ptl, _SINGLE_DEPTH_NESTING)
     pinned = src._pinned(mask) if src.shared else 0
     mask &= ~pinned
     src._share_with(dst, mask)

@@ -3,7 +3,8 @@
 
 The reaper walked up, as ``exit_mmap()`` does, and announced unmappings; a victim's
 other threads stayed frozen. 6.12 read the cheap counters, which here are exact, too.
-What its report said differently is in ``v6_12_report``.
+What its report said differently is in ``v6_12_report``, what a failed fork left
+behind in ``v6_12_fork``.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from ...mm.memory import __zap_vma_range
 from ...mm.mmu_gather import tlb_finish_mmu, tlb_gather_mmu
 from ...mm.oom_kill_victim import _cmpxchg_oom_mm, oom
 from ..patch import Patch
+from .v6_12_fork import replaced as replaced_in_fork
 from .v6_12_report import replaced
 
 __all__ = ["patch"]
@@ -118,5 +120,5 @@ def freezing_slow_path(p: task_struct) -> bool:
     return READ_ONCE(freezer_statics()).pm_freezing and not flags & PF_KTHREAD
 
 
-for _function, _replacement in replaced():
+for _function, _replacement in (*replaced(), *replaced_in_fork()):
     patch.replaces(_function)(_replacement)
