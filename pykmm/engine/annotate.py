@@ -10,8 +10,9 @@ no test for any variant.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import cache, update_wrapper
 from importlib import import_module
+from inspect import CO_VARARGS
 from typing import Any, ParamSpec, TypeVar, cast
 
 from attrs import frozen
@@ -78,16 +79,46 @@ def mirrors(
     return decorate
 
 
-def _dispatching(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        thread = ambient.thread
-        if thread is not None and thread.machine.patches:
-            replacement = thread.machine.patches.get(function)
-            if replacement is not None:
-                return cast("_R", replacement(*args, **kwargs))
-        return function(*args, **kwargs)
+#: What runs when a function that a patch can replace is called. It is spelled for
+#: each list of parameters, because passing on whatever comes costs a multiple.
+_DISPATCH = """
+def dispatching(_ambient, _function):
+    def call({takes}):
+        _thread = _ambient.thread
+        if _thread is not None and _thread.machine.patches:
+            _patch = _thread.machine.patches.get(_function)
+            if _patch is not None:
+                return _patch({gives})
+        return _function({gives})
+    return call
+"""
 
-    return update_wrapper(call, function)
+
+def _dispatching(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    code = function.__code__
+    plain, only = code.co_argcount, code.co_kwonlyargcount
+    names = code.co_varnames[: plain + only]
+    takes, gives = [*names[:plain]], [*names[:plain]]
+    if code.co_flags & CO_VARARGS:
+        takes.append("*" + code.co_varnames[plain + only])
+        gives.append(takes[-1])
+    elif only:
+        takes.append("*")
+    takes += names[plain:]
+    gives += [f"{name}={name}" for name in names[plain:]]
+    call = _spelled(", ".join(takes), ", ".join(gives))(ambient, function)
+    call.__defaults__ = function.__defaults__
+    call.__kwdefaults__ = function.__kwdefaults__
+    return cast("Callable[_P, _R]", update_wrapper(call, function))
+
+
+@cache
+def _spelled(takes: str, gives: str) -> Any:
+    """Return what makes dispatching functions with these parameters."""
+    made: dict[str, Any] = {}
+    source = _DISPATCH.format(takes=takes, gives=gives)
+    exec(compile(source, __file__, "exec"), made)
+    return made["dispatching"]
 
 
 def original(function: Callable[_P, _R]) -> Callable[_P, _R]:
