@@ -138,12 +138,12 @@ def _constructor(made: type) -> Callable[..., None]:
     size = len(needed) + len(defaults) + len(factories)
 
     def __init__(self: Any, **values: Any) -> None:  # noqa: N807 -- it becomes one
-        state = self.__dict__
-        state.update(defaults)
+        state = defaults.copy()
         for name, factory in factories:
             if name not in values:
                 state[name] = factory()
         state.update(values)
+        self.__dict__ = state
         if (needed or len(state) != size) and not needed <= values.keys() <= names:
             odd = sorted(values.keys() - names) or sorted(needed - values.keys())
             raise TypeError(f"{made.__name__}(): wrong or missing: {', '.join(odd)}")

@@ -116,7 +116,7 @@ class Machine:
         self.stopping = False
         self.failure: BaseException | None = None
         self.closed = False
-        self._counts: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
         self._inert = 0
         self._outer: list[Thread | None] = []
         self.boot = Thread(self, "boot", lambda: None, None)
@@ -203,8 +203,8 @@ class Machine:
 
     def number(self, key: str) -> int:
         """Count one more *key*, and return how many that makes."""
-        number = self._counts.get(key, 0) + 1
-        self._counts[key] = number
+        number = self.counts.get(key, 0) + 1
+        self.counts[key] = number
         return number
 
     def count(self, kind: str) -> str:

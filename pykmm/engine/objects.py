@@ -78,9 +78,10 @@ class Struct(Named):
         thread = ambient.thread or current_thread()
         machine = thread.machine
         state = self.__dict__
-        state["_serial"] = machine.number(type(self).__name__)
+        kind = type(self).__name__
+        state["_serial"] = machine.counts[kind] = machine.counts.get(kind, 0) + 1
         created = thread.created
-        state["_uid"] = (*thread.key, -created)
+        state["_uid"] = thread.key + (-created,)  # noqa: RUF005 -- half as long
         thread.created = created + 1
         state["_birth"] = (thread.name, len(machine.events))
         machine.alive[self] = None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .thread import ambient, current_thread
 
@@ -28,9 +28,12 @@ class MachineLocal(Generic[_T]):
         self._factory = factory
 
     def __call__(self) -> _T:
-        machine = current_thread().machine
-        found = machine.locals.get(cast("MachineLocal[object]", self))
-        return cast("_T", self._make(machine) if found is None else found)
+        machine = (ambient.thread or current_thread()).machine
+        found: Any = machine.locals.get(self)  # type: ignore[arg-type]  # invariant
+        if found is None:
+            found = self._make(machine)
+        made: _T = found
+        return made
 
     def _make(self, machine: Machine) -> object:
         """Make the variables as boot would have made them, whoever asks first.

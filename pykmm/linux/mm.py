@@ -236,7 +236,8 @@ def get_mm_counter_sum(mm: mm_struct, member: int) -> int:
 
     Context: As :func:`get_mm_counter`.
     """
-    return max(atomic_long_read(mm.rss_stat[member]), 0)
+    pages = atomic_long_read(mm.rss_stat[member])
+    return pages if pages > 0 else 0
 
 
 @mirrors("include/linux/mm.h", checked="v7.2", abridged=_EXACT, inline=True)

@@ -77,10 +77,10 @@ class Console:
         self._open: dict[Thread, int] = {}
         self._lock = allocate_lock()
 
-    def add(self, level: int, text: str) -> None:
-        """Print a line on behalf of the running thread."""
+    def add(self, thread: Thread, level: int, text: str) -> None:
+        """Print a line on behalf of *thread*."""
         with self._lock:
-            self._open[current_thread()] = len(self.lines)
+            self._open[thread] = len(self.lines)
             self.lines.append((level, text))
 
     def extend(self, text: str) -> None:
@@ -115,8 +115,9 @@ def kernel_log(machine: Machine) -> str:
 
 def printk(text: str, level: int = KERN_DEFAULT) -> None:
     """Print a line."""
-    if not current_machine().stopping:
-        _console().add(level, text)
+    thread = current_thread()
+    if not thread.machine.stopping:
+        _console().add(thread, level, text)
 
 
 def printk_dump(text: str, level: int = KERN_DEFAULT) -> None:

@@ -150,7 +150,11 @@ def list_for_each_entry_rcu(head: list_head[_T]) -> Iterator[_T]:
     """
     t = ambient.thread
     if t is not None and t.is_boot and (head.owner or head)._death is None:
-        return iter(list_entries(head))  # nobody changes the list meanwhile
+        # Nobody changes the list meanwhile; that of most groups has one member.
+        entry = head.next.entry
+        if entry is not None and head.next is head.prev:
+            return iter((entry,))
+        return iter(list_entries(head))
     return _walk(head)
 
 
@@ -168,8 +172,8 @@ def list_entries(head: list_head[_T]) -> list[_T]:
     """
     found = []
     node = head.next
-    while node.entry is not None:
-        found.append(node.entry)
+    while (entry := node.entry) is not None:
+        found.append(entry)
         node = node.next
     return found
 

@@ -9,10 +9,11 @@ that are there, not figures that were put into an address space by hand.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
+from ..engine.objects import Struct
 from ..linux.mm import PMD_SHIFT, PTRS_PER_PTE, VM_LOCKED, for_each_vma
 from ..linux.mm_types import (
     MM_FILEPAGES,
@@ -49,6 +50,8 @@ _ITEMS: Final = (
     "NR_HUGETLB",
 )
 
+_S = TypeVar("_S", bound=Struct)
+
 #: What page tables hang in; an address space in which none of it was ever asked
 #: for has none.
 _TABLES: Final = frozenset({"pgd", "_pmds", "_puds", "_huge"})
@@ -62,18 +65,17 @@ def _any(origin: _Origin) -> bool:
     return True
 
 
+def _alive(kind: type[_S]) -> list[_S]:
+    alive: list[Any] = list(current_machine().alive)
+    return [struct for struct in alive if type(struct) is kind]
+
+
 class _Files:
     """Page caches: which are shmem, and which of their pages somebody maps."""
 
     def __init__(self) -> None:
-        alive = [
-            s
-            for s in list(current_machine().alive)
-            if isinstance(s, file | address_space)
-        ]
-        files = [f for f in alive if isinstance(f, file)]
-        self.shmem = {f.f_mapping: None for f in files if f.is_shmem}
-        self.mappings = [m for m in alive if isinstance(m, address_space)]
+        self.shmem = {f.f_mapping: None for f in _alive(file) if f.is_shmem}
+        self.mappings = _alive(address_space)
         #: Bitmaps of mapped pages, by file and by 512 pages of it.
         self.mapped: dict[address_space, dict[int, int]] = {}
 
@@ -178,8 +180,8 @@ def memory_by_use(wanted: Wanted) -> dict[str, int]:
     New pages begin on the inactive lists, and nothing moves them to the active ones.
     """
     uses = _Uses(wanted)
-    for mm in list(current_machine().alive):
-        if isinstance(mm, mm_struct) and not _TABLES.isdisjoint(mm.__dict__):
+    for mm in _alive(mm_struct):
+        if not _TABLES.isdisjoint(mm.__dict__):
             uses.count_mm(mm)
     uses.count_shared()
     uses.count_files()

@@ -9,12 +9,12 @@ in no list), *freed* (the last ``usage`` is gone).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...engine.fields import const, embedded, guarded, kernel_struct, owned, shared
 from ...engine.machine import MachineLocal
 from ...engine.objects import Root, Struct
-from ...engine.thread import Thread, current_thread
+from ...engine.thread import Thread, ambient, current_thread
 from ..bitops import Bit, Bits
 from ..completion import completion
 from ..cred import cred as struct_cred
@@ -161,7 +161,7 @@ class task_struct(Struct):
         by=tasklist_lock, default=None, lockless=True
     )
     parent: task_struct | None = guarded(by=tasklist_lock, default=None, lockless=True)
-    children: list[task_struct] = guarded(by=tasklist_lock, factory=list)
+    children: list[task_struct] = guarded(by=tasklist_lock, factory=list, lazy=True)
     tasks: list_head[task_struct] = embedded(lambda t: list_head(t, t))
     thread_node: list_head[task_struct] = embedded(lambda t: list_head(t, t))
     pid_links: list[list_head[task_struct]] = embedded(
@@ -239,4 +239,6 @@ class task_struct(Struct):
 
 def current() -> task_struct:
     """Return the task whose code runs here."""
-    return cast("task_struct", current_thread().task)
+    task: Any = (ambient.thread or current_thread()).task
+    found: task_struct = task
+    return found

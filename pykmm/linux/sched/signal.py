@@ -81,7 +81,7 @@ class sighand_struct(Struct):
 
     count: refcount_t = embedded(lambda s: refcount_t(1, s))
     siglock: spinlock_t = embedded(spinlock_t)
-    action: dict[int, k_sigaction] = guarded(by="siglock", factory=dict)
+    action: dict[int, k_sigaction] = guarded(by="siglock", factory=dict, lazy=True)
 
     def __attrs_post_init__(self) -> None:
         self._register()
