@@ -7,7 +7,6 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..engine.fields import is_made
 from ..linux.mm_types import MMF_FLAGS
 from ..linux.sched import TIF_MEMDIE, task_struct
 from ..linux.sched.signal import SIGNAL_GROUP_EXIT
@@ -74,10 +73,16 @@ def _uncollected() -> Iterator[None]:
 def _scrap(machine: Machine) -> None:
     """Cut what the structures of a closed machine know of each other.
 
-    Without circles they go as soon as nobody asks for them any more.
+    Without circles they go as soon as nobody asks for them any more, and whoever
+    looks for garbage finds none.
     """
     for struct in (*machine.alive, *machine.dead):
-        struct.__dict__.clear()
+        state = struct.__dict__
+        if type(struct) is task_struct:
+            for link in ("tasks", "thread_node"):
+                if link in state:
+                    state[link].__dict__.clear()
+        state.clear()
     machine.alive.clear()
     machine.dead.clear()
     machine.locals.clear()
@@ -96,24 +101,31 @@ def _state(built: Built) -> dict[str, object]:
 
 
 def _task(task: task_struct, mm_ids: dict[mm_struct, str]) -> dict[str, object]:
-    signal = task.signal.__dict__
-    flagged = is_made(task, "thread_flags")
+    state = task.__dict__
+    signal = state["signal"].__dict__
+    # What nobody has ever asked for is as at first.
+    usage, flags = state.get("usage"), state.get("thread_flags")
     oom_mm = signal["oom_mm"]
     return {
-        "usage": task.usage.refs - 1 if is_made(task, "usage") else 0,
-        "memdie": flagged and task.thread_flags._has(TIF_MEMDIE),
+        "usage": 0 if usage is None else usage.refs - 1,
+        "memdie": flags is not None and flags._has(TIF_MEMDIE),
         "oom_mm": None if oom_mm is None else mm_ids[oom_mm],
-        "group_exit": bool(signal["flags"] & SIGNAL_GROUP_EXIT),
-        "fatal_signal_pending": flagged and task._fatal_signal_pending(),
+        "group_exit": signal["flags"] & SIGNAL_GROUP_EXIT != 0,
+        "fatal_signal_pending": flags is not None and task._fatal_signal_pending(),
     }
 
 
 def _mm(mm: mm_struct) -> dict[str, object]:
+    state = mm.__dict__
+    word, count = state.get("flags"), state.get("mm_count")
     flags: list[str] = []
-    if is_made(mm, "flags"):
-        flags = sorted(name for name, nr in MMF_FLAGS.items() if mm.flags._has(nr))
-    count = mm.mm_count.counter if is_made(mm, "mm_count") else 1
-    return {"flags": flags, "mm_users": mm.mm_users.counter, "mm_count": count}
+    if word is not None and word._bits:
+        flags = sorted(name for name, nr in MMF_FLAGS.items() if word._has(nr))
+    return {
+        "flags": flags,
+        "mm_users": mm.mm_users.counter,
+        "mm_count": 1 if count is None else count.counter,
+    }
 
 
 def _reaper_list() -> list[int]:

@@ -67,9 +67,7 @@ def run_calls(calls: list[Call], built: Built, machine: Machine) -> list[Found]:
                 "fn": call["fn"],
                 **found,
                 "events": [_event(effect) for effect in seen.effects[effects:]],
-                "log": [
-                    _line(t) for t in seen.verdicts(lines) if not _GROUP.fullmatch(t)
-                ],
+                "log": _log(seen.verdicts(lines)),
             }
         )
         if found["ret"] == "panic":
@@ -102,9 +100,13 @@ def _event(effect: tuple[object, ...]) -> list[object]:
     return ["memcg_event", kind, str(path).rpartition("/")[2]]
 
 
-def _line(text: str) -> str:
-    """Return a line of the log; of a panic, the message that it was called with."""
-    return text.removeprefix(_PANIC_PREFIX)
+def _log(lines: list[str]) -> list[str]:
+    """Return the lines of the log; of a panic, the message that it was called with."""
+    return [
+        line.removeprefix(_PANIC_PREFIX)
+        for line in lines
+        if line[0:1] != "T" or not _GROUP.fullmatch(line)
+    ]
 
 
 def _points(points: int) -> int | str:

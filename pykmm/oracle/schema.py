@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ..engine.config import BASELINE
 from ..linux.mm_types import MMF_FLAGS
 from .refusal import Refused, pointer
-from .shape import Flag, ListOf, Maybe, Object, OneOf, Text, Whole
+from .shape import Flag, ListOf, Maybe, Object, OneByOne, OneOf, Text, Whole
 
 if TYPE_CHECKING:
     from .shape import Shape
@@ -141,7 +141,7 @@ _CALLS: Final[dict[str, Object]] = {
 }
 
 
-class _AnyCall:
+class _AnyCall(OneByOne):
     """A call: ``fn`` says which keys it has."""
 
     def fits(self, value: object) -> bool:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .answer import answer_line
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
+#: An answer has no circles to look for.
+_spell: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
 
 def serve(lines: Iterable[str | bytes], out: _Output) -> int:
     """Answer each of *lines*, which may be an open file, on a line of *out*.
@@ -33,6 +36,6 @@ def serve(lines: Iterable[str | bytes], out: _Output) -> int:
         found = answer_line(line)
         if "error" in found:
             status = 1
-        out.write(json.dumps(found, separators=(",", ":")) + "\n")
+        out.write(_spell(found) + "\n")
         out.flush()
     return status
