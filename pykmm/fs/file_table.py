@@ -28,7 +28,10 @@ def fput(f: file) -> None:
         return
     mapping = f.f_mapping
     if mapping.is_linked:
-        file_lru().add(mapping)
+        with mapping.i_pages_lock:
+            mapping.nr_files -= 1
+            if not mapping.nr_files:
+                file_lru().add(mapping)
     else:
         if mapping.promised:
             vm_unacct_memory(mapping.promised)

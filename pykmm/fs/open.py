@@ -4,29 +4,79 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
+from ..engine.machine import MachineLocal
+from ..engine.objects import Root
 from ..errno import EBADF, EMFILE, ENOENT, Errno
+from ..linux.fs import FMODE_READ, FMODE_WRITE
+from ..linux.mm_types import address_space, file
+from ..linux.proc_fs import ProcFile
+from ..linux.spinlock import spinlock_t
+from ..linux.uapi import O_CREAT, O_RDWR, O_WRONLY
+from ..mm.vmscan import file_lru
 from .file import fd_install, file_close_fd, filp_close
 from .proc.root import proc_open
 
 __all__ = ["close", "do_sys_open"]
 
 
-@mirrors("fs/open.c", checked="v7.2", abridged="there is nothing but /proc")
+class _Inodes(Root):
+    """The plain files of the machine, by path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = spinlock_t(self)
+        self.by_path: dict[str, address_space] = {}
+
+
+_inodes = MachineLocal(_Inodes)
+
+
+def _open_plain(filename: str, flags: int) -> file | Errno:
+    """Open a file that only mappings look into; it is made if *flags* say so.
+
+    Context: Takes the lock of the files, and that of the file's cache.
+    """
+    inodes = _inodes()
+    with inodes.lock:
+        mapping = inodes.by_path.get(filename)
+        if mapping is None and flags & O_CREAT:
+            mapping = inodes.by_path[filename] = address_space()
+    if mapping is None:
+        return -ENOENT
+    with mapping.i_pages_lock:
+        file_lru().forget(mapping)
+        return file(f_path=filename, f_mapping=mapping, f_mode=_mode(flags))
+
+
+def _mode(flags: int) -> int:
+    access = flags & (O_WRONLY | O_RDWR)
+    reads = FMODE_READ if access != O_WRONLY else 0
+    return reads | (FMODE_WRITE if access else 0)
+
+
+@mirrors(
+    "fs/open.c",
+    checked="v7.2",
+    abridged="besides /proc there are files to be mapped, which anybody may open",
+)
 def do_sys_open(filename: str, flags: int) -> int | Errno:
-    """System call: open a file below ``/proc``.
+    """System call: open a file below ``/proc``, or a plain one, which may be made.
 
     Context: May sleep.
     Return: The descriptor; -ENOENT for no such file, -EACCES if its mode forbids it,
         -EMFILE.
     """
-    if not filename.startswith("/proc/"):
-        return -ENOENT
-    file = proc_open(filename.removeprefix("/proc/"), flags)
-    if isinstance(file, Errno):
-        return file
-    fd = fd_install(file)
+    if filename.startswith("/proc/"):
+        found: ProcFile | file | Errno = proc_open(
+            filename.removeprefix("/proc/"), flags
+        )
+    else:
+        found = _open_plain(filename, flags)
+    if isinstance(found, Errno):
+        return found
+    fd = fd_install(found)
     if fd == -EMFILE:
-        filp_close(file)
+        filp_close(found)
     return fd
 
 
@@ -36,8 +86,8 @@ def close(fd: int) -> int:
 
     Return: 0, or -EBADF.
     """
-    file = file_close_fd(fd)
-    if file is None:
+    closed = file_close_fd(fd)
+    if closed is None:
         return -EBADF
-    filp_close(file)
+    filp_close(closed)
     return 0

@@ -136,6 +136,8 @@ class address_space(Struct):
     i_pages: dict[int, int] = const(factory=dict)
     #: How many of them have which origin.
     _nrpages: dict[_Origin, int] = guarded(by="i_pages_lock", factory=dict)
+    #: How often it is open, a mapping's reference to an open file apart.
+    nr_files: int = guarded(by="i_pages_lock", default=0)
     #: Whether the file has a name; without one its pages go with the last user.
     is_linked: bool = const(default=True)
     #: Of its inode: S_APPEND, S_SWAPFILE.
@@ -166,6 +168,7 @@ class file(Struct):
 
     def __attrs_post_init__(self) -> None:
         self._register()
+        self.f_mapping.__dict__["nr_files"] += 1
 
 
 @attrs.frozen

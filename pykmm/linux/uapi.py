@@ -43,6 +43,7 @@ __all__ = [
     "OOM_DISABLE",
     "OOM_SCORE_ADJ_MAX",
     "OOM_SCORE_ADJ_MIN",
+    "O_CREAT",
     "O_EXCL",
     "O_NONBLOCK",
     "O_RDONLY",
@@ -217,6 +218,7 @@ P_PGID: Final = 2
 P_PIDFD: Final = 3
 
 O_NONBLOCK: Final = 0o4000
+O_CREAT: Final = 0o100
 O_EXCL: Final = 0o200
 PIDFD_NONBLOCK: Final = O_NONBLOCK
 PIDFD_THREAD: Final = O_EXCL

@@ -67,6 +67,7 @@ __all__ = [
     "unmap_vmas",
     "zap_vma_for_reaping",
     "zap_vma_range",
+    "zap_vma_range_batched",
 ]
 
 P4D_SHIFT: Final = 39
@@ -234,18 +235,29 @@ def zap_vma_for_reaping(vma: vm_area_struct) -> int:
 
 
 @mirrors("mm/memory.c", checked="v7.2", abridged="no hugetlb locks around it")
-def zap_vma_range(vma: vm_area_struct, address: int, size: int) -> None:
-    """Unmap *size* bytes of *vma* from *address* on; the mapping stays.
+def zap_vma_range_batched(
+    tlb: mmu_gather, vma: vm_area_struct, address: int, size: int
+) -> None:
+    """Unmap *size* bytes of *vma* from *address* on, into the caller's collection.
 
     Context: ``mmap_lock``. May sleep.
     """
     if not size:
         return
-    tlb = tlb_gather_mmu(vma.vm_mm)
     change = mmu_notifier_range(MMU_NOTIFY_CLEAR, vma.vm_mm, address, address + size)
     mmu_notifier_invalidate_range_start(change)
     __zap_vma_range(tlb, vma, address, address + size, zap_details())
     mmu_notifier_invalidate_range_end(change)
+
+
+@mirrors("mm/memory.c", checked="v7.2")
+def zap_vma_range(vma: vm_area_struct, address: int, size: int) -> None:
+    """Unmap *size* bytes of *vma* from *address* on; the mapping stays.
+
+    Context: ``mmap_lock``. May sleep.
+    """
+    tlb = tlb_gather_mmu(vma.vm_mm)
+    zap_vma_range_batched(tlb, vma, address, size)
     tlb_finish_mmu(tlb)
 
 

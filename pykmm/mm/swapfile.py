@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..engine.machine import MachineLocal, current_machine
+from ..engine.events import Access
+from ..engine.machine import MachineLocal, current_machine, enter, leave
 from ..engine.objects import Root
 from ..errors import KernelBug, UsageError
 from ..linux.atomic import atomic_long_add, atomic_long_t
 
-__all__ = ["_swap_alloc", "nr_swap_pages", "swap_put_entries_direct"]
+__all__ = [
+    "_swap_alloc",
+    "folio_alloc_swap",
+    "nr_swap_pages",
+    "swap_put_entries_direct",
+]
 
 
 class _SwapStatics(Root):
@@ -39,6 +45,19 @@ def _swap_alloc(slots: int) -> None:
             f"{_swap().total}: boot the machine with Config(total_swap_pages=...)"
         )
     atomic_long_add(-slots, nr_swap_pages())
+
+
+@mirrors("mm/swapfile.c", checked="v7.2", abridged="slots are a number")
+def folio_alloc_swap(nr: int) -> int:
+    """Take up to *nr* slots; return how many there were.
+
+    Context: Any.
+    """
+    free = nr_swap_pages()
+    t = enter(free, "folio_alloc_swap")
+    got = min(nr, free.counter)
+    leave(t, free, Access.WRITE if got else Access.READ, free._to(free.counter - got))
+    return got
 
 
 @mirrors(

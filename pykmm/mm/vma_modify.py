@@ -10,7 +10,7 @@ from .vma_merge import VmaMergeState, vma_merge_struct, vmg_nomem, vmg_vma_state
 from .vma_merge_existing import vma_merge_existing_range
 from .vma_split import split_vma
 
-__all__ = ["vma_modify_flags", "vma_modify_name"]
+__all__ = ["vma_modify_flags"]
 
 
 @mirrors("mm/vma.c", checked="v7.2")
@@ -62,22 +62,3 @@ def vma_modify_flags(
     if vmg.state is VmaMergeState.VMA_MERGE_SUCCESS:
         vm_flags = ret.vm_flags
     return ret, vm_flags
-
-
-@mirrors("mm/vma.c", checked="v7.2")
-def vma_modify_name(
-    vmi: vma_iterator,
-    prev: vm_area_struct | None,
-    vma: vm_area_struct,
-    start: int,
-    end: int,
-    new_name: str | None,
-) -> vm_area_struct | int:
-    """Have a mapping for [start, end) of *vma*, which will be called *new_name*.
-
-    Context: As :func:`vma_modify`.
-    Return: As there.
-    """
-    vmg = vmg_vma_state(vmi, prev, vma, start, end)
-    vmg.anon_name = new_name
-    return vma_modify(vmg)

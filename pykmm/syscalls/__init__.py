@@ -6,19 +6,22 @@ the caller takes its signals: a call made by a process that has been killed does
 not return. Results are numbers as in Linux, a negative errno for a failure.
 """
 
-from .files import close, open, read, write
+from .files import close, memfd_create, open, read, write
 from .memory import (
     brk,
+    madvise,
     mlock,
     mlock2,
     mlockall,
     mmap,
     mprotect,
+    mremap,
     mseal,
     munlock,
     munlockall,
     munmap,
     process_mrelease,
+    setrlimit,
     touch,
 )
 from .process import (
@@ -58,11 +61,14 @@ __all__ = [
     "getpid",
     "gettid",
     "kill",
+    "madvise",
+    "memfd_create",
     "mlock",
     "mlock2",
     "mlockall",
     "mmap",
     "mprotect",
+    "mremap",
     "mseal",
     "munlock",
     "munlockall",
@@ -74,6 +80,7 @@ __all__ = [
     "pthread_create",
     "ptrace",
     "read",
+    "setrlimit",
     "sigaction",
     "sigpending",
     "sigprocmask",

@@ -7,22 +7,30 @@ from ..errno import Errno
 from ..fs import open as _open
 from ..fs import read_write as _read_write
 from ..linux.uapi import O_RDONLY
+from ..mm import memfd as _memfd
 from ._return import syscall
 
-__all__ = ["close", "open", "read", "write"]
+__all__ = ["close", "memfd_create", "open", "read", "write"]
 
 close = syscall(_open.close)
 
 
 @syscall
 def open(path: str, flags: int = O_RDONLY) -> int | Errno:
-    """Open a file below ``/proc``: its descriptor, or a negative errno.
+    """Open a file: its descriptor, or a negative errno.
 
-    There are ``oom_score``, ``oom_score_adj`` and ``oom_adj`` of each process and
-    thread (``self`` and ``thread-self`` too), ``sys/vm/panic_on_oom`` and the other
-    settings, ``vmstat`` and ``sysrq-trigger``.
+    Below ``/proc`` there are ``oom_score``, ``oom_score_adj`` and ``oom_adj`` of each
+    process and thread (``self`` and ``thread-self`` too), ``sys/vm/panic_on_oom`` and
+    the other settings, ``vmstat`` and ``sysrq-trigger``. Any other path names a file
+    to be mapped, which ``O_CREAT`` makes.
     """
     return _open.do_sys_open(path, flags)
+
+
+@syscall
+def memfd_create(name: str, flags: int = 0) -> int:
+    """Make a file in memory: its descriptor, or a negative errno."""
+    return _memfd.memfd_create(name, flags)
 
 
 @syscall

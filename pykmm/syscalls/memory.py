@@ -4,35 +4,44 @@
 from __future__ import annotations
 
 from ..errno import EINVAL
+from ..kernel import sys as _sys
 from ..kernel.entry.fault import touch
 from ..linux.mm import PAGE_MASK, PAGE_SHIFT
 from ..linux.uapi_mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
+from ..mm import madvise as _madvise
 from ..mm import mlock as _mlock
 from ..mm import mmap_sys as _mmap_sys
 from ..mm import mprotect as _mprotect
+from ..mm import mremap_call as _mremap
 from ..mm import mseal as _mseal
 from ..mm import oom_kill as _oom_kill
 from ._return import syscall
 
 __all__ = [
     "brk",
+    "madvise",
     "mlock",
     "mlock2",
     "mlockall",
     "mmap",
     "mprotect",
+    "mremap",
     "mseal",
     "munlock",
     "munlockall",
     "munmap",
     "process_mrelease",
+    "setrlimit",
     "touch",
 ]
 
+setrlimit = syscall(_sys.setrlimit)
 process_mrelease = syscall(_oom_kill.process_mrelease)
 brk = syscall(_mmap_sys.brk)
 munmap = syscall(_mmap_sys.munmap)
 mprotect = syscall(_mprotect.mprotect)
+mremap = syscall(_mremap.mremap)
+madvise = syscall(_madvise.madvise)
 mlock = syscall(_mlock.mlock)
 mlock2 = syscall(_mlock.mlock2)
 munlock = syscall(_mlock.munlock)

@@ -3,37 +3,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import pytest
 
 from pykmm import Machine
 from pykmm.engine import Config
-from pykmm.errno import EEXIST, EINVAL, ENOMEM
-from pykmm.linux.mm import VM_ACCOUNT, VM_READ, VM_WRITE
-from pykmm.linux.mm_types import mm_struct
-from pykmm.linux.mman import _settings, vm_committed_as
-from pykmm.linux.resource import RLIMIT_AS, rlimit64
-from pykmm.linux.sched import current
+from pykmm.errno import EACCES, EBADF, EEXIST, EINVAL, ENOMEM
+from pykmm.linux.mman import vm_committed_as
+from pykmm.linux.resource import RLIMIT_AS
+from pykmm.linux.uapi import O_CREAT, O_RDONLY, O_RDWR
 from pykmm.linux.uapi_mman import (
     MAP_ANONYMOUS,
-    MAP_FIXED,
     MAP_FIXED_NOREPLACE,
     MAP_PRIVATE,
+    MAP_SHARED,
     PROT_NONE,
     PROT_READ,
-    PROT_WRITE,
 )
 from pykmm.mm._conservation import _books
-from pykmm.syscalls import brk, mmap, mprotect, munmap, touch
-
-PAGE = 4096
-RW = PROT_READ | PROT_WRITE
-FIXED = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
-A = 0x10000
-
-T = TypeVar("T")
+from pykmm.syscalls import brk, mmap, munmap, open, setrlimit, touch
+from tests.lifecycle._memory import (
+    FIXED,
+    PAGE,
+    RW,
+    A,
+    at_limit,
+    fixed,
+    own,
+    protect,
+    rss,
+    runs,
+    unmap,
+    vmas,
+)
 
 
 @pytest.fixture
@@ -42,53 +45,6 @@ def m() -> Iterator[Machine]:
     with Machine(Config(node_pages=(1 << 14,))) as machine:
         yield machine
         assert _books() == []
-
-
-def runs(m: Machine, program: Callable[[], T]) -> T:
-    """Let a process run *program*; return what it returns."""
-    p = m.spawn("app")
-    p.runs(program)
-    m.run()
-    return p.result  # type: ignore[return-value]  # the program ran to its end
-
-
-def own() -> mm_struct:
-    """Return the address space of whoever asks."""
-    mm = current().mm
-    assert mm is not None
-    return mm
-
-
-def vmas() -> list[tuple[int, int, str]]:
-    """List current's mappings, in pages from A on, and what may be done with them."""
-    state = own().__dict__
-    found = [slot.entry.__dict__ for slot in state["mm_mt"]._slots]
-    assert len(found) == state["map_count"]
-    assert sum(v["vm_end"] - v["vm_start"] >> 12 for v in found) == state["total_vm"]
-    return [
-        (v["vm_start"] - A >> 12, v["vm_end"] - A >> 12, _access(v["vm_flags"]))
-        for v in found
-    ]
-
-
-def _access(flags: int) -> str:
-    letters = ((VM_READ, "r"), (VM_WRITE, "w"), (VM_ACCOUNT, "a"))
-    return "".join(letter for bit, letter in letters if flags & bit)
-
-
-def fixed(page: int, pages: int = 1, prot: int = RW) -> int:
-    """Map at page *page* from A on."""
-    return mmap(A + page * PAGE, pages * PAGE, prot, FIXED)
-
-
-def protect(page: int, pages: int, prot: int) -> int:
-    """Change what may be done with *pages* from *page* on."""
-    return mprotect(A + page * PAGE, pages * PAGE, prot)
-
-
-def unmap(page: int, pages: int = 1) -> int:
-    """Unmap *pages* from *page* on."""
-    return munmap(A + page * PAGE, pages * PAGE)
 
 
 def test_l90_neighbours_that_are_alike_are_one(m: Machine) -> None:
@@ -155,12 +111,6 @@ def test_l93_what_may_have_pages_stays_promised(
     assert runs(m, program) == (expected, promised)
 
 
-def at_limit(spare: int) -> None:
-    """Let current have *spare* mappings more than it has."""
-    state = _settings().__dict__
-    state["max_map_count"] = own().__dict__["map_count"] + spare
-
-
 def test_l95_one_mapping_more_than_the_limit(m: Machine) -> None:
     def program() -> object:
         fixed(0)
@@ -193,6 +143,7 @@ def test_l96_splitting_at_the_limit(m: Machine) -> None:
 def test_l97_what_mmap_refuses(m: Machine) -> None:
     def program() -> object:
         fixed(0)
+        open("/data", O_RDWR | O_CREAT)
         return [
             mmap(0, 0),
             mmap(0, 2**64 - 1),
@@ -203,6 +154,10 @@ def test_l97_what_mmap_refuses(m: Machine) -> None:
             mmap(0, PAGE, RW, MAP_ANONYMOUS),
             mmap(0, PAGE, RW, MAP_PRIVATE, 77),
             mmap(0, PAGE, RW, MAP_PRIVATE, 77, 1),
+            mmap(0, PAGE, RW, MAP_SHARED, open("/data", O_RDONLY)),
+            mmap(0, PAGE, PROT_READ, MAP_SHARED, open("/data", O_RDONLY)) > 0,
+            vmas()[-1][2],
+            protect(vmas()[-1][0], 1, RW),
         ]
 
     assert runs(m, program) == [
@@ -213,8 +168,12 @@ def test_l97_what_mmap_refuses(m: Machine) -> None:
         -EEXIST,
         -ENOMEM,
         -EINVAL,
-        -9,
+        -EBADF,
         -EINVAL,
+        -EACCES,
+        True,
+        "r",
+        -EACCES,
     ]
 
 
@@ -223,13 +182,11 @@ def test_l98_a_fixed_mapping_replaces_what_is_there(m: Machine) -> None:
         fixed(0, 4)
         fixed(4, 4, PROT_READ)
         touch(A, 4 * PAGE)
-        mm, rlim = own(), list(current().signal.rlim)
-        limit = mm.__dict__["total_vm"] * PAGE
-        rlim[RLIMIT_AS] = rlimit64(limit, limit)
-        current().signal.__dict__["rlim"] = tuple(rlim)
+        limit = own().__dict__["total_vm"] * PAGE
+        assert setrlimit(RLIMIT_AS, limit, limit) == 0
         assert fixed(8) == -ENOMEM
         assert fixed(2, 4, PROT_NONE) == A + 2 * PAGE
-        return vmas(), mm.rss_stat[1].counter
+        return vmas(), rss()[1]
 
     assert runs(m, program) == (
         [(0, 2, "rwa"), (2, 6, ""), (6, 8, "r")],
@@ -271,7 +228,7 @@ def test_l101_the_heap_grows_and_shrinks(m: Machine) -> None:
         touch(first, 4 * PAGE)
         beyond = brk(first + 9 * PAGE) - first
         below = brk(first - 1) - first
-        shrunk = brk(first + PAGE + 1) - first, own().rss_stat[1].counter
+        shrunk = brk(first + PAGE + 1) - first, rss()[1]
         munmap(mapped, PAGE)
         return grown, beyond, below, shrunk
 

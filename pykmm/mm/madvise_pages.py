@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Advice that is carried out on pages — part of ``mm/madvise.c``."""
+
+from __future__ import annotations
+
+from ..engine.annotate import mirrors
+from ..errno import EINTR, EINVAL
+from ..fs.file_table import fput
+from ..linux.fs import get_file
+from ..linux.mm import (
+    PAGE_SHIFT,
+    PMD_SHIFT,
+    PMD_SIZE,
+    VM_HUGETLB,
+    VM_LOCKED,
+    VM_PFNMAP,
+    add_mm_counter,
+    vma_is_anonymous,
+)
+from ..linux.mm_types import (
+    MM_ANONPAGES,
+    MM_SWAPENTS,
+    _Origin,
+    mm_struct,
+    pgtable_t,
+    vm_area_struct,
+)
+from ..linux.mmap_lock import mmap_read_lock, mmap_read_unlock
+from ..linux.mmu_notifier import (
+    MMU_NOTIFY_CLEAR,
+    mmu_notifier_invalidate_range_end,
+    mmu_notifier_invalidate_range_start,
+    mmu_notifier_range,
+)
+from ..linux.sched import current
+from ..linux.sched.signal import fatal_signal_pending
+from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.uapi_mman import MADV_DONTNEED, MADV_DONTNEED_LOCKED
+from .filemap import filemap_fault
+from .madvise_state import madvise_behavior
+from .memory import (
+    _pte_mask,
+    _pte_tables,
+    _through_nth,
+    zap_vma_range_batched,
+)
+from .swap import folios_put_refs
+from .swapfile import folio_alloc_swap, swap_put_entries_direct
+
+__all__ = [
+    "madvise_cold",
+    "madvise_dontneed_free",
+    "madvise_pageout",
+    "madvise_willneed",
+]
+
+
+@mirrors("mm/madvise.c", checked="v7.2", abridged="no swap cache to read into")
+def madvise_willneed(madv: madvise_behavior) -> int:
+    """Read the file's pages that will be needed; nothing is mapped.
+
+    Context: ``mmap_lock`` for reading, which is let go of while reading.
+    Return: 0: a page that there is no memory for is read when it is needed.
+    """
+    vma = madv.target
+    f = vma.vm_file
+    if f is None or f.is_shmem:
+        return 0
+    madv.lock_dropped = True
+    get_file(f)
+    first = vma.vm_pgoff + (madv.start - vma.vm_start >> PAGE_SHIFT)
+    last = first + (madv.end - madv.start >> PAGE_SHIFT)
+    mmap_read_unlock(madv.mm)
+    while first < last:
+        done = filemap_fault(f.f_mapping, first, last - first)
+        if done <= 0:
+            break
+        first += done
+    fput(f)
+    mmap_read_lock(madv.mm)
+    return 0
+
+
+@mirrors("mm/madvise.c", checked="v7.2", inline=True)
+def can_madv_lru_vma(vma: vm_area_struct) -> bool:
+    """Tell whether reclaim may look at the mapping's pages."""
+    return not vma.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB)
+
+
+@mirrors("mm/madvise.c", checked="v7.2", abridged="pages have no age")
+def madvise_cold(madv: madvise_behavior) -> int:
+    """Let the pages be the next to be reclaimed.
+
+    Context: ``mmap_lock`` for reading.
+    Return: 0, or -EINVAL for a kind of mapping that is never reclaimed.
+    """
+    return 0 if can_madv_lru_vma(madv.target) else -EINVAL
+
+
+def _masks(mm: mm_struct, start: int, end: int) -> list[tuple[pgtable_t, int]]:
+    found = []
+    for table in _pte_tables(mm, start, end):
+        first = table.index << PMD_SHIFT
+        mask = _pte_mask(max(start, first), min(end, first + PMD_SIZE))
+        found.append((table, mask))
+    return found
+
+
+@mirrors(
+    "mm/madvise.c",
+    checked="v7.2",
+    abridged="files' pages stay, and so do those that other address spaces map, too: "
+    "Linux would write the former back, and leaves the latter alone as well",
+)
+def madvise_pageout(madv: madvise_behavior) -> int:
+    """Move private pages to swap, as far as there is room.
+
+    Context: ``mmap_lock`` for reading. May sleep; takes the tables' locks.
+    Return: 0; -EINVAL for a kind of mapping that is never reclaimed, -EINTR when
+        killed meanwhile.
+    """
+    vma = madv.target
+    if not can_madv_lru_vma(vma):
+        return -EINVAL
+    for table, mask in _masks(madv.mm, madv.start, madv.end):
+        if fatal_signal_pending(current()):
+            return -EINTR
+        _page_out(madv.mm, table, mask)
+    return 0
+
+
+def _page_out(mm: mm_struct, table: pgtable_t, mask: int) -> None:
+    """Move what only the entries in *mask* map to swap."""
+    spin_lock(table.ptl)
+    own = sum(table.exclusive.values()) & mask
+    nr = folio_alloc_swap(own.bit_count()) if own else 0
+    freed: dict[_Origin, int] = {}
+    if nr:
+        gone = own & _through_nth(own, nr)
+        freed, _ = table._forget(gone)
+        table.present[MM_ANONPAGES] &= ~gone
+        table.present[MM_SWAPENTS] |= gone
+        add_mm_counter(mm, MM_ANONPAGES, -nr)
+        add_mm_counter(mm, MM_SWAPENTS, nr)
+    spin_unlock(table.ptl)
+    folios_put_refs(freed)
+
+
+@mirrors(
+    "mm/madvise.c",
+    checked="v7.2",
+    abridged="pages stay until they are unmapped: reclaim does not take them",
+)
+def madvise_free_pte_range(mm: mm_struct, table: pgtable_t, mask: int) -> None:
+    """Give up what the entries in *mask* hold: swap slots now, pages some day.
+
+    Context: ``mmap_lock`` for reading; takes the table's lock.
+    """
+    spin_lock(table.ptl)
+    swapped = table.present[MM_SWAPENTS] & mask
+    if swapped:
+        _, slots = table._forget(swapped)
+        if slots:
+            swap_put_entries_direct(slots)
+        table.present[MM_SWAPENTS] &= ~swapped
+        add_mm_counter(mm, MM_SWAPENTS, -swapped.bit_count())
+    spin_unlock(table.ptl)
+
+
+@mirrors("mm/madvise.c", checked="v7.2")
+def madvise_free_single_vma(madv: madvise_behavior) -> int:
+    """Give the range's contents up, without unmapping pages.
+
+    Context: ``mmap_lock`` for reading. May sleep.
+    Return: 0, or -EINVAL unless the memory is private and anonymous.
+    """
+    if not vma_is_anonymous(madv.target):
+        return -EINVAL
+    change = mmu_notifier_range(MMU_NOTIFY_CLEAR, madv.mm, madv.start, madv.end)
+    mmu_notifier_invalidate_range_start(change)
+    for table, mask in _masks(madv.mm, madv.start, madv.end):
+        madvise_free_pte_range(madv.mm, table, mask)
+    mmu_notifier_invalidate_range_end(change)
+    return 0
+
+
+@mirrors("mm/madvise.c", checked="v7.2")
+def madvise_dontneed_free_valid_vma(madv: madvise_behavior) -> bool:
+    """Tell whether the mapping's pages may be given up; huge ones as a whole."""
+    vma, behavior = madv.target, madv.behavior
+    if not vma.vm_flags & VM_HUGETLB:
+        locked = 0 if behavior == MADV_DONTNEED_LOCKED else VM_LOCKED
+        return not vma.vm_flags & (VM_PFNMAP | locked)
+    if behavior not in (MADV_DONTNEED, MADV_DONTNEED_LOCKED):
+        return False
+    if madv.start % PMD_SIZE:
+        return False
+    madv.end &= -PMD_SIZE
+    return True
+
+
+@mirrors("mm/madvise.c", checked="v7.2", abridged="no userfaultfd")
+def madvise_dontneed_free(madv: madvise_behavior) -> int:
+    """Give the range's contents up: unmap the pages, or let reclaim have them.
+
+    Context: ``mmap_lock`` for reading. May sleep.
+    Return: 0, or -EINVAL for the wrong kind of mapping.
+    """
+    if not madvise_dontneed_free_valid_vma(madv):
+        return -EINVAL
+    if madv.start == madv.end:
+        return 0
+    if madv.behavior in (MADV_DONTNEED, MADV_DONTNEED_LOCKED):
+        size = madv.end - madv.start
+        zap_vma_range_batched(madv.tlb, madv.target, madv.start, size)
+        return 0
+    return madvise_free_single_vma(madv)
