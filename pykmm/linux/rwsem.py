@@ -4,24 +4,29 @@
 Whoever cannot have the lock queues. Any waiter, even one that only asks to read,
 makes every trylock fail; that is how one queued writer keeps the OOM reaper out.
 Readers are *granted* the lock by whoever lets them in, all those in the queue at
-once; the first writer is only woken, and others may take the lock before it runs.
+once; the first writer is only woken, and others may take the lock before it runs,
+until it has waited for 4 ms. The state and the queue are in :mod:`._rwsem`.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
 from ..engine.thread import Sleep, Thread
 from ..errno import EINTR
-from ._primitive import Lock, let_go
-from ._waiting import fatal_or_any, look_at_signals, refuse_host, wait_for
+from ._primitive import let_go
+from ._rwsem import (
+    Waiter,
+    cancel,
+    enqueue,
+    grant_readers,
+    rw_semaphore,
+    take_in_turn,
+    wake_head,
+)
+from ._waiting import look_at_signals, wait_for
 from .kernel import might_sleep
-
-if TYPE_CHECKING:
-    from ..engine.objects import Struct
 
 __all__ = [
     "down_read",
@@ -39,89 +44,7 @@ __all__ = [
     "up_write",
 ]
 
-#: How many readers one wake-up lets in at most.
-MAX_READERS_WAKEUP: Final = 0x100
-
-_NO_HANDOFF = "no HANDOFF after 4 ms, no spinning: a woken writer may never be in time"
-
-
-class _Waiter:
-    """One entry of the queue. A woken reader has the lock, a woken writer tries."""
-
-    __slots__ = ("thread", "woken", "writes")
-
-    def __init__(self, thread: Thread, *, writes: bool) -> None:
-        self.thread = thread
-        self.writes = writes
-        self.woken = False
-
-    def is_woken(self) -> bool:
-        """Be the guard of the sleep."""
-        return self.woken
-
-
-class rw_semaphore(Lock):
-    """A lock that one writer or many readers hold, with one queue for both."""
-
-    def __init__(self, owner: Struct | None = None) -> None:
-        super().__init__(owner)
-        self.writer: Thread | None = None
-        self.readers = 0
-        self.queue: list[_Waiter] = []
-
-    def held_exclusively_by(self, thread: Thread) -> bool:
-        """Tell whether *thread* keeps everybody else out."""
-        return self.writer is thread
-
-    def _state(self) -> str:
-        """Spell the lock's state: its holders, and how many wait."""
-        holders = self.writer.name if self.writer else "free"
-        if self.readers:
-            holders = f"{self.readers} reader" + "s" * (self.readers > 1)
-        return f"{holders}, {len(self.queue)} wait" if self.queue else holders
-
-
-# -- letting the queue in, inside of a step -----------------------------------------
-
-
-def _grant_readers(sem: rw_semaphore) -> None:
-    """Give the lock to the readers of the queue, also those behind writers."""
-    readers = [w for w in sem.queue if not w.writes][:MAX_READERS_WAKEUP]
-    for waiter in readers:
-        sem.queue.remove(waiter)
-        sem.readers += 1
-        waiter.woken = True
-
-
-def _wake_head(sem: rw_semaphore) -> None:
-    """Let the head of the queue in, or try, if no writer has the lock."""
-    head = sem.queue[0] if sem.queue else None
-    if head is None:
-        return
-    if head.writes:
-        head.woken = True
-    elif sem.writer is None:
-        _grant_readers(sem)
-
-
-def _enqueue(sem: rw_semaphore, t: Thread, sleep: Sleep, *, writes: bool) -> _Waiter:
-    if not fatal_or_any(t, sleep):  # else it is about to give up
-        refuse_host(t, sem)
-    waiter = _Waiter(t, writes=writes)
-    sem.queue.append(waiter)
-    sem.contended += 1
-    # Readers that one wake-up left behind, being too many, get in with others.
-    if sem.writer is None and not sem.queue[0].writes:
-        _grant_readers(sem)
-    return waiter
-
-
-def _cancel(sem: rw_semaphore, waiter: _Waiter) -> None:
-    """Leave the queue; a head that leaves makes way for the others."""
-    was_head = sem.queue[0] is waiter
-    sem.queue.remove(waiter)
-    if was_head:
-        _wake_head(sem)
+_NO_SPINNING = "no spinning: a writer queues where Linux's may get by without"
 
 
 # -- reading --------------------------------------------------------------------------
@@ -138,12 +61,12 @@ def _try_read(sem: rw_semaphore, t: Thread) -> bool:
 
 def _steal_read(sem: rw_semaphore, t: Thread) -> bool:
     """Take a free lock ahead of the queue, and its readers along if one is first."""
-    if sem.writer is not None or sem.readers:
+    if not sem._may_be_stolen():
         return False
     sem.readers = 1
     t.held.append(sem)
     if not sem.queue[0].writes:
-        _grant_readers(sem)
+        grant_readers(sem)
     leave(t, sem, Access.ACQUIRE, sem._state())
     return True
 
@@ -153,7 +76,7 @@ def _down_read(sem: rw_semaphore, kind: str, sleep: Sleep) -> int:
     t = enter(sem, kind)
     if _try_read(sem, t) or _steal_read(sem, t):
         return 0
-    waiter = _enqueue(sem, t, sleep, writes=False)
+    waiter = enqueue(sem, t, sleep, writes=False)
     leave(t, sem, Access.WRITE, sem._state())
     # A reader that has been granted the lock no longer looks at its signals.
     if waiter.woken or not look_at_signals(sleep):
@@ -165,18 +88,18 @@ def _down_read(sem: rw_semaphore, kind: str, sleep: Sleep) -> int:
     return _give_up_read(sem, kind, waiter)
 
 
-def _give_up_read(sem: rw_semaphore, kind: str, waiter: _Waiter) -> int:
+def _give_up_read(sem: rw_semaphore, kind: str, waiter: Waiter) -> int:
     t = enter(sem, f"{kind}_killed")
     if waiter.woken:
         t.held.append(sem)
         leave(t, sem, Access.SHARE, sem._state())
         return 0
-    _cancel(sem, waiter)
+    cancel(sem, waiter)
     leave(t, sem, Access.WRITE, f"{sem._state()}: -EINTR")
     return -EINTR
 
 
-@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_SPINNING, inline=True)
 def down_read(sem: rw_semaphore) -> None:
     """Share the lock; queue while a writer has it, or waits behind readers.
 
@@ -185,7 +108,7 @@ def down_read(sem: rw_semaphore) -> None:
     _down_read(sem, "down_read", Sleep.UNINTERRUPTIBLE)
 
 
-@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_SPINNING, inline=True)
 def down_read_killable(sem: rw_semaphore) -> int:
     """Share the lock, or give up when killed in the queue.
 
@@ -221,62 +144,50 @@ def up_read(sem: rw_semaphore) -> None:
     sem.readers -= 1
     wakes = not sem.readers and bool(sem.queue)
     if wakes:
-        _wake_head(sem)
+        wake_head(sem)
     leave(t, sem, Access.RELEASE if wakes else Access.UNSHARE, sem._state())
 
 
 # -- writing --------------------------------------------------------------------------
 
 
-def _try_write(
-    sem: rw_semaphore, t: Thread, access: Access, *, waited: bool = False
-) -> bool:
-    """Take a lock that nobody holds, whoever waits for it."""
-    if sem.writer is not None or sem.readers:
-        return False
+def _own(sem: rw_semaphore, t: Thread, access: Access, *, waited: bool = False) -> None:
     sem.writer = t
     t.held.append(sem)
     leave(t, sem, access, sem._state(), waited)
-    return True
 
 
 def _down_write(sem: rw_semaphore, kind: str, sleep: Sleep) -> int:
     might_sleep()
     t = enter(sem, kind)
-    if _try_write(sem, t, Access.ACQUIRE):
+    if sem._may_be_stolen():
+        _own(sem, t, Access.ACQUIRE)
         return 0
-    waiter = _enqueue(sem, t, sleep, writes=True)
+    waiter = enqueue(sem, t, sleep, writes=True)
     leave(t, sem, Access.WRITE, sem._state())
     while not look_at_signals(sleep):
         woken = wait_for(sem, f"{kind}_wait", waiter.is_woken, sleep)
         if woken is None:
             break
         waiter.woken = False
-        if _take_in_turn(sem, woken, waiter, waited=True):
+        if take_in_turn(sem, waiter):
+            _own(sem, woken, Access.WRITE, waited=True)
             return 0
         leave(woken, sem, Access.WAIT, sem._state(), True)  # somebody was faster
     return _give_up_write(sem, kind, waiter)
 
 
-def _take_in_turn(
-    sem: rw_semaphore, t: Thread, waiter: _Waiter, *, waited: bool
-) -> bool:
-    if sem.writer is not None or sem.readers:
-        return False
-    sem.queue.remove(waiter)
-    return _try_write(sem, t, Access.WRITE, waited=waited)
-
-
-def _give_up_write(sem: rw_semaphore, kind: str, waiter: _Waiter) -> int:
+def _give_up_write(sem: rw_semaphore, kind: str, waiter: Waiter) -> int:
     t = enter(sem, f"{kind}_killed")
-    if _take_in_turn(sem, t, waiter, waited=False):
+    if take_in_turn(sem, waiter):
+        _own(sem, t, Access.WRITE)
         return 0
-    _cancel(sem, waiter)
+    cancel(sem, waiter)
     leave(t, sem, Access.WRITE, f"{sem._state()}: -EINTR")
     return -EINTR
 
 
-@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_SPINNING, inline=True)
 def down_write(sem: rw_semaphore) -> None:
     """Take the lock alone; queue while anybody holds it.
 
@@ -285,7 +196,7 @@ def down_write(sem: rw_semaphore) -> None:
     _down_write(sem, "down_write", Sleep.UNINTERRUPTIBLE)
 
 
-@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_SPINNING, inline=True)
 def down_write_nested(sem: rw_semaphore, subclass: int) -> None:
     """Take the lock alone, inside of another one of its class.
 
@@ -296,7 +207,7 @@ def down_write_nested(sem: rw_semaphore, subclass: int) -> None:
     _down_write(sem, kind, Sleep.UNINTERRUPTIBLE)
 
 
-@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_HANDOFF, inline=True)
+@mirrors("kernel/locking/rwsem.c", checked="v7.2", abridged=_NO_SPINNING, inline=True)
 def down_write_killable(sem: rw_semaphore) -> int:
     """Take the lock alone, or give up when killed in the queue.
 
@@ -315,7 +226,8 @@ def down_write_trylock(sem: rw_semaphore) -> bool:
     Return: Whether it was taken; a failure has only read.
     """
     t = enter(sem, "down_write_trylock")
-    if not sem.queue and _try_write(sem, t, Access.ACQUIRE):
+    if not sem.queue and sem._may_be_stolen():
+        _own(sem, t, Access.ACQUIRE)
         return True
     leave(t, sem, Access.READ, sem._state())
     return False
@@ -330,7 +242,7 @@ def up_write(sem: rw_semaphore) -> None:
     t = enter(sem, "up_write")
     let_go(t, sem, holds=sem.writer is t)
     sem.writer = None
-    _wake_head(sem)
+    wake_head(sem)
     leave(t, sem, Access.RELEASE, sem._state())
 
 
@@ -348,7 +260,7 @@ def downgrade_write(sem: rw_semaphore) -> None:
     sem.writer = None
     sem.readers = 1
     if sem.queue and not sem.queue[0].writes:
-        _grant_readers(sem)
+        grant_readers(sem)
     leave(t, sem, Access.WRITE, sem._state())
 
 

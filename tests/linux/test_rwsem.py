@@ -8,6 +8,7 @@ import pytest
 from pykmm.engine import conflict
 from pykmm.errno import EINTR
 from pykmm.linux import rwsem as r
+from pykmm.linux._rwsem import MAX_READERS_WAKEUP, Waiter
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def _queue(sem, machine, text):
     """Put waiters into the queue by hand: ``"R W R"``."""
     made = []
     for letter in text.split():
-        waiter = r._Waiter(machine.boot, writes=letter == "W")
+        waiter = Waiter(machine.boot, writes=letter == "W")
         sem.queue.append(waiter)
         made.append(waiter)
     return made
@@ -110,9 +111,9 @@ def test_late_writer_steals_a_free_lock_from_a_woken_writer(sem, machine):
 
 def test_no_more_than_so_many_readers_get_in_at_once(sem, machine):
     r.down_write(sem)
-    _queue(sem, machine, "R " * (r.MAX_READERS_WAKEUP + 1))
+    _queue(sem, machine, "R " * (MAX_READERS_WAKEUP + 1))
     r.up_write(sem)
-    assert (sem.readers, len(sem.queue)) == (r.MAX_READERS_WAKEUP, 1)
+    assert (sem.readers, len(sem.queue)) == (MAX_READERS_WAKEUP, 1)
 
 
 SIGNALS = "signal_pending_state"
