@@ -249,7 +249,8 @@ class _Guarded:
     def __init__(self, attribute: attrs.Attribute[Any], rule: Rule) -> None:
         self.name = attribute.name
         self.rule = rule
-        self.make: Any = attribute.default.factory if rule.lazy else None  # type: ignore[union-attr]  # lazy ones have one
+        #: Of a lazy one, what makes the value.
+        self.default: Any = attribute.default
         self.lock_of = rule.lock_of or operator.attrgetter(rule.by)
         self.owner_of: Callable[[Any], Any] | None = None
         if rule.owner:
@@ -269,7 +270,9 @@ class _Guarded:
         try:
             return obj.__dict__[self.name]
         except KeyError:  # a lazy one
-            return obj.__dict__.setdefault(self.name, self.make())
+            default = self.default
+            made = default.factory(obj) if default.takes_self else default.factory()
+            return obj.__dict__.setdefault(self.name, made)
 
     def __set__(self, obj: Struct, value: Any) -> None:
         t = ambient.thread

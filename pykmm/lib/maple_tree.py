@@ -23,8 +23,8 @@ lie:
 - ``mas_empty_area()`` searches all of its window, and walks search first, from
   whatever state; Linux wants one that was reset, or does something undefined.
 
-The owner's lock orders all access. Readers under RCU alone would need the lock
-too: a store is not one step here.
+The owner's lock orders writers; who reads under RCU alone is looked after in
+``maple_tree_rcu``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from pykmm.errno import EEXIST, EINVAL
+from pykmm.lib import maple_tree_walk
+from pykmm.lib.maple_tree_rcu import lockless_load, lockless_walk
 from pykmm.lib.maple_tree_state import (
     ULONG_MAX,
     ZeroEntry,
@@ -45,18 +47,7 @@ from pykmm.lib.maple_tree_state import (
     maple_tree,
     xa_is_zero,
 )
-from pykmm.lib.maple_tree_walk import (
-    mas_find,
-    mas_find_range,
-    mas_find_range_rev,
-    mas_find_rev,
-    mas_next,
-    mas_next_range,
-    mas_pause,
-    mas_prev,
-    mas_prev_range,
-    mas_walk,
-)
+from pykmm.lib.maple_tree_walk import mas_pause
 from pykmm.lib.maple_tree_write import (
     mas_destroy,
     mas_empty_area,
@@ -111,6 +102,16 @@ __all__ = [
 
 T = TypeVar("T")
 
+mas_find = lockless_walk(maple_tree_walk.mas_find)
+mas_find_range = lockless_walk(maple_tree_walk.mas_find_range)
+mas_find_range_rev = lockless_walk(maple_tree_walk.mas_find_range_rev)
+mas_find_rev = lockless_walk(maple_tree_walk.mas_find_rev)
+mas_next = lockless_walk(maple_tree_walk.mas_next)
+mas_next_range = lockless_walk(maple_tree_walk.mas_next_range)
+mas_prev = lockless_walk(maple_tree_walk.mas_prev)
+mas_prev_range = lockless_walk(maple_tree_walk.mas_prev_range)
+mas_walk = lockless_walk(maple_tree_walk.mas_walk)
+
 
 def mas_is_start(mas: ma_state[T]) -> bool:
     """Tell whether the next call searches from the root."""
@@ -142,6 +143,7 @@ def mas_is_underflow(mas: ma_state[T]) -> bool:
     return mas.status is ma_underflow
 
 
+@lockless_load
 def mtree_load(mt: maple_tree[T], index: int) -> T | None:
     """Load the entry that contains *index*; O(log n).
 
@@ -224,8 +226,7 @@ def __mt_destroy(mt: maple_tree[T]) -> None:
 
     Context: The tree's lock is held for writing. The entries are not touched.
     """
-    mt._slots.clear()
-    mt._root = ma_none
+    mt._clear()
 
 
 def mtree_destroy(mt: maple_tree[T]) -> None:
@@ -256,6 +257,7 @@ def mtree_dup(mt: maple_tree[T], new: maple_tree[T], gfp: int) -> int:
     return __mt_dup(mt, new, gfp)
 
 
+@lockless_load
 def mt_find(mt: maple_tree[T], index: int, max: int) -> tuple[T | None, int]:
     """Find the first entry that contains *index* or begins above it; O(log n).
 

@@ -12,11 +12,29 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar, final
 
 import attrs
 
-from pykmm.errors import UsageError
+from pykmm.engine.events import Access
+from pykmm.engine.machine import enter, leave
+from pykmm.engine.objects import Named
+from pykmm.engine.thread import current_thread
+from pykmm.errors import ContextError, UsageError
 from pykmm.lib.maple_tree_slots import ULONG_MAX, Slot, SlotTable
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
+    from pykmm.engine.thread import Thread
     from pykmm.errno import Errno
+
+    class _Lock(Protocol):
+        """What the owner's lock answers."""
+
+        @property
+        def name(self) -> str: ...
+
+        def held_by(self, thread: Thread) -> bool: ...
+
+        def held_exclusively_by(self, thread: Thread) -> bool: ...
+
 
 __all__ = [
     "MA_STATE",
@@ -125,6 +143,10 @@ class maple_tree(Generic[T]):
     """
 
     ma_flags: int = 0
+    #: The lock of its owner, where one is to be watched.
+    ma_external_lock: _Lock | None = attrs.field(default=None, repr=False)
+    #: What the steps of readers without that lock happen to, and a writer's.
+    _where: Named = attrs.field(factory=Named, repr=False)
     _slots: SlotTable[T] = attrs.field(init=False, factory=SlotTable, repr=False)
     #: What a search from the root finds there: ma_none nothing, ma_root an entry
     #: that needs no node because it covers just address 0, ma_active a node. A
@@ -146,8 +168,34 @@ class maple_tree(Generic[T]):
     ) -> Slot[T]:
         """Store *entry* over ``[first, last]``; *below* is the slot floor of *first*.
 
+        A step if readers may come without the lock.
+
         Return: The new slot; for None the slot below the gap.
         """
+        if not self._is_watched():
+            return self._put(below, first, last, entry)
+        t = enter(self._where, "mas_store")
+        slot = self._put(below, first, last, entry)
+        leave(t, self._where, Access.WRITE, f"{first:#x}-{last:#x}: {entry}")
+        return slot
+
+    def _is_watched(self) -> bool:
+        """Tell whether a change is a step; report one without the lock."""
+        lock = self.ma_external_lock
+        if lock is None:
+            return False
+        t = current_thread()
+        if t.is_boot or t.machine.stopping:
+            return False
+        if not lock.held_exclusively_by(t):
+            raise ContextError(
+                f"{t.name} changes {self._where.name} without {lock.name}"
+            )
+        return bool(self.ma_flags & MT_FLAGS_USE_RCU)
+
+    def _put(
+        self, below: Slot[T], first: int, last: int, entry: T | ZeroEntry | None
+    ) -> Slot[T]:
         own: T | None = entry  # type: ignore[assignment]  # passes for one, as in C
         table = self._slots
         if self._root is ma_active:
@@ -166,6 +214,21 @@ class maple_tree(Generic[T]):
             return table.head
         self._root = ma_root if last == 0 and not xa_is_zero(own) else ma_active
         return table.overwrite(below, first, last, own)
+
+    def _entries(self) -> list[T]:
+        """List what is stored, without a step, for who only takes a look."""
+        return [slot.entry for slot in self._slots if slot.entry is not None]
+
+    def _clear(self) -> None:
+        """Empty the tree."""
+        if self._root is not ma_none and self._is_watched():
+            t = enter(self._where, "mt_destroy")
+            self._slots.clear()
+            self._root = ma_none
+            leave(t, self._where, Access.WRITE, "empty")
+            return
+        self._slots.clear()
+        self._root = ma_none
 
     def _check(self) -> None:
         """Assert every law of the tree, or show it all; O(n)."""

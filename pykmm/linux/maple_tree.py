@@ -85,9 +85,8 @@ T = TypeVar("T")
 
 def mt_init_flags(mt: maple_tree[T], flags: int) -> None:
     """Make *mt* an empty tree with *flags*; O(n) if it was not empty."""
+    mt._clear()
     mt.ma_flags = flags
-    mt._slots.clear()
-    mt._root = ma_none
 
 
 def mt_init(mt: maple_tree[T]) -> None:

@@ -49,7 +49,9 @@ __all__ = [
     "VM_DONTEXPAND",
     "VM_EXEC",
     "VM_FAULT_OOM",
+    "VM_FAULT_RETRY",
     "VM_FAULT_SIGBUS",
+    "VM_FAULT_SIGSEGV",
     "VM_GROWSDOWN",
     "VM_HUGEPAGE",
     "VM_HUGETLB",
@@ -145,6 +147,8 @@ VM_SPECIAL: Final = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP
 #: What a fault answers; 0 is success.
 VM_FAULT_OOM: Final = 0x1
 VM_FAULT_SIGBUS: Final = 0x2
+VM_FAULT_SIGSEGV: Final = 0x40
+VM_FAULT_RETRY: Final = 0x400
 
 
 @attrs.frozen

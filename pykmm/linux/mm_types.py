@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
-from ..engine.fields import const, embedded, guarded, kernel_struct, shared
+from ..engine.fields import const, embedded, field_of, guarded, kernel_struct, shared
 from ..engine.objects import Struct
+from ._vma_lock import vma_refcnt
 from .atomic import atomic_long_t, atomic_t
 from .bitops import Bits
 from .maple_tree import (
@@ -187,38 +188,38 @@ class vm_operations_struct:
 class vm_area_struct(Struct):
     """One mapping: addresses from ``vm_start`` up to, not including, ``vm_end``.
 
-    Everything in it is protected by ``mmap_lock`` of :attr:`vm_mm`.
+    Everything in it is protected by ``mmap_lock`` of :attr:`vm_mm`; who only reads
+    may hold :attr:`vm_refcnt` instead.
     """
 
     vm_mm: mm_struct = const()
-    vm_start: int = guarded(by="vm_mm.mmap_lock")
-    vm_end: int = guarded(by="vm_mm.mmap_lock")
-    vm_flags: int = guarded(by="vm_mm.mmap_lock")
-    vm_pgoff: int = guarded(by="vm_mm.mmap_lock", default=0)
-    vm_file: file | None = guarded(by="vm_mm.mmap_lock", default=None)
+    vm_refcnt: vma_refcnt = embedded(vma_refcnt)
+    vm_start: int = guarded(by="vm_refcnt")
+    vm_end: int = guarded(by="vm_refcnt")
+    vm_flags: int = guarded(by="vm_refcnt")
+    vm_pgoff: int = guarded(by="vm_refcnt", default=0)
+    vm_file: file | None = guarded(by="vm_refcnt", default=None)
     #: An anonymous mapping has none.
-    vm_ops: vm_operations_struct | None = guarded(by="vm_mm.mmap_lock", default=None)
-    vm_private_data: object = guarded(by="vm_mm.mmap_lock", default=None)
+    vm_ops: vm_operations_struct | None = guarded(by="vm_refcnt", default=None)
+    vm_private_data: object = guarded(by="vm_refcnt", default=None)
     #: Only compared: mappings that differ in one of these do not merge.
-    vm_policy: object = guarded(by="vm_mm.mmap_lock", default=None)
-    vm_userfaultfd_ctx: object = guarded(by="vm_mm.mmap_lock", default=None)
-    anon_name: str | None = guarded(by="vm_mm.mmap_lock", default=None)
+    vm_policy: object = guarded(by="vm_refcnt", default=None)
+    vm_userfaultfd_ctx: object = guarded(by="vm_refcnt", default=None)
+    anon_name: str | None = guarded(by="vm_refcnt", default=None)
     #: Where new anonymous pages go, and through which all others are found. A first
     #: fault sets it, under page_table_lock and beside other faults.
-    anon_vma: _anon_vma | None = guarded(
-        by="vm_mm.mmap_lock", default=None, lockless=True
-    )
+    anon_vma: _anon_vma | None = guarded(by="vm_refcnt", default=None, lockless=True)
     #: The newest first; replaced, not changed.
-    anon_vma_chain: tuple[_anon_vma_chain, ...] = guarded(
-        by="vm_mm.mmap_lock", default=()
-    )
+    anon_vma_chain: tuple[_anon_vma_chain, ...] = guarded(by="vm_refcnt", default=())
+    #: Write-locked as long as it is the ``mm_lock_seq`` of :attr:`vm_mm`.
+    vm_lock_seq: int = guarded(by="vm_refcnt", default=-1)
 
     def __attrs_post_init__(self) -> None:
         self._register()
 
 
-def _mm_mt() -> maple_tree[vm_area_struct]:
-    return maple_tree(MM_MT_FLAGS)
+def _mm_mt(mm: mm_struct) -> maple_tree[vm_area_struct]:
+    return maple_tree(MM_MT_FLAGS, mm.mmap_lock, field_of(mm, "mm_mt"))
 
 
 def _rss_stat(mm: Struct) -> list[atomic_long_t]:
@@ -235,8 +236,10 @@ class mm_struct(Struct):
 
     # -- protected by mmap_lock
     mmap_lock: rw_semaphore = embedded(rw_semaphore)
+    #: Odd while somebody holds it for writing; each hold ends all per-VMA write locks.
+    mm_lock_seq: int = guarded(by="mmap_lock", default=0, lockless=True)
     mm_mt: maple_tree[vm_area_struct] = guarded(
-        by="mmap_lock", factory=_mm_mt, lazy=True
+        by="mmap_lock", default=attrs.Factory(_mm_mt, takes_self=True), lazy=True
     )
     map_count: int = guarded(by="mmap_lock", default=0)
     total_vm: int = guarded(by="mmap_lock", default=0, lockless=True)
@@ -294,7 +297,7 @@ def _tree_of(mm: mm_struct) -> maple_tree[vm_area_struct]:
     """Return the tree of *mm* to whoever does not look into it yet."""
     found = mm.__dict__.get("mm_mt")
     if found is None:
-        found = mm.__dict__.setdefault("mm_mt", _mm_mt())
+        found = mm.__dict__.setdefault("mm_mt", _mm_mt(mm))
     return cast("maple_tree[vm_area_struct]", found)
 
 

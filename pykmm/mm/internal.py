@@ -21,6 +21,7 @@ __all__ = [
     "VMA_OP_REMAP",
     "VMA_OP_SPLIT",
     "K",
+    "__anon_vma_prepare",
     "anon_vma_prepare",
     "vma_close",
     "vma_operation",
@@ -49,7 +50,7 @@ def K(x: int) -> int:  # noqa: N802 -- Linux's name
     return x * current_machine().config.page_size >> 10
 
 
-_prepare: Callable[[vm_area_struct], int] = extern(
+__anon_vma_prepare: Callable[[vm_area_struct], int] = extern(
     "pykmm.mm.rmap", "__anon_vma_prepare"
 )
 
@@ -63,7 +64,7 @@ def anon_vma_prepare(vma: vm_area_struct) -> int:
     """
     if READ_ONCE(vma).anon_vma is not None:
         return 0
-    return _prepare(vma)
+    return __anon_vma_prepare(vma)
 
 
 @mirrors("mm/internal.h", checked="v7.2")

@@ -16,6 +16,8 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
+from ..linux.compiler import READ_ONCE
+from ..linux.lockdep import lockdep_is_held
 from ..linux.memcontrol import (
     mem_cgroup_enter_user_fault,
     mem_cgroup_exit_user_fault,
@@ -28,6 +30,7 @@ from ..linux.mm import (
     PMD_SIZE,
     PTRS_PER_PTE,
     VM_FAULT_OOM,
+    VM_FAULT_RETRY,
     VM_FAULT_SIGBUS,
     VM_HUGETLB,
     VM_PFNMAP,
@@ -48,10 +51,11 @@ from ..linux.mm_types import (
     pgtable_t,
     vm_area_struct,
 )
+from ..linux.mmap_lock import mmap_read_trylock, mmap_read_unlock
 from ..linux.sched import current
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap import filemap_fault
-from .internal import anon_vma_prepare
+from .internal import __anon_vma_prepare
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
 from .memory import _pte_mask, _through_nth
 from .memory_tables import pte_alloc
@@ -155,8 +159,8 @@ def _try_fault_in_table(
     expected = (change.anon() & mask).bit_count()
     folios = None
     if expected:
-        if change.makes_new():
-            anon_vma_prepare(vma)
+        if change.makes_new() and __vmf_anon_prepare(vma):
+            return _Fault(VM_FAULT_RETRY, 0)
         nid = table.origin[0]
         zero = not change.copied
         folios = folio_prealloc(vma.vm_mm, expected, nid, zero=zero)
@@ -170,6 +174,30 @@ def _try_fault_in_table(
     if folios is not None:
         folios.put(folios.nr - used)
     return fault if fault is None or fault.ret else _Fault(ret, fault.done)
+
+
+@mirrors(
+    "mm/memory.c",
+    checked="v7.2",
+    abridged="what the thread holds says whether only the mapping is locked; there is "
+    "always memory for it; the caller gives the mapping's lock back",
+)
+def __vmf_anon_prepare(vma: vm_area_struct) -> int:
+    """See that *vma* has an ``anon_vma``, for which its neighbours must stay, too.
+
+    Context: ``mmap_lock`` or the lock of *vma*, for reading. May sleep.
+    Return: 0, or VM_FAULT_RETRY if the fault has to come back with ``mmap_lock``.
+    """
+    mm = vma.vm_mm
+    if READ_ONCE(vma).anon_vma is not None:
+        return 0
+    alone = not lockdep_is_held(mm.mmap_lock)
+    if alone and not mmap_read_trylock(mm):
+        return VM_FAULT_RETRY
+    __anon_vma_prepare(vma)
+    if alone:
+        mmap_read_unlock(mm)
+    return 0
 
 
 def _fill(
@@ -263,10 +291,10 @@ def handle_mm_fault(
 ) -> tuple[int, int]:
     """Touch the pages of [address, end), which lies in *vma*, as far as it goes.
 
-    Context: ``mmap_lock`` for reading. May sleep.
-    Return: 0, VM_FAULT_SIGBUS or VM_FAULT_OOM; and up to where all is touched: that
-        is further than *address* if there was no error, but no further than the
-        first page-table page.
+    Context: ``mmap_lock`` or the lock of *vma*, for reading. May sleep.
+    Return: 0, VM_FAULT_SIGBUS, VM_FAULT_OOM or, for want of ``mmap_lock``,
+        VM_FAULT_RETRY; and up to where all is touched: that is further than *address*
+        if there was no error, but no further than the first page-table page.
     """
     if vma.vm_flags & (VM_PFNMAP | VM_HUGETLB):
         return VM_FAULT_SIGBUS, address

@@ -21,6 +21,7 @@ from ..linux.gfp_types import __GFP_ZERO, GFP_KERNEL_ACCOUNT
 from ..linux.maple_tree import ULONG_MAX
 from ..linux.mm import PAGE_SIZE, PMD_MASK, PMD_SHIFT, PMD_SIZE, PUD_SHIFT
 from ..linux.mm_types import _Origin, mm_struct, pgtable_t, vm_area_struct
+from ..linux.mmap_lock import vma_start_write
 from ..linux.spinlock import spin_lock, spin_unlock
 from .memcontrol import get_mem_cgroup_from_current
 from .memcontrol_charge import try_charge_memcg
@@ -288,12 +289,16 @@ def free_pgtables(tlb: mmu_gather, unmap: unmap_desc) -> None:
     vma: vm_area_struct | None = unmap.first
     while vma is not None:
         addr = vma.vm_start
-        unlink_anon_vmas(vma)
         following = mas_find(mas, last)
+        if unmap.mm_wr_locked:
+            vma_start_write(vma)
+        unlink_anon_vmas(vma)
         while following is not None and following.vm_start <= vma.vm_end + PMD_SIZE:
             vma = following
-            unlink_anon_vmas(vma)
             following = mas_find(mas, last)
+            if unmap.mm_wr_locked:
+                vma_start_write(vma)
+            unlink_anon_vmas(vma)
         ceiling = unmap.pg_end if following is None else following.vm_start
         free_pgd_range(tlb, addr, vma.vm_end, unmap.pg_start, ceiling)
         vma = following

@@ -23,7 +23,11 @@ from ..linux.mm import (
     vma_prev,
 )
 from ..linux.mm_types import VMA_ITERATOR, mm_struct, vm_area_struct, vma_iterator
-from ..linux.mmap_lock import mmap_write_lock_killable, mmap_write_unlock
+from ..linux.mmap_lock import (
+    mmap_write_lock_killable,
+    mmap_write_unlock,
+    vma_start_write,
+)
 from ..linux.resource import RLIMIT_MEMLOCK
 from ..linux.sched import current
 from ..linux.sched.signal import rlimit
@@ -68,6 +72,7 @@ def mlock_fixup(
     vma, newflags = modified
     pages = end - start >> PAGE_SHIFT
     mm.locked_vm += pages * (bool(newflags & VM_LOCKED) - bool(old_flags & VM_LOCKED))
+    vma_start_write(vma)
     vma.vm_flags = newflags
     return 0, vma
 

@@ -34,6 +34,7 @@ from ..linux.mmap_lock import (
     mmap_read_unlock,
     mmap_write_lock,
     mmap_write_unlock,
+    vma_mark_detached,
 )
 from ..linux.mmu_notifier import mmu_notifier_release
 from .memory import unmap_vmas
@@ -56,7 +57,7 @@ __all__ = [
 ]
 
 
-@mirrors("mm/mmap.c", checked="v7.2", abridged="mappings have no lock of their own")
+@mirrors("mm/mmap.c", checked="v7.2")
 def tear_down_vmas(
     mm: mm_struct, vmi: vma_iterator, vma: vm_area_struct, end: int
 ) -> int:
@@ -74,6 +75,7 @@ def tear_down_vmas(
     while found is not None and found.vm_end <= end:
         if found.vm_flags & VM_ACCOUNT:
             nr_accounted += vma_pages(found)
+        vma_mark_detached(found)
         remove_vma(found)
         count += 1
         found = vma_next(vmi)

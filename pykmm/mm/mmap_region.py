@@ -58,7 +58,12 @@ from ..linux.mm_types import (
     vm_operations_struct,
 )
 from ..linux.mman import vm_acct_memory
-from ..linux.mmap_lock import mmap_write_lock, mmap_write_unlock
+from ..linux.mmap_lock import (
+    mmap_write_lock,
+    mmap_write_unlock,
+    vma_mark_attached,
+    vma_start_write,
+)
 from ..linux.mmzone import NODE_DATA, nr_online_nodes
 from .filemap import _cache_fill, _cache_missing
 from .memcontrol import memcg_of
@@ -287,6 +292,8 @@ def _new_vma(
         vm_file = _own_file(plan)
     vma = vm_area_alloc(mm, start, start + length, flags, vm_file, vm_ops=vm_ops)
     vma.vm_pgoff = start >> PAGE_SHIFT if vm_ops is None else 0
+    vma_start_write(vma)
+    vma_mark_attached(vma)
     mas_store(MA_STATE(mm.mm_mt, start, start + length - 1), vma)
     mm.map_count += 1
     pages = length >> PAGE_SHIFT

@@ -33,7 +33,11 @@ from ..linux.mm_types import (
     vma_iterator,
 )
 from ..linux.mman import arch_validate_prot, calc_vm_prot_bits, vm_unacct_memory
-from ..linux.mmap_lock import mmap_write_lock_killable, mmap_write_unlock
+from ..linux.mmap_lock import (
+    mmap_write_lock_killable,
+    mmap_write_unlock,
+    vma_start_write,
+)
 from ..linux.mmu_notifier import (
     MMU_NOTIFY_PROTECTION_VMA,
     mmu_notifier_invalidate_range_end,
@@ -150,6 +154,7 @@ def mprotect_fixup(
         vm_unacct_memory(charged)
         return modified, prev
     vma, newflags = modified
+    vma_start_write(vma)
     vma.vm_flags = newflags
     change_protection(vma, start, end)
     if oldflags & VM_ACCOUNT and not newflags & VM_ACCOUNT:

@@ -14,7 +14,11 @@ from ..linux.mm import (
     vma_prev,
 )
 from ..linux.mm_types import VMA_ITERATOR, mm_struct
-from ..linux.mmap_lock import mmap_write_lock_killable, mmap_write_unlock
+from ..linux.mmap_lock import (
+    mmap_write_lock_killable,
+    mmap_write_unlock,
+    vma_start_write,
+)
 from ..linux.sched import current
 from .vma_iter import vma_iter_load
 from .vma_modify import vma_modify_flags
@@ -63,6 +67,7 @@ def mseal_apply(mm: mm_struct, start: int, end: int) -> int:
             if isinstance(modified, int):
                 return modified
             own, _ = modified
+            vma_start_write(own)
             own.vm_flags |= VM_SEALED
         prev = own
     return 0

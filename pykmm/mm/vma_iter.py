@@ -29,6 +29,7 @@ from ..linux.maple_tree import (
 )
 from ..linux.mm import vma_next, vma_prev
 from ..linux.mm_types import vm_area_struct, vma_iterator
+from ..linux.mmap_lock import vma_mark_attached
 
 __all__ = [
     "vma_iter_addr",
@@ -119,6 +120,7 @@ def vma_iter_store_overwrite(vmi: vma_iterator, vma: vm_area_struct) -> None:
 @mirrors("mm/vma.h", checked="v7.2", inline=True)
 def vma_iter_store_new(vmi: vma_iterator, vma: vm_area_struct) -> None:
     """Store *vma*, which was in no tree before."""
+    vma_mark_attached(vma)
     vma_iter_store_overwrite(vmi, vma)
 
 
@@ -133,7 +135,10 @@ def vma_iter_store_gfp(vmi: vma_iterator, vma: vm_area_struct, gfp: int) -> int:
     if mas.status is not ma_start and not mas.index <= start <= mas.last:
         mas_reset(mas)
     __mas_set_range(mas, start, vma.vm_end - 1)
-    return mas_store_gfp(mas, vma, gfp)
+    error = mas_store_gfp(mas, vma, gfp)
+    if not error:
+        vma_mark_attached(vma)
+    return error
 
 
 @mirrors("mm/vma.h", checked="v7.2", inline=True)

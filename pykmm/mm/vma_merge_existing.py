@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..linux.mm import PAGE_SHIFT, VM_SPECIAL, vma_iter_set, vma_prev
 from ..linux.mm_types import vm_area_struct
-from ..linux.mmap_lock import mmap_assert_write_locked
+from ..linux.mmap_lock import mmap_assert_write_locked, vma_start_write
 from ..linux.vm_flags import VM_STICKY_FLAGS
 from .rmap import unlink_anon_vmas
 from .vma_iter import vma_iter_load, vma_iter_next_range, vma_iter_prev_range
@@ -122,10 +122,13 @@ def vma_merge_existing_range(vmg: vma_merge_struct) -> vm_area_struct | None:
         return None
     left, right = sides
     sticky = vmg.vm_flags
+    vma_start_write(middle)
     if right and vmg.next is not None:
+        vma_start_write(vmg.next)
         vmg.target = vmg.next
         sticky |= vmg.next.vm_flags
     if left and vmg.prev is not None:
+        vma_start_write(vmg.prev)
         vmg.target = vmg.prev
         sticky |= vmg.prev.vm_flags
     plan = _plan_both if left and right else _plan_left if left else _plan_right

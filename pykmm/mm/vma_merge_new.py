@@ -8,7 +8,7 @@ from ..errno import ENOMEM
 from ..linux.bug import WARN_ON_ONCE
 from ..linux.mm import VM_SPECIAL, vma_prev
 from ..linux.mm_types import vm_area_struct, vma_iterator
-from ..linux.mmap_lock import mmap_assert_write_locked
+from ..linux.mmap_lock import mmap_assert_write_locked, vma_start_write
 from ..linux.vm_flags import VM_STICKY_FLAGS
 from .rmap import unlink_anon_vmas
 from .vma_iter import vma_iter_next_rewind
@@ -93,6 +93,7 @@ def vma_expand(vmg: vma_merge_struct) -> int:
     target, following = vmg.target, vmg.next
     assert target is not None
     mmap_assert_write_locked(vmg.mm)
+    vma_start_write(target)
     removes = (
         following is not None
         and target is not following
@@ -113,6 +114,7 @@ def vma_expand(vmg: vma_merge_struct) -> int:
                 return ret
             anon_dup = anon_dup or dup
     if removes and following is not None:
+        vma_start_write(following)
         vmg.remove_next = True
         sticky |= following.vm_flags & VM_STICKY_FLAGS
     if commit_merge(vmg):

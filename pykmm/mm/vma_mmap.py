@@ -29,7 +29,7 @@ from ..linux.mm_types import (
     vma_iterator,
 )
 from ..linux.mman import mmap_sysctls, vm_unacct_memory
-from ..linux.mmap_lock import mmap_assert_write_locked
+from ..linux.mmap_lock import mmap_assert_write_locked, vma_start_write
 from ..linux.sched import current
 from ..linux.security import security_vm_enough_memory_mm
 from ..linux.vm_flags import VM_DATA_DEFAULT_FLAGS, VM_LOCKED_MASK
@@ -162,6 +162,7 @@ def __mmap_new_vma(map: mmap_state) -> vm_area_struct | int:
             mas_destroy(map.vmi.mas)
             vm_area_free(vma)
             return error
+    vma_start_write(vma)
     vma_iter_store_new(map.vmi, vma)
     map.mm.map_count += 1
     return vma
@@ -179,6 +180,7 @@ def __mmap_complete(map: mmap_state, vma: vm_area_struct) -> None:
         if vma_supports_mlock(vma):
             map.mm.locked_vm += map.pglen
         else:
+            vma_start_write(vma)
             vma.vm_flags &= ~VM_LOCKED_MASK
 
 
@@ -294,6 +296,7 @@ def _extend_heap(
         vma_iter_next_range(vmi)
     new = vm_area_alloc(mm, addr, addr + length, vm_flags)
     new.vm_pgoff = pgoff
+    vma_start_write(new)
     if vma_iter_store_gfp(vmi, new, GFP_KERNEL):
         vm_area_free(new)
         return False

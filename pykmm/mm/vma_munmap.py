@@ -54,6 +54,9 @@ from ..linux.mmap_lock import (
     mmap_write_downgrade,
     mmap_write_lock_killable,
     mmap_write_unlock,
+    vma_mark_attached,
+    vma_mark_detached,
+    vma_start_write,
 )
 from ..linux.sched import current
 from .internal import vma_close
@@ -202,10 +205,12 @@ def _gather(vms: vma_munmap_struct, vma: vm_area_struct) -> int:
         error = __split_vma(vms.vmi, vma, vms.end, False)
         if error:
             return error
+    vma_start_write(vma)
     mas_set(vms.mas_detach, vms.vma_count)
     error = mas_store_gfp(vms.mas_detach, vma, GFP_KERNEL)
     if error:
         return error
+    vma_mark_detached(vma)
     vms.count(vma)
     return 0
 
@@ -216,6 +221,9 @@ def reattach_vmas(mas_detach: ma_state[vm_area_struct]) -> None:
 
     Context: ``mmap_lock`` for writing.
     """
+    mas_set(mas_detach, 0)
+    for vma in mas_for_each(mas_detach, ULONG_MAX):
+        vma_mark_attached(vma)
     __mt_destroy(mas_detach.tree)
 
 

@@ -9,6 +9,7 @@ from ..engine.annotate import mirrors
 from ..fs.file_table import fput
 from ..linux.bug import WARN_ON_ONCE
 from ..linux.mm_types import file, mm_struct, vm_area_struct, vma_iterator
+from ..linux.mmap_lock import vma_mark_detached
 from ..linux.rmap import anon_vma, anon_vma_lock_write, anon_vma_unlock_write
 from .rmap import unlink_anon_vmas
 from .vma_init import vm_area_free
@@ -68,6 +69,7 @@ def vma_complete(vp: VmaPrepare, vmi: vma_iterator, mm: mm_struct) -> None:
         anon_vma_unlock_write(vp.anon_vma)
     for gone in (vp.remove, vp.remove2):
         if gone is not None:
+            vma_mark_detached(gone)
             _free_merged(vp, gone, mm)
 
 

@@ -11,6 +11,7 @@ from ..linux.fs import get_file
 from ..linux.mm import PAGE_SHIFT, vma_next, vma_prev
 from ..linux.mm_types import vm_area_struct, vma_iterator
 from ..linux.mman import mmap_sysctls
+from ..linux.mmap_lock import vma_start_write
 from .internal import VMA_OP_SPLIT
 from .rmap import anon_vma_clone
 from .vma_init import vm_area_dup, vm_area_free
@@ -55,6 +56,8 @@ def __split_vma(
         get_file(new.vm_file)
     if new.vm_ops is not None and new.vm_ops.open is not None:
         new.vm_ops.open(new)
+    vma_start_write(vma)
+    vma_start_write(new)
     vp = init_vma_prep(vma)
     vp.insert = new
     vma_prepare(vp)

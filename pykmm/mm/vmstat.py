@@ -14,12 +14,12 @@ from typing import Any, Final, TypeVar
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
 from ..engine.objects import Struct
-from ..linux.mm import PMD_SHIFT, PTRS_PER_PTE, VM_LOCKED, for_each_vma
+from ..linux.mm import PMD_SHIFT, PTRS_PER_PTE, VM_LOCKED
 from ..linux.mm_types import (
     MM_FILEPAGES,
     MM_SHMEMPAGES,
-    VMA_ITERATOR,
     _Origin,
+    _tree_of,
     address_space,
     file,
     mm_struct,
@@ -134,7 +134,7 @@ class _Uses:
         for nid in mm._huge.values():
             self.nr["NR_HUGETLB"] += self.wanted((nid, None)) * PTRS_PER_PTE
         if mm.pgd:
-            for vma in for_each_vma(VMA_ITERATOR(mm, 0)):
+            for vma in _tree_of(mm)._entries():
                 self._count_vma(mm, vma)
 
     def _count_vma(self, mm: mm_struct, vma: vm_area_struct) -> None:

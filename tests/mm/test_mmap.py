@@ -123,11 +123,17 @@ def test_order_of_the_end(machine, mm):
         ("up_read", "mmap_lock"),
         ("set_bit", "flags[21]"),
         ("down_write", "mmap_lock"),
+        ("WRITE_ONCE", "mm_lock_seq"),
+        ("vma_start_write", "vm_area_struct#1.vm_refcnt"),
         *unlink(1),
         ("atomic_long_add", "pgtables_bytes"),
+        ("vma_start_write", "vm_area_struct#2.vm_refcnt"),
         *unlink(2),
         ("atomic_long_add", "pgtables_bytes"),
         ("__free_pages", "pglist_data#1.nr_free_pages"),
+        ("vma_mark_detached", "vm_area_struct#1.vm_refcnt"),
+        ("vma_mark_detached", "vm_area_struct#2.vm_refcnt"),
+        ("WRITE_ONCE", "mm_lock_seq"),
         ("up_write", "mmap_lock"),
         ("atomic_long_add", "_UtilStatics#1.vm_committed_as"),
         ("atomic_dec_and_test", "mm_count"),
@@ -142,6 +148,8 @@ def test_an_empty_address_space_takes_the_short_way(machine, mm):
         ("down_read", "mmap_lock"),
         ("up_read", "mmap_lock"),
         ("down_write", "mmap_lock"),
+        ("WRITE_ONCE", "mm_lock_seq"),
+        ("WRITE_ONCE", "mm_lock_seq"),
         ("up_write", "mmap_lock"),
         ("atomic_long_add", "_UtilStatics#1.vm_committed_as"),
         ("atomic_dec_and_test", "mm_count"),
@@ -227,7 +235,7 @@ def _meet(machine, mm, *turns):
         (8, True, False, True),  # between the read lock and the flag
         (9, True, True, True),  # between the flag and the write lock
         (10, False, True, False),  # has to wait until all is gone
-        (18, True, True, False),
+        (22, True, True, False),
     ],
 )
 def test_what_a_reader_finds(machine, mm, steps, trylock, skip, vma):

@@ -24,12 +24,25 @@ from ...linux.mm import (
     PMD_SIZE,
     VM_EXEC,
     VM_FAULT_OOM,
+    VM_FAULT_RETRY,
+    VM_FAULT_SIGSEGV,
     VM_READ,
     VM_WRITE,
     vma_lookup,
 )
-from ...linux.mm_types import MM_ANONPAGES, MM_SWAPENTS, mm_struct, pgtable_t
-from ...linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
+from ...linux.mm_types import (
+    MM_ANONPAGES,
+    MM_SWAPENTS,
+    mm_struct,
+    pgtable_t,
+    vm_area_struct,
+)
+from ...linux.mmap_lock import (
+    mmap_read_lock_killable,
+    mmap_read_trylock,
+    mmap_read_unlock,
+    vma_end_read,
+)
 from ...linux.mmzone import (
     NODE_DATA,
     min_wmark_pages,
@@ -43,6 +56,7 @@ from ...linux.uapi import MPOL_BIND, SIGBUS, SIGSEGV
 from ...mm._stall import Scene, scene
 from ...mm.memory import _pte_mask
 from ...mm.memory_fault import FAULT_FLAG_USER, FAULT_FLAG_WRITE, handle_mm_fault
+from ...mm.mmap_lock import lock_vma_under_rcu
 from ...mm.oom_kill import oom, pagefault_out_of_memory
 from ..signal_force import force_sig_fault
 from .common import exit_to_user_mode_loop
@@ -127,24 +141,38 @@ def _fault(
 
     Return: How far the access has come, and how things stand if there was no memory.
     """
-    if mmap_read_lock_killable(mm):
-        return addr, None
-    vma = vma_lookup(mm, addr)
-    needed = VM_WRITE if write else VM_READ | VM_EXEC | VM_WRITE
-    if vma is None or not vma.vm_flags & needed:
-        code = _SEGV_MAPERR if vma is None else _SEGV_ACCERR
+    vma = lock_vma_under_rcu(mm, addr)
+    ret = VM_FAULT_RETRY
+    if vma is not None:
+        ret, upto = _handle(vma, addr, end, write=write)
+        vma_end_read(vma)
+    if ret & VM_FAULT_RETRY:
+        if not mmap_read_trylock(mm) and mmap_read_lock_killable(mm):
+            return addr, None
+        vma = vma_lookup(mm, addr)
+        ret, upto = _handle(vma, addr, end, write=write)
         mmap_read_unlock(mm)
-        force_sig_fault(SIGSEGV, code, addr)
-        return addr, None
-    flags = FAULT_FLAG_USER | (FAULT_FLAG_WRITE if write else 0)
-    ret, upto = handle_mm_fault(vma, addr, min(end, vma.vm_end), flags)
-    mmap_read_unlock(mm)
     if not ret:
         return upto, None
     if ret & VM_FAULT_OOM:
         return upto, _out_of_memory(mm, failed)
-    force_sig_fault(SIGBUS, _BUS_ADRERR, addr)
+    if ret & VM_FAULT_SIGSEGV:
+        code = _SEGV_MAPERR if vma is None else _SEGV_ACCERR
+        force_sig_fault(SIGSEGV, code, addr)
+    else:
+        force_sig_fault(SIGBUS, _BUS_ADRERR, addr)
     return upto, None
+
+
+def _handle(
+    vma: vm_area_struct | None, addr: int, end: int, *, write: bool
+) -> tuple[int, int]:
+    """Handle the fault in *vma*, if that is there and allows the access."""
+    needed = VM_WRITE if write else VM_READ | VM_EXEC | VM_WRITE
+    if vma is None or not vma.vm_flags & needed:
+        return VM_FAULT_SIGSEGV, addr
+    flags = FAULT_FLAG_USER | (FAULT_FLAG_WRITE if write else 0)
+    return handle_mm_fault(vma, addr, min(end, vma.vm_end), flags)
 
 
 # -- trying again ----------------------------------------------------------------------
