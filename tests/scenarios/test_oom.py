@@ -184,7 +184,7 @@ def test_all_outcomes(name: str, values: list[str]) -> None:
     ],
 )
 def test_one_may_be_killed_too_many(name: str, values: list[str]) -> None:
-    assert outcomes(name) == values
+    assert outcomes(name, scheduler="random", executions=40) == values
     assert set(outcomes(name, scheduler="random", executions=100)) <= set(values)
 
 
