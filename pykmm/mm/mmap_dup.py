@@ -38,6 +38,9 @@ from ..linux.mmap_lock import (
     mmap_write_lock_killable,
     mmap_write_lock_nested,
     mmap_write_unlock,
+    vma_mark_attached,
+    vma_start_write,
+    vma_start_write_killable,
 )
 from ..linux.security import security_vm_enough_memory_mm
 from .memory_copy import copy_page_range
@@ -77,8 +80,10 @@ def _dup_vma(mm: mm_struct, mpnt: vm_area_struct) -> int:
         vm_area_free(tmp)
         vm_unacct_memory(charge)
         return -ENOMEM
+    vma_start_write(tmp)
     tmp.vm_flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
     _store(mm, mpnt, tmp)
+    vma_mark_attached(tmp)
     mm.map_count += 1
     if tmp.vm_ops is not None and tmp.vm_ops.open is not None:
         tmp.vm_ops.open(tmp)
@@ -93,6 +98,8 @@ def _dup_vmas(mm: mm_struct, vmi: vma_iterator) -> tuple[int, vm_area_struct | N
     Return: 0, or an error with the first mapping that is the parent's still.
     """
     while (mpnt := vma_next(vmi)) is not None:
+        if vma_start_write_killable(mpnt):
+            return -EINTR, mpnt
         if mpnt.vm_flags & VM_DONTCOPY:
             _store(mm, mpnt, None)
             vm_stat_account(mm, mpnt.vm_flags, -vma_pages(mpnt))

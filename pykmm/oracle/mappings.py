@@ -50,6 +50,7 @@ def add_mappings(mm: mm_struct, vmas: list[Vma]) -> None:
             vm_flags=_FLAGS.get(vma["kind"], 0) | (VM_SHARED if vma["shared"] else 0),
             vm_ops=None if vma["kind"] == "anon" else generic_file_vm_ops,
         )
+        made.vm_refcnt.refs = 1
         mas_store(MA_STATE(tree, start, end - 1), made)
     mm.__dict__["map_count"] = len(vmas)
     refusing = [vma for vma in vmas if vma["notifier"] == "blocks"]
