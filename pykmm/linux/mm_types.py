@@ -13,6 +13,8 @@ import attrs
 
 from ..engine.fields import const, embedded, field_of, guarded, kernel_struct, shared
 from ..engine.objects import Struct
+from ..engine.thread import current_thread
+from ._primitive import Lock
 from ._vma_lock import vma_refcnt
 from .atomic import atomic_long_t, atomic_t
 from .bitops import Bits
@@ -218,6 +220,14 @@ class vm_area_struct(Struct):
         self._register()
 
 
+def _mappings_stay(mm: mm_struct) -> Lock:
+    """Return a lock that somebody who locks all mappings of *mm* cannot have now."""
+    for lock in current_thread().held:
+        if isinstance(lock, vma_refcnt) and lock.owner is mm:
+            return lock
+    return mm.mmap_lock
+
+
 def _mm_mt(mm: mm_struct) -> maple_tree[vm_area_struct]:
     return maple_tree(MM_MT_FLAGS, mm.mmap_lock, field_of(mm, "mm_mt"))
 
@@ -277,9 +287,9 @@ class mm_struct(Struct):
     #: The task that memory is charged to; RCU-read, written under its task_lock.
     owner: task_struct | None = shared(default=None)
 
-    # -- set under mmap_lock, once; freed with the structure
+    # -- set once, with all mappings locked; freed with the structure
     notifier_subscriptions: mmu_notifier_subscriptions | None = guarded(
-        by="mmap_lock", default=None, lockless=True
+        by=_mappings_stay, default=None, lockless=True
     )
 
     def __attrs_post_init__(self) -> None:

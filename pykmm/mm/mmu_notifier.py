@@ -44,6 +44,7 @@ from .mmu_notifier_interval import (
     mn_itree_invalidate,
     mn_itree_release,
 )
+from .vma_locks import mm_take_all_locks
 
 __all__ = [
     "__mmu_notifier_register",
@@ -244,6 +245,7 @@ def __mmu_notifier_register(subscription: mmu_notifier, mm: mm_struct) -> int:
     Context: ``mmap_lock`` for writing; a user of *mm*.
     """
     BUG_ON(atomic_read(mm.mm_users) <= 0, f"{mm.name} has no users to subscribe for")
+    mm_take_all_locks(mm)
     if mm.notifier_subscriptions is None:
         mm.notifier_subscriptions = mmu_notifier_subscriptions()
     subscriptions = _subscriptions(mm)

@@ -27,6 +27,7 @@ from ..linux.mmu_notifier import (
 from ..linux.sched.mm import mmdrop, mmgrab
 from ..linux.spinlock import spin_lock, spin_unlock
 from ..linux.wait import wait_event, wake_up_all
+from .vma_locks import mm_take_all_locks
 
 __all__ = [
     "mmu_interval_notifier_insert",
@@ -154,6 +155,7 @@ def mn_itree_release(subscriptions: mmu_notifier_subscriptions, mm: mm_struct) -
 def _with_itree(mm: mm_struct) -> mmu_notifier_subscriptions:
     """Have *mm* take subscriptions to parts."""
     mmap_write_lock(mm)
+    mm_take_all_locks(mm)
     if mm.notifier_subscriptions is None:
         mm.notifier_subscriptions = mmu_notifier_subscriptions()
     subscriptions = mm.notifier_subscriptions
