@@ -18,6 +18,7 @@ from ..linux.mm import (
     vma_is_anonymous,
 )
 from ..linux.mm_types import VMA_ITERATOR
+from ..linux.mmap_lock import vma_start_write
 from ..linux.uapi_mman import (
     MADV_DODUMP,
     MADV_DOFORK,
@@ -131,5 +132,6 @@ def madvise_update_vma(new_flags: int, madv: madvise_behavior) -> int:
     if isinstance(modified, int):
         return modified
     madv.vma, new_flags = modified
+    vma_start_write(madv.vma)
     madv.vma.vm_flags = new_flags
     return 0

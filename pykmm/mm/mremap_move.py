@@ -20,7 +20,7 @@ from ..linux.mm import (
 )
 from ..linux.mm_types import VMA_ITERATOR, mm_struct, vm_area_struct
 from ..linux.mman import mmap_sysctls, vm_acct_memory, vm_unacct_memory
-from ..linux.mmap_lock import mmap_assert_write_locked
+from ..linux.mmap_lock import mmap_assert_write_locked, vma_start_write
 from ..linux.security import security_vm_enough_memory_mm
 from ..linux.uapi_mman import (
     MAP_FIXED,
@@ -225,6 +225,7 @@ def unmap_source_vma(vrm: vma_remap_struct) -> None:
     keeps = bool(vma.vm_flags & VM_ACCOUNT) and not vrm.flags & MREMAP_DONTUNMAP
     vm_start, vm_end = vma.vm_start, vma.vm_end
     if keeps:
+        vma_start_write(vma)
         vma.vm_flags &= ~VM_ACCOUNT
     err = do_vmi_munmap(vmi, mm, addr, length, False)
     vrm.vma = None
@@ -235,10 +236,12 @@ def unmap_source_vma(vrm: vma_remap_struct) -> None:
     if keeps and vm_start < addr:
         left = vma_prev(vmi)
         assert left is not None  # the rest in front of the range
+        vma_start_write(left)
         left.vm_flags |= VM_ACCOUNT
     if keeps and vm_end > addr + length:
         right = vma_next(vmi)
         assert right is not None  # the rest behind the range
+        vma_start_write(right)
         right.vm_flags |= VM_ACCOUNT
 
 
@@ -281,6 +284,7 @@ def dontunmap_complete(vrm: vma_remap_struct) -> None:
     Context: ``mmap_lock`` for writing. May sleep.
     """
     vma = vrm.target
+    vma_start_write(vma)
     vma.vm_flags &= ~VM_LOCKED_MASK
     if (vrm.addr, vrm.addr + vrm.old_len) == (vma.vm_start, vma.vm_end):
         unlink_anon_vmas(vma)
@@ -300,6 +304,7 @@ def move_vma(vrm: vma_remap_struct) -> int:
         return err
     if not vrm_calc_charge(vrm):
         return -ENOMEM
+    vma_start_write(vrm.target)  # no fault may come between a page and its move
     err, new = copy_vma_and_data(vrm)
     if err and new is None:
         return err

@@ -9,6 +9,7 @@ from ..fs.file_table import fput
 from ..linux.fs import get_file
 from ..linux.mm import PAGE_SHIFT, vma_is_anonymous
 from ..linux.mm_types import VMA_ITERATOR, mm_struct, vm_area_struct
+from ..linux.mmap_lock import vma_start_write
 from .internal import VMA_OP_REMAP, vma_close
 from .mmap_find import find_vma_prev
 from .rmap import anon_vma_clone, unlink_anon_vmas
@@ -37,6 +38,7 @@ def vma_link(mm: mm_struct, vma: vm_area_struct) -> int:
     vma_iter_config(vmi, vma.vm_start, vma.vm_end)
     if vma_iter_prealloc(vmi, vma):
         return -ENOMEM
+    vma_start_write(vma)
     vma_iter_store_new(vmi, vma)
     mm.map_count += 1
     return 0
