@@ -18,7 +18,7 @@ from ..errno import EAGAIN
 from ..kernel.signal_queue import task_clear_jobctl_pending
 from ..linux.atomic import atomic_add, atomic_dec, atomic_read, atomic_set, atomic_t
 from ..linux.bitops import clear_bit
-from ..linux.compiler import READ_ONCE
+from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.completion import wait_for_completion
 from ..linux.freezer import freezing
 from ..linux.mm import (
@@ -205,7 +205,7 @@ def coredump_finish(core_dumped: bool) -> None:
     spin_unlock_irq(_own_sighand().siglock)
     # In an order that does not tell who came first, which commutes.
     for parked in sorted(state._parked, key=_pid_of):
-        parked.task = None
+        WRITE_ONCE(parked).task = None
     state._free()
 
 

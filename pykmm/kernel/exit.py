@@ -102,7 +102,7 @@ def _schedule_parked(own: core_thread) -> None:
     t = enter(
         task, "schedule", lambda: own.__dict__["task"] is None, Sleep.INTERRUPTIBLE
     )
-    leave(t, task, Access.WAIT, None, blocking=True)
+    leave(t, task, Access.READ, None, blocking=True)
 
 
 @mirrors("kernel/exit.c", checked="v7.2")

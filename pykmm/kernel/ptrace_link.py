@@ -143,7 +143,7 @@ def _wait_for_trap(task: task_struct) -> None:
         ),
         Sleep.KILLABLE,
     )
-    leave(t, jobctl, Access.WAIT, task.__dict__["jobctl"], blocking=True)
+    leave(t, jobctl, Access.READ, task.__dict__["jobctl"], blocking=True)
 
 
 @mirrors("kernel/ptrace.c", checked="v7.2", abridged="no seizing; execs do not mind")

@@ -67,7 +67,7 @@ def _schedule_while(bit: int) -> None:
         lambda: not task.__dict__["jobctl"] & bit,
         Sleep.INTERRUPTIBLE,
     )
-    leave(t, jobctl, Access.WAIT, task.__dict__["jobctl"], blocking=True)
+    leave(t, jobctl, Access.READ, task.__dict__["jobctl"], blocking=True)
 
 
 # -- with the group --------------------------------------------------------------------
