@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..engine.annotate import mirrors
-from ..linux.compiler import READ_ONCE
+from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.pid import PIDTYPE_PGID, PIDTYPE_SID, is_global_init, pid
 from ..linux.ptrace import ptrace_reparented
 from ..linux.rculist import list_entries
@@ -24,7 +24,6 @@ from ..linux.sched import (
 )
 from ..linux.sched.signal import (
     SIGNAL_STOP_STOPPED,
-    for_each_process,
     for_each_thread,
     same_thread_group,
     thread_group_empty,
@@ -33,6 +32,8 @@ from ..linux.signal import SEND_SIG_PRIV
 from ..linux.spinlock import read_lock, read_unlock, write_lock_irq, write_unlock_irq
 from ..linux.uapi import SIGCHLD, SIGCONT, SIGHUP
 from .exit_release import release_task
+from .pid import task_active_pid_ns
+from .pid_namespace import zap_pid_ns_processes
 from .ptrace_link import exit_ptrace
 from .signal import __kill_pgrp_info
 from .signal_notify import do_notify_parent, do_notify_pidfd
@@ -133,7 +134,41 @@ def find_alive_thread(p: task_struct) -> task_struct | None:
     return None
 
 
-@mirrors("kernel/exit.c", checked="v7.2", abridged="one pid namespace")
+@mirrors("kernel/exit.c", checked="v7.2")
+def find_child_reaper(
+    father: task_struct, dead: list[task_struct]
+) -> task_struct | None:
+    """Return who takes care of orphans in the namespace of *father*.
+
+    If that is *father* itself, it hands that to another thread; the last one takes
+    everybody else in the namespace with it.
+
+    Context: tasklist_lock held for writing, but not in between.
+    """
+    ns = task_active_pid_ns(father)
+    assert ns is not None  # it is not released yet
+    reaper: task_struct | None = ns.__dict__["child_reaper"]
+    if reaper is not father:
+        return reaper
+    thread = find_alive_thread(father)
+    if thread is not None:
+        WRITE_ONCE(ns).child_reaper = thread
+        return thread
+    write_unlock_irq(tasklist_lock())
+    for p in reversed(dead):
+        release_task(p)
+    dead.clear()
+    zap_pid_ns_processes(ns)
+    write_lock_irq(tasklist_lock())
+    return father
+
+
+def _level(task: task_struct) -> int:
+    ns = task_active_pid_ns(task)
+    return -1 if ns is None else ns.level
+
+
+@mirrors("kernel/exit.c", checked="v7.2")
 def find_new_reaper(
     father: task_struct, child_reaper: task_struct | None
 ) -> task_struct | None:
@@ -147,8 +182,9 @@ def find_new_reaper(
     if thread is not None:
         return thread
     if READ_ONCE(father.signal).has_child_subreaper:
+        # Nobody leaves the namespace, except into the one of a foreign parent.
         reaper = father.real_parent
-        while reaper is not None and not is_global_init(reaper):
+        while reaper is not None and _level(reaper) == _level(father):
             if READ_ONCE(reaper.signal).is_child_subreaper:
                 thread = find_alive_thread(reaper)
                 if thread is not None:
@@ -172,10 +208,6 @@ def _reparent_leader(
     kill_orphaned_pgrp(p, father)
 
 
-def _child_reaper() -> task_struct | None:
-    return next((t for t in for_each_process() if is_global_init(t)), None)
-
-
 @mirrors("kernel/exit.c", checked="v7.2", abridged="no signal of a parent's death")
 def forget_original_parent(father: task_struct, dead: list[task_struct]) -> None:
     """Give the children of a dead task away, and set free whom it traced.
@@ -184,9 +216,10 @@ def forget_original_parent(father: task_struct, dead: list[task_struct]) -> None
     """
     if father.ptraced:
         exit_ptrace(father, dead)
+    reaper = find_child_reaper(father, dead)
     if not father.children:
         return
-    reaper = find_new_reaper(father, _child_reaper())
+    reaper = find_new_reaper(father, reaper)
     for p in list(father.children):
         for t in list_entries(p.signal.thread_head):
             t.real_parent = reaper

@@ -55,6 +55,10 @@ __all__ = [
     "PIDFD_THREAD",
     "PROT_READ",
     "PROT_WRITE",
+    "PR_GET_CHILD_SUBREAPER",
+    "PR_GET_DUMPABLE",
+    "PR_SET_CHILD_SUBREAPER",
+    "PR_SET_DUMPABLE",
     "PTRACE_ATTACH",
     "PTRACE_CONT",
     "PTRACE_DETACH",
@@ -196,6 +200,12 @@ WNOWAIT: Final = 0x1000000
 __WNOTHREAD: Final = 0x20000000
 __WALL: Final = 0x40000000
 __WCLONE: Final = 0x80000000
+
+#: Options of ``prctl()``.
+PR_GET_DUMPABLE: Final = 3
+PR_SET_DUMPABLE: Final = 4
+PR_SET_CHILD_SUBREAPER: Final = 36
+PR_GET_CHILD_SUBREAPER: Final = 37
 
 #: Requests, options and events of ``ptrace()``.
 PTRACE_TRACEME: Final = 0

@@ -15,6 +15,7 @@ from ..errno import Errno
 from ..kernel import exit as _exit
 from ..kernel import exit_wait as _wait
 from ..kernel import ptrace as _ptrace
+from ..kernel import sys_prctl as _prctl
 from ..kernel.fork_clone import clone3 as _clone3
 from ..kernel.fork_clone import kernel_clone
 from ..kernel.pid import pid_vnr
@@ -46,6 +47,7 @@ __all__ = [
     "fork",
     "getpid",
     "gettid",
+    "prctl",
     "pthread_create",
     "ptrace",
     "vfork",
@@ -168,6 +170,7 @@ def gettid() -> int:
     return pid_vnr(current().__dict__["thread_pid"])
 
 
+prctl = syscall(_prctl.prctl)
 ptrace = syscall(_ptrace.ptrace)
 waitid = syscall(_wait.kernel_waitid)
 

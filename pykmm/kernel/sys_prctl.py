@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a process says about itself — part of ``kernel/sys.c``."""
+
+from __future__ import annotations
+
+from ..engine.annotate import mirrors
+from ..errno import EINVAL
+from ..linux.compiler import READ_ONCE, WRITE_ONCE
+from ..linux.pid import is_child_reaper
+from ..linux.rculist import list_entries
+from ..linux.sched import current, task_struct, tasklist_lock
+from ..linux.spinlock import read_lock, read_unlock
+from ..linux.uapi import (
+    PR_GET_CHILD_SUBREAPER,
+    PR_GET_DUMPABLE,
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_DUMPABLE,
+)
+
+__all__ = ["prctl"]
+
+
+def _propagate(leader: task_struct) -> None:
+    """Tell all descendants that somebody above may take their orphans in.
+
+    Those who know already have told theirs, and nobody leaves a namespace.
+    """
+    for parent in list_entries(leader.signal.thread_head):
+        for child in list(parent.children):
+            number = child.thread_pid
+            if number is None or is_child_reaper(number):
+                continue
+            if not READ_ONCE(child.signal).has_child_subreaper:
+                WRITE_ONCE(child.signal).has_child_subreaper = True
+                _propagate(child)
+
+
+def _set_child_subreaper(wanted: bool) -> None:
+    me = current()
+    WRITE_ONCE(me.signal).is_child_subreaper = wanted
+    if wanted:
+        read_lock(tasklist_lock())
+        _propagate(me.group_leader)
+        read_unlock(tasklist_lock())
+
+
+@mirrors("kernel/sys.c", checked="v7.2", abridged="subreapers and core dumps only")
+def prctl(option: int, value: int = 0) -> int:
+    """System call: set or ask what holds for the calling process.
+
+    Return: 0, or what was asked for; -EINVAL.
+    """
+    if option == PR_SET_CHILD_SUBREAPER:
+        _set_child_subreaper(bool(value))
+        return 0
+    if option == PR_GET_CHILD_SUBREAPER:
+        return int(READ_ONCE(current().signal).is_child_subreaper)
+    if option == PR_SET_DUMPABLE and value in (0, 1):
+        WRITE_ONCE(current().signal)._dumpable = bool(value)
+        return 0
+    if option == PR_GET_DUMPABLE:
+        return int(READ_ONCE(current().signal)._dumpable)
+    return -EINVAL

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Ways out: what others see of a dying task, and who inherits (L44, L45, L54-L65)."""
+
+from __future__ import annotations
+
+import pytest
+
+from pykmm.errno import ECHILD, ENOMEM, ESRCH
+from pykmm.errors import KernelPanic
+from pykmm.kernel.signal_send import do_send_sig_info
+from pykmm.linux.mm_types import MM_ANONPAGES
+from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
+from pykmm.linux.pid import PIDTYPE_TGID
+from pykmm.linux.sched import EXIT_ZOMBIE, PF_EXITING, task_struct
+from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT, SIGNAL_UNKILLABLE
+from pykmm.linux.signal import SEND_SIG_PRIV
+from pykmm.linux.uapi import (
+    PR_GET_CHILD_SUBREAPER,
+    PR_SET_CHILD_SUBREAPER,
+    SA_NOCLDWAIT,
+    SIG_DFL,
+    SIG_IGN,
+    SIGCHLD,
+    SIGKILL,
+    SIGTERM,
+    SIGUSR1,
+    WNOHANG,
+)
+from pykmm.linux.uapi_sched import CLONE_NEWPID
+from pykmm.runner import explore
+from pykmm.schedulers.random_walk import RandomWalk
+from pykmm.syscalls import (
+    clone,
+    exit_group,
+    fork,
+    getpid,
+    kill,
+    pause,
+    prctl,
+    process_mrelease,
+    sigaction,
+    wait4,
+)
+from pykmm.syscalls import exit as exit_thread
+from pykmm.syscalls.signals import pidfd_open
+from pykmm.workbench import Machine, Process
+from tests.lifecycle._people import call, is_gone, on_thread, plain, threads
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        (lambda: exit_group(3), 0x300),
+        (lambda: kill(getpid(), SIGKILL), 9),
+        (lambda: exit_thread(5), 0x500),
+    ],
+)
+def test_l54_how_it_ended(ending: object, status: int) -> None:
+    with Machine() as m:
+        parent = m.spawn("parent")
+        child = m.spawn("child", parent=parent)
+        child.runs(ending)  # type: ignore[type-var]
+        m.run()
+        assert plain(child.task, "exit_state") == EXIT_ZOMBIE
+        assert child.task.signal.flags == SIGNAL_GROUP_EXIT
+        parent.runs(lambda: wait4(child.pid))
+        m.run()
+        assert parent.result == (child.pid, status)
+
+
+@pytest.mark.parametrize(("handler", "flags"), [(SIG_IGN, 0), (SIG_DFL, SA_NOCLDWAIT)])
+def test_l55_a_parent_that_wants_no_zombies(handler: int, flags: int) -> None:
+    with Machine() as m:
+        parent = m.spawn("parent")
+        first = m.spawn("first", parent=parent)
+        second = m.spawn("second", parent=parent)
+
+        @parent.runs
+        def _() -> object:
+            sigaction(SIGCHLD, handler, flags)
+            kill(first.pid, SIGKILL)
+            kill(second.pid, SIGKILL)
+            return wait4(-1)  # until the last is gone
+
+        m.run()
+        assert parent.result == -ECHILD
+        assert is_gone(first)
+        assert is_gone(second)
+        assert call(m, "other", lambda: kill(first.pid, 0)) == -ESRCH
+
+
+def test_l55_with_sa_nocldwait_the_signal_is_sent_all_the_same() -> None:
+    with Machine() as m:
+        parent = m.spawn("parent")
+        child = m.spawn("child", parent=parent)
+        told: list[int] = []
+        parent.runs(lambda: sigaction(SIGCHLD, told.append, SA_NOCLDWAIT))
+        m.run()
+        call(m, "killer", lambda: kill(child.pid, SIGKILL))
+        assert told == [SIGCHLD]
+        assert is_gone(child)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_l57_a_writer_keeps_a_dying_task_before_its_exit_mm(seed: int) -> None:
+    with Machine(scheduler=RandomWalk(seed)) as m:
+        app = m.spawn("app", anon="16K")
+        mm = app.mm
+        assert mm is not None
+        seen: list[object] = []
+
+        @m.spawn("writer").runs
+        def _() -> None:
+            mmap_write_lock(mm)
+            kill(app.pid, SIGKILL)
+            while not plain(app.task, "flags") & PF_EXITING:
+                kill(getpid(), 0)
+            assert kill(app.pid, SIGKILL) == 0
+            for _ in range(50):  # it goes as far as it can
+                kill(getpid(), 0)
+            seen.append((plain(app.task, "mm") is mm, app.task._thread.kind))
+            mmap_write_unlock(mm)
+
+        m.run()
+        assert seen == [(True, "down_read_wait")]
+        assert is_gone(app)
+
+
+def test_l56_who_has_let_go_of_its_memory_still_counts() -> None:
+    """Between hiding and dropping the mm: an observer finds every page there."""
+    found: set[object] = set()
+
+    def scenario(m: Machine) -> object:
+        app = m.spawn("app", anon="8K")
+        mm = app.mm
+        assert mm is not None
+        app.runs(lambda: exit_group(0))
+
+        def look() -> object:
+            kill(getpid(), 0)
+            hidden = plain(app.task, "mm") is None
+            return hidden, mm.mm_users.counter, mm.rss_stat[MM_ANONPAGES].counter
+
+        observer = m.spawn("observer")
+        observer.runs(look)
+        m.run()
+        return observer.result
+
+    result = explore(scenario, scheduler="pos", executions=150)
+    found = {o.value for o in result.outcomes}
+    assert (True, 1, 2) in found
+    assert (False, 1, 2) in found
+
+
+def test_l60_who_owns_an_address_space_when_the_owner_goes() -> None:
+    with Machine() as m:
+        app = m.spawn("app", anon="4K")
+        mm = app.mm
+        assert mm is not None
+        other = m.spawn("other", shares_mm=app)
+        assert mm.owner is app.task
+        call(m, "killer", lambda: kill(app.pid, SIGKILL))
+        assert mm.owner is other.task
+        pin = m.hold_users(other, by="reader")
+        call(m, "killer", lambda: kill(other.pid, SIGKILL))
+        assert mm.owner in (None, m.init.task)
+        m.let_go(pin)
+
+
+def test_l61_the_end_of_the_machine_s_init() -> None:
+    with pytest.raises(KernelPanic, match=r"kill init! exitcode=0x00000300"):
+        with Machine() as m:
+            m.init.runs(lambda: exit_group(3))
+            m.run()
+
+
+# -- namespaces ------------------------------------------------------------------------
+
+
+def container(m: Machine, program: object = pause) -> tuple[Process, task_struct]:
+    """A process, and the first one of a namespace below, which is its child."""
+    outside = m.spawn("outside")
+    outside.runs(lambda: clone(CLONE_NEWPID | SIGCHLD, program))  # type: ignore[arg-type]
+    m.run()
+    inner: task_struct = outside.task.__dict__["children"][0]
+    return outside, inner
+
+
+def test_l44_a_container_s_init_dies_from_above_only() -> None:
+    def suicide() -> None:
+        assert kill(1, SIGKILL) == 0
+        assert kill(1, SIGTERM) == 0
+        assert getpid() == 1
+        pause()
+
+    with Machine() as m:
+        _, init = container(m, suicide)
+        assert init.signal.flags == SIGNAL_UNKILLABLE
+        assert call(m, "above", lambda: kill(init.pid, SIGTERM)) == 0
+        assert init.signal.flags == SIGNAL_UNKILLABLE
+        assert call(m, "above", lambda: kill(init.pid, SIGKILL)) == 0
+        # L45: an assignment, nothing else is left of the flags.
+        assert init.signal.flags == SIGNAL_GROUP_EXIT
+        assert plain(init, "exit_state") == EXIT_ZOMBIE
+
+
+def test_l44_the_kernel_kills_a_container_s_init() -> None:
+    with Machine() as m:
+        _, init = container(m)
+
+        def oom() -> object:
+            return do_send_sig_info(SIGKILL, SEND_SIG_PRIV, init, PIDTYPE_TGID)
+
+        assert call(m, "oom", oom) == 0
+        assert init.signal.flags == SIGNAL_GROUP_EXIT
+
+
+def test_l61_a_container_dies_with_its_init() -> None:
+    members: list[int] = []
+
+    def become_init() -> None:
+        for _ in range(2):
+            members.append(fork(pause))
+        pause()
+
+    with Machine() as m:
+        outside, init = container(m, become_init)
+        ns = init.__dict__["thread_pid"].numbers[-1].ns
+        assert members == [2, 3]
+        inside = [t for t in m.tasks() if t.__dict__["real_parent"] is init]
+        assert len(inside) == 2
+        call(m, "above", lambda: kill(init.pid, SIGKILL))
+        assert all(t._death is not None for t in inside)
+        assert plain(init, "exit_state") == EXIT_ZOMBIE
+        assert ns.pid_allocated == 1  # its own, and no new ones
+        sighand = outside.task.__dict__["sighand"]
+        reaped: list[object] = []
+        sighand.action = {SIGUSR1: lambda _: reaped.append(wait4(-1))}
+        call(m, "poker", lambda: kill(outside.pid, SIGUSR1))
+        assert reaped == [(init.pid, SIGKILL)]
+
+
+def test_l61_no_fork_into_a_namespace_that_ends() -> None:
+    def scenario(m: Machine) -> object:
+        results: list[int] = []
+
+        def child() -> None:
+            results.append(fork(pause))
+            pause()
+
+        def become_init() -> None:
+            fork(child)
+            exit_group(0)
+
+        outside = m.spawn("outside")
+        outside.runs(lambda: (clone(CLONE_NEWPID | SIGCHLD, become_init), wait4(-1))[1])
+        m.run()
+        assert isinstance(outside.result, tuple)
+        assert outside.result[1] == 0
+        return tuple("made" if r > 0 else r for r in results)
+
+    result = explore(scenario, scheduler="pct", executions=150)
+    assert not result.reports
+    found = {o.value for o in result.outcomes}
+    assert () in found  # killed before or within its fork
+    assert found <= {(), ("made",), (-ENOMEM,)}
+
+
+# -- who is told, and who inherits -----------------------------------------------------
+
+
+def test_l63_a_dead_leader_is_told_of_when_its_last_thread_is_gone() -> None:
+    with Machine() as m:
+        parent = m.spawn("parent")
+        app = m.spawn("app", threads=2, parent=parent)
+        told: list[int] = []
+        parent.runs(lambda: sigaction(SIGCHLD, told.append))
+        on_thread(app, 0, lambda: exit_thread(4))
+        m.run()
+        assert plain(app.task, "exit_state") == EXIT_ZOMBIE
+        assert told == []
+        last = threads(app)[1]
+        sighand = parent.task.__dict__["sighand"]
+        seen: list[object] = []
+        sighand.action = {
+            **sighand.action,
+            SIGUSR1: lambda _: seen.append(wait4(-1, WNOHANG)),
+        }
+        call(m, "poker", lambda: kill(parent.pid, SIGUSR1))
+        assert seen == [(0, 0)]
+        call(m, "killer", lambda: kill(app.pid, SIGKILL))
+        assert last._death is not None
+        assert told == [SIGCHLD]
+        call(m, "poker", lambda: kill(parent.pid, SIGUSR1))
+        assert seen == [(0, 0), (app.pid, SIGKILL)]
+
+
+def test_l65_orphans_go_to_the_next_subreaper() -> None:
+    with Machine() as m:
+        reaper = m.spawn("reaper")
+        reaped: list[object] = []
+
+        @reaper.runs
+        def _() -> object:
+            sigaction(SIGCHLD, lambda _: reaped.append(wait4(-1, WNOHANG)))
+            prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+            def middle() -> None:
+                sigaction(SIGCHLD, SIG_DFL)  # not its parent's handler
+                fork(pause)
+                fork(lambda: exit_group(7))
+                pause()
+
+            fork(middle)
+            return prctl(PR_GET_CHILD_SUBREAPER)
+
+        m.run()
+        assert reaper.result == 1
+        middle: task_struct = reaper.task.__dict__["children"][0]
+        assert middle.signal.has_child_subreaper
+        child, zombie = middle.__dict__["children"]
+        assert plain(zombie, "exit_state") == EXIT_ZOMBIE
+        number = zombie.pid
+        call(m, "killer", lambda: kill(middle.pid, SIGKILL))
+        assert plain(child, "real_parent") is reaper.task
+        rest = wait_all(m, reaper, reaped)
+        assert {(middle.pid, SIGKILL), (number, 7 << 8)} == set(rest)
+        assert zombie._death is not None
+
+
+def wait_all(m: Machine, p: Process, reaped: list[object]) -> list[object]:
+    """Let a process's handler look again; SIGCHLD does not count how often."""
+    call(m, "poker", lambda: kill(p.pid, SIGCHLD))
+    return [found for found in reaped if found not in ((0, 0), -ECHILD)]
+
+
+def test_l65_without_one_they_go_to_init_and_threads_come_first() -> None:
+    with Machine() as m:
+        parent = m.spawn("parent", threads=2)
+        child = m.spawn("child", parent=parent)
+        on_thread(parent, 0, lambda: exit_thread(0))
+        m.run()
+        assert plain(child.task, "real_parent") is threads(parent)[1]
+        call(m, "killer", lambda: kill(parent.pid, SIGKILL))
+        assert plain(child.task, "real_parent") is m.init.task
+
+
+def test_a_leader_that_is_dead_is_no_use_to_mrelease() -> None:
+    with Machine() as m:
+        parent = m.spawn("parent")
+        app = m.spawn("app", anon="4K", parent=parent)
+        app.runs(lambda: exit_group(0))
+        m.run()
+
+        def release() -> object:
+            return process_mrelease(pidfd_open(app.pid, 0), 0)
+
+        assert call(m, "lmkd", release) == -ESRCH
