@@ -17,6 +17,7 @@ import attrs
 from ..engine.annotate import extern, mirrors
 from ..engine.fields import const, embedded, guarded, kernel_struct
 from ..engine.objects import Struct
+from ..engine.thread import current_thread
 from .compiler import READ_ONCE
 from .kernel import might_sleep
 from .mm_types import mm_struct
@@ -190,9 +191,12 @@ _destroy: Callable[[mm_struct], None] = extern(
 def mm_has_notifiers(mm: mm_struct) -> bool:
     """Tell whether anybody has ever subscribed.
 
-    Context: ``mmap_lock``.
+    Context: ``mmap_lock``; or another lock that the mappings cannot change under, and
+        then it is a step.
     """
-    return mm.notifier_subscriptions is not None
+    if mm.mmap_lock.held_by(current_thread()):
+        return mm.notifier_subscriptions is not None
+    return READ_ONCE(mm).notifier_subscriptions is not None
 
 
 @mirrors("include/linux/mmu_notifier.h", checked="v7.2", inline=True)

@@ -335,6 +335,18 @@ class pgtable_t:
         for origin, part in own.items():
             new._add_pages(origin, _moved(part, by))
 
+    def _swap_out(self, bits: int) -> dict[_Origin, int]:
+        """Let swap entries take the place of pages of its own; return these.
+
+        Context: :attr:`ptl`.
+        """
+        self.present[MM_ANONPAGES] ^= bits
+        own = self._forget_exclusive(bits)
+        self.present[MM_SWAPENTS] |= bits
+        self.readonly &= ~bits
+        self.protnone &= ~bits
+        return {origin: part.bit_count() for origin, part in own.items()}
+
     def _renumber(self, index: int) -> None:
         """Let the table be for another 2 MiB."""
         self.index = self.ptl.index = index

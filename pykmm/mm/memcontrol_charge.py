@@ -21,7 +21,11 @@ from ..linux.gfp_types import (
     __GFP_RETRY_MAYFAIL,
     GFP_KERNEL,
 )
-from ..linux.memcontrol import mem_cgroup, task_in_memcg_oom
+from ..linux.memcontrol import (
+    mem_cgroup,
+    mem_cgroup_is_descendant,
+    task_in_memcg_oom,
+)
 from ..linux.mm import mm_flags_test
 from ..linux.mm_types import MMF_OOM_SKIP, mm_struct
 from ..linux.mutex import mutex_lock_killable, mutex_unlock
@@ -45,6 +49,7 @@ from .page_counter import (
     page_counter_try_charge,
 )
 from .vmscan import try_to_free_mem_cgroup_pages
+from .vmscan_anon import could_swap_out
 
 __all__ = [
     "__mem_cgroup_charge",
@@ -122,9 +127,12 @@ def mem_cgroup_oom(memcg: mem_cgroup, mask: int, order: int) -> bool:
 def _wait_for_room(memcg: mem_cgroup, nr_pages: int) -> None:
     """Wait until there is room, current is dying, or the killer would act again."""
     counter, dying, would_act = memcg.memory, _looks_dying(), killer_would_act(memcg)
+    reclaimable = could_swap_out(lambda o: mem_cgroup_is_descendant(o[1], memcg))
 
     def ready() -> bool:
-        return counter.max - counter.usage >= nr_pages or dying() or would_act()
+        if counter.max - counter.usage >= nr_pages or dying():
+            return True
+        return would_act() or reclaimable()
 
     stall(counter, ready)
 
@@ -286,10 +294,11 @@ def _is_above(memcg: mem_cgroup, max: int) -> bool:
 
 def _wait_until_below(memcg: mem_cgroup, max: int) -> None:
     counter, task, would_act = memcg.memory, current(), killer_would_act(memcg)
+    reclaimable = could_swap_out(lambda o: mem_cgroup_is_descendant(o[1], memcg))
 
     def ready() -> bool:
         if counter.usage <= max or counter.max != max:
             return True
-        return task._signal_pending() or would_act()
+        return task._signal_pending() or would_act() or reclaimable()
 
     stall(counter, ready)

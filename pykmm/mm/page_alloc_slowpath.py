@@ -60,7 +60,7 @@ from .page_alloc_watermark import (
     gfp_to_alloc_flags,
 )
 from .show_mem import SHOW_MEM_FILTER_NODES, __show_mem
-from .vmscan import file_lru, try_to_free_pages, zone_reclaimable_pages
+from .vmscan import could_reclaim, try_to_free_pages, zone_reclaimable_pages
 
 __all__ = [
     "PAGE_ALLOC_COSTLY_ORDER",
@@ -262,10 +262,12 @@ def _wait_for_progress(attempt: _Attempt, *, alone: bool) -> None:
     lock, settings, signal = statics.oom_lock, statics.__dict__, task.signal.__dict__
     busy = lock.holder is not None
     there_is_some = could_allocate(gfp_mask, order, attempt.alloc_flags, ac)
-    would_act, lru = killer_would_act(None), file_lru()
+    nids = _nids(attempt)
+    would_act = killer_would_act(None)
+    reclaimable = could_reclaim(lambda origin: origin[0] in nids)
 
     def ready() -> bool:
-        if there_is_some() or lru.pages or settings["oom_killer_disabled"]:
+        if there_is_some() or reclaimable() or settings["oom_killer_disabled"]:
             return True
         if alone:
             return could_be_marked(task)

@@ -8,9 +8,10 @@ from ..engine.events import Access
 from ..engine.machine import MachineLocal, current_machine, enter, leave
 from ..engine.objects import Root
 from ..errors import KernelBug, UsageError
-from ..linux.atomic import atomic_long_add, atomic_long_t
+from ..linux.atomic import atomic_long_add, atomic_long_read, atomic_long_t
 
 __all__ = [
+    "_free_slots",
     "_swap_alloc",
     "folio_alloc_swap",
     "nr_swap_pages",
@@ -31,6 +32,15 @@ _swap = MachineLocal(_SwapStatics)
 def nr_swap_pages() -> atomic_long_t:
     """Return the machine's count of free slots."""
     return _swap().nr_swap_pages
+
+
+def _free_slots() -> int:
+    """Return how many slots are free; without swap there is nothing to look at.
+
+    Context: Any; may be old when it arrives.
+    """
+    statics = _swap()
+    return atomic_long_read(statics.nr_swap_pages) if statics.total else 0
 
 
 def _swap_alloc(slots: int) -> None:
@@ -61,7 +71,9 @@ def folio_alloc_swap(nr: int) -> int:
 
 
 @mirrors(
-    "mm/swapfile.c", checked="v7.2", abridged="slots are a number, with one user each"
+    "mm/swapfile.c",
+    checked="v7.2",
+    abridged="slots are a number, of which nobody uses any",
 )
 def swap_put_entries_direct(nr: int) -> None:
     """Free *nr* slots whose page-table entries have been cleared.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Getting memory back from those who can do without — ``mm/vmscan.c``.
 
-All that can be reclaimed here is the page cache of files that nobody has open: such
-pages are clean, and no page table maps them. To take a mapped page away Linux finds
-its mappings (``mm/rmap.c``), which do not exist here, so mapped files stay, and
-nothing is swapped out: the OOM killer is called a little early.
+The page cache of files that nobody has open goes first: such pages are clean, and no
+page table maps them. Then private pages go to swap, if there is any
+(``vmscan_anon``). The pages of open files stay, because files do not know who maps
+them: the OOM killer is called a little early.
 """
 
 from __future__ import annotations
@@ -22,15 +22,20 @@ from ..linux.mm_types import _Origin, address_space
 from ..linux.mmzone import pglist_data
 from ..linux.spinlock import spin_lock, spin_unlock
 from .swap import folios_put_refs
+from .vmscan_anon import anon_on_node, could_swap_out, shrink_folio_list
 
 __all__ = [
+    "could_reclaim",
     "file_lru",
     "try_to_free_mem_cgroup_pages",
     "try_to_free_pages",
     "zone_reclaimable_pages",
 ]
 
-_CLOSED: Final = "only files that nobody has open, and each of them as a whole"
+_CLOSED: Final = (
+    "of files only those that nobody has open, and each of them as a whole; whoever is "
+    "short of memory reclaims itself, no kswapd does it before"
+)
 
 
 class _FileLru(Primitive):
@@ -72,6 +77,7 @@ class _FileLru(Primitive):
         t = enter(self, "zone_reclaimable_pages")
         files = self.pages.values()
         found = sum(nr for f in files for origin, nr in f.items() if origin[0] == nid)
+        found += anon_on_node(nid)
         leave(t, self, Access.READ, found)
         return found
 
@@ -102,6 +108,7 @@ def _drop(mapping: address_space) -> None:
 
 
 def _shrink(nr_pages: int, wanted: Callable[[_Origin], bool]) -> int:
+    """Free *nr_pages* of the *wanted* origins: files first, then to swap."""
     reclaimed = 0
     while reclaimed < nr_pages:
         mapping, found = file_lru().isolate(wanted)
@@ -109,7 +116,20 @@ def _shrink(nr_pages: int, wanted: Callable[[_Origin], bool]) -> int:
             break
         _drop(mapping)
         reclaimed += found
+    if reclaimed < nr_pages:
+        reclaimed += shrink_folio_list(nr_pages - reclaimed, wanted)
     return reclaimed
+
+
+def could_reclaim(wanted: Callable[[_Origin], bool]) -> Callable[[], bool]:
+    """Make a guard: is there anything of the *wanted* origins to be reclaimed?"""
+    lru, could_swap = file_lru(), could_swap_out(wanted)
+
+    def ready() -> bool:
+        files = (origin for nrpages in lru.pages.values() for origin in nrpages)
+        return any(map(wanted, files)) or could_swap()
+
+    return ready
 
 
 @mirrors("mm/vmscan.c", checked="v7.2", abridged=_CLOSED)
