@@ -35,9 +35,9 @@ S = (
 )
 
 
-def boot(scheduler: Scheduler | None = None) -> Machine:
-    """Return a machine of 32 MiB with swap."""
-    config = Config(node_pages=(1 << 13,), total_swap_pages=64, timers=Timers.IDLE)
+def boot(scheduler: Scheduler | None = None, swap: int = 64) -> Machine:
+    """Return a machine of 32 MiB, with *swap* pages of swap."""
+    config = Config(node_pages=(1 << 13,), total_swap_pages=swap, timers=Timers.IDLE)
     return Machine(config, scheduler=scheduler)
 
 
