@@ -137,9 +137,7 @@ def _page_out(mm: mm_struct, table: pgtable_t, mask: int) -> None:
     freed: dict[_Origin, int] = {}
     if nr:
         gone = own & _through_nth(own, nr)
-        freed, _ = table._forget(gone)
-        table.present[MM_ANONPAGES] &= ~gone
-        table.present[MM_SWAPENTS] |= gone
+        freed = table._swap_out(gone)
         add_mm_counter(mm, MM_ANONPAGES, -nr)
         add_mm_counter(mm, MM_SWAPENTS, nr)
     spin_unlock(table.ptl)
