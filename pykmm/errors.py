@@ -10,6 +10,7 @@ world than the one it was recorded in is a :class:`Nondeterminism`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "ContextError",
@@ -112,6 +113,19 @@ class Report(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.summary, self.__dict__.copy()))
 
+    def as_plain(self) -> dict[str, Any]:
+        """Return the report as texts and lists, from which it can be made again."""
+        return {"class": type(self).__name__, **self.__dict__}
+
+    @staticmethod
+    def of_plain(data: dict[str, Any]) -> Report:
+        """Make the report again of which *data* was made."""
+        state = {key: value for key, value in data.items() if key != "class"}
+        for key in ("held", "stack", "functions", "threads"):
+            state[key] = tuple(state[key])
+        state["facts"] = [(label, text) for label, text in state["facts"]]
+        return _rebuild(_kinds(Report)[data["class"]], state["summary"], state)
+
     def render(self) -> str:
         """Write the whole report; the last line is the one that replays it."""
         functions = self.functions or self.stack[:1]
@@ -149,6 +163,13 @@ def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
         f"  {label:<{wide}}  {text:<{broad if path else 0}}  {path.lstrip()}".rstrip()
         for label, text, path in parts
     ]
+
+
+def _kinds(base: type[Report]) -> dict[str, type[Report]]:
+    kinds = {base.__name__: base}
+    for cls in base.__subclasses__():
+        kinds |= _kinds(cls)
+    return kinds
 
 
 def _rebuild(

@@ -6,7 +6,6 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from pykmm.errors import UsageError
 from pykmm.runner import explore, replay
 
 from . import names, output
@@ -29,11 +28,6 @@ __all__ = ["pool", "run"]
 
 def run(args: Namespace) -> int:
     """Explore, then print outcomes, bugs and how complete the answer is."""
-    if args.jobs > 1 and args.scheduler == "dpor" and args.bound is None:
-        raise UsageError(
-            f"--jobs {args.jobs} does not go with the scheduler dpor: add --scheduler "
-            "with dfs, random, pct, pos or urw, or leave --jobs out"
-        )
     scenario = names.scenario(args.scenario, args.bug, args.design)
     with output.Progress() as line, pool(args.jobs) as executor:
         result = explore(

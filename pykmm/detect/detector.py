@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field, frozen
 
 from ..engine.thread import current_thread
+from ..errors import Report
 
 if TYPE_CHECKING:
     from ..engine.events import Event
     from ..engine.machine import Machine, Observer
-    from ..errors import Report
 
     #: What a detector does with a finding that need not end the execution.
     Found = Callable[[Report], None]
@@ -30,11 +30,16 @@ __all__ = [
     "Collect",
     "Detector",
     "Each",
+    "Plain",
     "Serialized",
     "describe",
     "stop",
     "stop_at",
 ]
+
+
+#: What a campaign knows, in lists, texts and numbers.
+Plain = Any
 
 
 def stop(report: Report) -> None:
@@ -57,6 +62,14 @@ class Campaign(Protocol):
         """Return what was found without ending an execution."""
         ...
 
+    def state(self) -> Plain:
+        """Return what the executions have shown so far."""
+        ...
+
+    def add(self, state: Plain) -> None:
+        """Learn what later executions have shown elsewhere."""
+        ...
+
 
 @frozen
 class Each:
@@ -72,6 +85,13 @@ class Each:
     def reports(self) -> Sequence[Report]:
         """Return nothing: the executions have said it all."""
         return ()
+
+    def state(self) -> Plain:
+        """Return nothing, for the same reason."""
+        return None
+
+    def add(self, state: Plain) -> None:
+        """Learn nothing."""
 
 
 @define
@@ -95,6 +115,15 @@ class Collect:
     def reports(self) -> Sequence[Report]:
         """Return one report of each kind of finding, the first."""
         return list(self.found.values())
+
+    def state(self) -> Plain:
+        """Return the reports."""
+        return [report.as_plain() for report in self.found.values()]
+
+    def add(self, state: Plain) -> None:
+        """Take reports of what was not found here."""
+        for data in state:
+            self.found.setdefault(data["summary"], Report.of_plain(data))
 
     def _note(self, report: Report) -> None:
         if report.summary not in self.found:

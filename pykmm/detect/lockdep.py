@@ -29,10 +29,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, field, frozen
+from attrs import astuple, define, evolve, field, frozen
 
 from ..engine.events import Access
-from ..errors import LockInversion, UseAfterFree
+from ..errors import LockInversion, Report, UseAfterFree
 from .detector import describe, stop, stop_at
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ if TYPE_CHECKING:
     from ..engine.machine import Machine
     from ..engine.objects import Named
     from ..engine.thread import Thread
-    from ..errors import Report
-    from .detector import Found
+    from .detector import Found, Plain
 
     class _Lock(Protocol):
         """What a lock answers."""
@@ -145,12 +144,29 @@ class LockGraph:
             self._closed[report.summary] = report
             describe(report)
 
-    def add(self, dependency: Dependency, event: Event, held: Named) -> None:
+    def note(self, dependency: Dependency, event: Event, held: Named) -> None:
         """Note what an execution shows, and how to see it again."""
         if dependency not in self._all:
             schedule = str(event.thread.machine.schedule)
             seen = _seen(event, held)
             self._all[evolve(dependency, seen=seen, schedule=schedule)] = None
+
+    def state(self) -> Plain:
+        """Return the dependencies, and the circles that were closed."""
+        return {
+            "dependencies": [astuple(d) for d in self._all],
+            "closed": [report.as_plain() for report in self._closed.values()],
+        }
+
+    def add(self, state: Plain) -> None:
+        """Put dependencies together with those that others have seen."""
+        for before, after, *rest in state["dependencies"]:
+            one, other = (LockClass(name, _key(key)) for name, key in (before, after))
+            self._all.setdefault(Dependency(one, other, *rest))
+        for data in state["closed"]:
+            report = Report.of_plain(data)
+            assert isinstance(report, LockInversion)
+            self._closed.setdefault(report.summary, report)
 
     def reports(self) -> list[Report]:
         """Return all circles, those that only several executions show at the end."""
@@ -227,7 +243,7 @@ class Lockdep:
         new = Dependency(*key)
         self._seen[new] = event, other
         if self._shared is not None:
-            self._shared.add(new, event, other)
+            self._shared.note(new, event, other)
         circle = self._graph.add(new)
         if circle:
             told = [evolve(d, seen=_seen(*self._seen[d])) for d in circle]
@@ -251,6 +267,11 @@ class Lockdep:
                             facts=[("freed", f"by {by} at step {when}")],
                         )
         self._dead = len(machine.dead)
+
+
+def _key(value: Plain) -> Hashable:
+    """Undo what JSON does to keys."""
+    return tuple(map(_key, value)) if isinstance(value, list | tuple) else value
 
 
 def _exclusive(lock: Named, t: Thread) -> bool:

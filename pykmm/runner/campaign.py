@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from attrs import define, field, frozen
 from ..engine.pool import Pool
 from ..engine.scheduler import Schedule
 from ..scenario import Scenario
-from ..schedulers import Replay, Verdict
+from ..schedulers import Replay, Subtree, Verdict
 from .once import execute
 from .result import Outcome, Result
 from .shorten import shorten
@@ -21,13 +22,14 @@ from .shrink import Shrinker
 
 if TYPE_CHECKING:
     from ..detect import Campaign as Detecting
+    from ..detect.detector import Plain
     from ..engine.machine import Observer
     from ..engine.scheduler import Scheduler
     from ..errors import Report
     from ..schedulers import Explorer
     from .once import Execution
 
-__all__ = ["Campaign", "Progress", "Tally"]
+__all__ = ["Campaign", "Part", "Progress", "Tally"]
 
 #: How many schedules to keep for each outcome, in search of a short one.
 _CANDIDATES = 3
@@ -79,6 +81,26 @@ def _length(candidate: tuple[int, int, Schedule]) -> tuple[int, int]:
     return candidate[:2]
 
 
+@frozen
+class Part:
+    """What came of a part of an exploration; it can be sent."""
+
+    outcomes: dict[str, Tally]
+    reports: dict[str, Tally]
+    #: What each detector's campaign has seen.
+    detectors: list[Plain]
+    counted: int
+    blocked: int
+    events: int
+    seconds: float
+    #: Why it stopped; empty if it has done all there was for it to do.
+    reason: str
+    #: Whether the executions that were counted before count no more.
+    restarted: bool = False
+    #: Where it stands, if there are parts of it.
+    stand: Plain = None
+
+
 @define
 class Campaign:
     """One call of :func:`explore`."""
@@ -95,11 +117,11 @@ class Campaign:
     spread: Callable[[Campaign, Pool], str] | None = None
     outcomes: dict[str, Tally] = field(factory=dict)
     reports: dict[str, Tally] = field(factory=dict)
-    #: What detectors elsewhere found, by summary.
-    found: dict[str, Report] = field(factory=dict)
     counted: int = 0
     blocked: int = 0
     events: int = 0
+    #: How long those took who explored before, and left the rest.
+    earlier: float = 0.0
     begun: float = field(factory=perf_counter)
     told: float = 0.0
 
@@ -107,7 +129,7 @@ class Campaign:
         """Go through executions until there is a reason to stop."""
         with Pool() as pool:
             reason = self.loop(pool) if self.spread is None else self.spread(self, pool)
-            seconds = perf_counter() - self.begun
+            seconds = self.earlier + perf_counter() - self.begun
             outcomes, reports = self._short(pool)
         return Result(
             self.scenario,
@@ -121,8 +143,12 @@ class Campaign:
             seconds,
         )
 
-    def loop(self, pool: Pool) -> str:
-        """Go through executions; return why this has come to an end."""
+    def loop(self, pool: Pool, pause: float | None = None) -> str:
+        """Go through executions; return why this has come to an end.
+
+        After *pause* seconds that is nothing.
+        """
+        until = None if pause is None else perf_counter() + pause
         search = self.search
         watching = [*(d.execution for d in self.detectors), *self.observers]
         while True:
@@ -134,6 +160,8 @@ class Campaign:
                 return reason
             execution = execute(self.scenario, scheduler, pool=pool, observers=watching)
             self._count(execution, search.end(execution.machine))
+            if until is not None and perf_counter() >= until:
+                return ""
 
     def reason(self) -> str:
         """Say why to stop here; empty if there is no reason."""
@@ -142,10 +170,10 @@ class Campaign:
             and self.counted + self.blocked >= self.executions
         ):
             many = "execution" if self.executions == 1 else "executions"
-            return f"stopped after {self.executions} {many}"
+            return f"budget spent after {self.executions} {many}"
         now = perf_counter()
         if self.is_late:
-            return f"stopped after {self.seconds:g} s"
+            return f"budget spent after {self.seconds:g} s"
         if self.stop_on_report and (self.reports or self.findings()):
             return "stopped at the first bug"
         if self.progress is not None and now - self.told >= _PROGRESS_SECONDS:
@@ -160,9 +188,57 @@ class Campaign:
 
     def findings(self) -> list[Report]:
         """Return what detectors found without ending an execution."""
-        own = [report for d in self.detectors for report in d.reports()]
-        summaries = {report.summary for report in own}
-        return own + [r for r in self.found.values() if r.summary not in summaries]
+        return [report for d in self.detectors for report in d.reports()]
+
+    # -- parts -------------------------------------------------------------------
+
+    def part(self, reason: str, stand: Plain = None) -> Part:
+        """Return what there is so far."""
+        return Part(
+            self.outcomes,
+            self.reports,
+            [d.state() for d in self.detectors],
+            self.counted,
+            self.blocked,
+            self.events,
+            perf_counter() - self.begun,
+            "" if reason == self.search.claim else reason,
+            isinstance(self.search, Subtree) and self.search.restarted,
+            stand,
+        )
+
+    def add(self, part: Part) -> None:
+        """Count what *part* found, as if it had been found here and now."""
+        if part.restarted:
+            self._forget()
+        self.counted += part.counted
+        self.blocked += part.blocked
+        self.events += part.events
+        for mine, theirs in (
+            (self.outcomes, part.outcomes),
+            (self.reports, part.reports),
+        ):
+            for label, tally in theirs.items():
+                if label in mine:
+                    mine[label].merge(tally)
+                else:
+                    mine[label] = tally
+        for detector, state in zip(self.detectors, part.detectors, strict=True):
+            detector.add(state)
+
+    def stays_clean(self, parts: Sequence[Part]) -> bool:
+        """Tell whether no bug would be known after *parts* either."""
+        detectors = deepcopy(self.detectors)
+        for part in parts:
+            for detector, state in zip(detectors, part.detectors, strict=True):
+                detector.add(state)
+        found = any(detector.reports() for detector in detectors)
+        return not found and not any(part.reports for part in parts)
+
+    def _forget(self) -> None:
+        self.outcomes.clear()
+        self.reports.clear()
+        self.counted = self.blocked = self.events = 0
 
     def _progress(self, now: float) -> Progress:
         return Progress(
@@ -176,9 +252,7 @@ class Campaign:
     def _count(self, execution: Execution, verdict: Verdict) -> None:
         self.events += len(execution.events)
         if verdict is Verdict.RESTART:
-            self.outcomes.clear()
-            self.reports.clear()
-            self.counted = self.blocked = self.events = 0
+            self._forget()
         elif verdict is Verdict.REDUNDANT:
             self.blocked += 1
         else:

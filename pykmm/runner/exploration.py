@@ -11,9 +11,12 @@ from attrs import evolve
 from ..detect import campaigns
 from ..errors import UsageError
 from ..scenario import Scenario
+from ..schedulers import Dfs, Subtree
 from .campaign import Campaign
-from .explorers import Wanted, explorer
-from .spread import Spread, Task
+from .explorers import Series, Wanted, explorer
+from .spread import Spread
+from .spread_tree import SpreadTree
+from .task import Task
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -58,9 +61,7 @@ def explore(
     and then how far it has come.
 
     *executor* runs the executions, and what comes out does not depend on how many
-    workers it has; that goes with ``dfs`` and the samplers. The scenario has to be
-    one that can be pickled. A circle of locks that only several executions show
-    together is found only where one worker ran these.
+    workers it has. The scenario has to be one that can be pickled.
 
     Return: outcomes and bugs with a short schedule for each, and whether there
         can be others.
@@ -79,10 +80,17 @@ def explore(
     if executor is not None:
         task = Task.of(scenario, scheduler, wanted, tuple(observers), detectors)
         task = evolve(task, stop_on_report=stop_on_report)
-        campaign.spread = Spread(executor, task, search).run
+        campaign.spread = _spread(executor, task, search).run
     campaign.stop_on_report = stop_on_report
     campaign.progress = progress
     return campaign.run()
+
+
+def _spread(executor: Executor, task: Task, search: Explorer) -> Spread | SpreadTree:
+    if isinstance(search, Subtree):
+        return SpreadTree(executor, task, search)
+    assert isinstance(search, Series | Dfs)  # that is what a task is of
+    return Spread(executor, task, search)
 
 
 def _check(

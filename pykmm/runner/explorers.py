@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ..engine.scheduler import FirstEnabled
 from ..errors import UsageError, choices
-from ..schedulers import Dfs, Dpor, Pct, Pos, RandomWalk, RoundRobin, Urw, Verdict
+from ..schedulers import Dfs, Pct, Pos, RandomWalk, RoundRobin, Subtree, Urw, Verdict
 
 if TYPE_CHECKING:
     from ..engine.machine import Machine
@@ -47,23 +47,23 @@ class Series:
         self.claim = claim
         self._make = make
         self._end = many
-        self._number = 0
+        self.number = 0
 
-    def only(self, first: int, end: int) -> None:
+    def only(self, first: int, end: int | None = None) -> None:
         """Hand out the executions from *first* to before *end*, and no others."""
-        self._number = first
+        self.number = first
         self._end = end
 
     def begin(self) -> Scheduler | None:
         """Return the next execution's scheduler."""
-        if self._number == self._end:
+        if self.number == self._end:
             return None
-        self._number += 1
-        return self._make(self._number - 1)
+        return self._make(self.number)
 
     def end(self, machine: Machine) -> Verdict:
-        """Learn nothing."""
+        """Count."""
         del machine
+        self.number += 1
         return Verdict.NEW
 
 
@@ -77,7 +77,7 @@ class Probed(Series):
     def __init__(self, make: Callable[[Steps, int], Scheduler], seed: int) -> None:
         super().__init__(lambda number: make(self.steps, number))
         self._seed = seed
-        self._probes = 0
+        self.probes = 0
         self.steps: Steps = {}
         self.probing = True
 
@@ -90,20 +90,21 @@ class Probed(Series):
         """Return the next probe's scheduler, or the next execution's."""
         if not self.probing:
             return super().begin()
-        self._probes += 1
-        if self._probes == 1:
+        if self.probes == 0:
             return FirstEnabled()
-        return RandomWalk(f"{self._seed}/probe {self._probes}")
+        return RandomWalk(f"{self._seed}/probe {self.probes + 1}")
 
     def end(self, machine: Machine) -> Verdict:
         """Count the steps of a probe."""
         if self.probing:
+            self.probes += 1
             steps = Counter(t.key for t in machine.steps)
             if steps.total() > sum(self.steps.values()):
                 self.steps = steps
             short = machine.failure is not None
-            self.probing = short and self._probes < _PROBES
-        return Verdict.NEW
+            self.probing = short and self.probes < _PROBES
+            return Verdict.NEW
+        return super().end(machine)
 
 
 @frozen
@@ -119,7 +120,7 @@ class _Named:
 def _dpor(wanted: Wanted) -> Explorer:
     # Reduction and a bound do not go together: what the reduction leaves out as
     # equivalent may be all that is within the bound.
-    return Dpor() if wanted.bound is None else Dfs(wanted.bound)
+    return Subtree() if wanted.bound is None else Dfs(wanted.bound)
 
 
 def _pct(wanted: Wanted) -> Explorer:

@@ -4,213 +4,80 @@
 An exploration falls into parts, and how does not depend on who will run them: for
 samplers so many numbers each, for all interleavings the paths that begin alike. The
 parts are put together in their order, so the answer is the one of a single process.
-
-The reduction of ``dpor`` is not spread: what an execution teaches decides which
-others are left out, wherever these begin.
+The reduction is spread by :mod:`.spread_tree`.
 """
 
 from __future__ import annotations
 
 import pickle
-import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from io import BytesIO
-from itertools import count, islice
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve
 
 from ..detect import campaigns
-from ..engine.pool import Pool
-from ..errors import UsageError
-from ..patches.patch import Patch
 from ..schedulers import Dfs
-from .campaign import Campaign, Tally
-from .explorers import Probed, Series, Steps, Wanted, explorer
+from .explorers import Probed, Series
 from .once import execute
+from .task import run_task
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-    from ..engine.machine import Observer
-    from ..errors import Report
-    from ..scenario import Scenario
-    from ..schedulers import Explorer
+    from ..engine.pool import Pool
+    from .campaign import Campaign, Part
+    from .task import Task
 
-__all__ = ["Part", "Spread", "Task", "run_task"]
+__all__ = ["Spread"]
 
-#: How many executions of a sampler make a part.
-_SAMPLES: Final = 250
+#: How many executions of a sampler make the first parts; later ones are as large as
+#: makes them take so many seconds.
+_SAMPLES: Final = 50
+_SECONDS: Final = 0.3
 #: Into how many parts to split the paths, at least, if there are so many.
 _PATHS: Final = 32
 #: How many parts to hand out before the first of them is done.
 _AHEAD: Final = 32
 
 
-# -- sending a scenario -------------------------------------------------------------
-
-
-class _Pickler(pickle.Pickler):
-    """Sends a patch as the name that it has beside one of its functions."""
-
-    def reducer_override(self, obj: object) -> Any:  # as the base class has it
-        """Reduce patches, and leave all else to pickle."""
-        if isinstance(obj, Patch):
-            return _beside, _place(obj)
-        return NotImplemented
-
-
-def _place(patch: Patch) -> tuple[Callable[..., object], str]:
-    for function in patch.functions.values():
-        for name, value in vars(sys.modules[function.__module__]).items():
-            if value is patch:
-                return function, name
-    raise pickle.PicklingError(f"patch {patch.name!r} is in no module")
-
-
-def _beside(function: Callable[..., object], name: str) -> object:
-    return vars(sys.modules[function.__module__])[name]
-
-
-def _packed(what: str, value: object) -> bytes:
-    """Pickle *value*, or say that it cannot be sent."""
-    file = BytesIO()
-    try:
-        _Pickler(file).dump(value)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise UsageError(
-            f"{what} cannot be sent to an executor's worker ({error}): use functions "
-            "and classes of modules, or drop executor"
-        ) from None
-    return file.getvalue()
-
-
-# -- parts --------------------------------------------------------------------------
-
-
-@frozen
-class Task:
-    """A part of an exploration, for a worker to run."""
-
-    #: The scenario and the observers, pickled.
-    packed: bytes
-    scheduler: str
-    wanted: Wanted
-    detectors: Sequence[str] | None
-    stop_on_report: bool = False
-    executions: int | None = None
-    seconds: float | None = None
-    #: For samplers: from which execution to before which, and what a probe has told.
-    numbers: tuple[int, int] = (0, 0)
-    steps: Steps = field(factory=dict)
-    #: For all interleavings: how the paths begin.
-    prefix: tuple[int, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        scenario: Scenario,
-        scheduler: str | Explorer,
-        wanted: Wanted,
-        observers: tuple[Callable[[], Observer], ...],
-        detectors: Sequence[str] | None,
-    ) -> Task:
-        """Make a task of all that parts have in common."""
-        search = explorer(scheduler, wanted)
-        endless = isinstance(search, Series) and not search.claim
-        if not isinstance(scheduler, str) or not (endless or isinstance(search, Dfs)):
-            raise UsageError(
-                f"executor does not go with scheduler={scheduler!r}: choose dfs, "
-                "random, pct, pos or urw, or drop executor"
-            )
-        packed = _packed(f"scenario {scenario.name!r}", (scenario, observers))
-        return cls(packed, scheduler, wanted, detectors)
-
-    def search(self) -> Explorer:
-        """Return the explorer of this part."""
-        search = explorer(self.scheduler, self.wanted)
-        if isinstance(search, Dfs):
-            search.under(self.prefix)
-        elif isinstance(search, Series):
-            search.only(*self.numbers)
-        if isinstance(search, Probed):
-            search.learned(self.steps)
-        return search
-
-
-@frozen
-class Part:
-    """What a worker found."""
-
-    outcomes: dict[str, Tally]
-    reports: dict[str, Tally]
-    found: tuple[Report, ...]
-    counted: int
-    events: int
-    #: Why it stopped; empty if it has done all of its part.
-    reason: str
-
-
-def run_task(task: Task) -> bytes:
-    """Run a part and return the :class:`Part`, pickled; called in a worker."""
-    scenario, observers = pickle.loads(task.packed)
-    search = task.search()
-    campaign = Campaign(
-        scenario,
-        search,
-        observers,
-        campaigns(task.detectors),
-        task.executions,
-        task.seconds,
-        task.stop_on_report,
-    )
-    with Pool() as pool:
-        reason = campaign.loop(pool)
-    part = Part(
-        campaign.outcomes,
-        campaign.reports,
-        tuple(campaign.findings()),
-        campaign.counted,
-        campaign.events,
-        "" if reason == search.claim else reason,
-    )
-    return _packed(f"an outcome of scenario {scenario.name!r}", part)
-
-
-# -- putting them together ----------------------------------------------------------
-
-
-@frozen
+@define
 class Spread:
     """Runs a campaign's executions on *executor*."""
 
     executor: Executor
     task: Task
-    search: Explorer
+    search: Series | Dfs
+    #: How many executions of a sampler make a part now.
+    samples: int = _SAMPLES
 
     def run(self, campaign: Campaign, pool: Pool) -> str:
         """Hand out parts and merge what comes back; return why this ended."""
         search = self.search
-        if isinstance(search, Series):
-            search.only(0, 0)
-            reason = campaign.loop(pool)  # the probes, where there are any
-            if reason:
-                return reason
-            return self._merge(campaign, self._samples(campaign))
-        return self._merge(campaign, iter(_prefixes(campaign, self.task, pool)))
+        if isinstance(search, Dfs):
+            return self._merge(campaign, iter(_prefixes(campaign, self.task, pool)))
+        first = search.number
+        search.only(first, first)
+        reason = campaign.loop(pool)  # the probes, where there are any
+        search.only(first)
+        if reason:
+            return reason
+        return self._merge(campaign, self._numbers(campaign))
 
-    def _samples(self, campaign: Campaign) -> Iterator[Task]:
-        steps = self.search.steps if isinstance(self.search, Probed) else {}
-        end = None
+    def _numbers(self, campaign: Campaign) -> Iterator[Task]:
+        search = self.search
+        assert isinstance(search, Series)
+        steps = search.steps if isinstance(search, Probed) else {}
+        first, end = search.number, None
         if campaign.executions is not None:
-            end = campaign.executions - campaign.counted
-        for first in count(0, _SAMPLES):
-            if end is not None and first >= end:
-                return
-            last = first + _SAMPLES if end is None else min(end, first + _SAMPLES)
+            end = first + campaign.executions - campaign.counted
+        while end is None or first < end:
+            last = first + self.samples
+            last = last if end is None else min(end, last)
             yield evolve(self.task, numbers=(first, last), steps=steps)
+            first = last
 
     def _merge(self, campaign: Campaign, tasks: Iterator[Task]) -> str:
         flying: deque[tuple[Task, Future[bytes]]] = deque()
@@ -220,13 +87,18 @@ class Spread:
                     timed = self._timed(campaign, task)
                     flying.append((timed, self.executor.submit(run_task, timed)))
                 if not flying:
+                    self._stand_behind()
                     return self.search.claim or campaign.reason()
-                reason = campaign.reason() or self._land(campaign, *flying.popleft())
+                reason = campaign.reason()
+                if reason:  # if time is up, what has begun still counts
+                    while campaign.is_late and flying and not flying[0][1].cancel():
+                        if self._land(campaign, *flying.popleft()):
+                            return reason
+                    if flying:
+                        self._stand_before(flying[0][0])
+                    return reason
+                reason = self._land(campaign, *flying.popleft())
                 if reason:
-                    if campaign.is_late:  # what has begun still counts
-                        begun = [pair for pair in flying if not pair[1].cancel()]
-                        for task, future in begun:
-                            self._land(campaign, task, future)
                     return reason
         finally:
             for _, future in flying:
@@ -235,10 +107,25 @@ class Spread:
     def _land(self, campaign: Campaign, task: Task, future: Future[bytes]) -> str:
         """Wait for a part and count it; say why it was not done to its end, if so."""
         part = self._within(campaign, task, pickle.loads(future.result()))
-        _add(campaign, part)
+        campaign.add(part)
+        self.samples = max(_SAMPLES, int(part.counted * _SECONDS / part.seconds))
+        if isinstance(self.search, Series):
+            self.search.only(task.numbers[0] + part.counted)
         if not part.reason:
             return ""
-        return campaign.reason() or f"stopped after {campaign.seconds:g} s"
+        if isinstance(self.search, Dfs):
+            self.search.resume(part.stand)
+        return campaign.reason() or f"budget spent after {campaign.seconds:g} s"
+
+    def _stand_before(self, task: Task) -> None:
+        """Leave the search where *task* begins, for whoever goes on later."""
+        if isinstance(self.search, Dfs):
+            self.search.resume(task.path or [(choice, 0) for choice in task.prefix])
+
+    def _stand_behind(self) -> None:
+        """Leave the search where nothing is left."""
+        if isinstance(self.search, Dfs):
+            self.search.resume(None)
 
     def _timed(self, campaign: Campaign, task: Task) -> Task:
         """Give *task* what is left of the time."""
@@ -287,21 +174,15 @@ def _prefixes(campaign: Campaign, task: Task, pool: Pool) -> list[Task]:
                 ended.add(prefix)
                 longer.append(prefix)
         prefixes = longer
-    return [evolve(task, prefix=prefix) for prefix in prefixes]
+    return list(_to_come(task, prefixes))
 
 
-def _add(campaign: Campaign, part: Part) -> None:
-    """Count what *part* found."""
-    campaign.counted += part.counted
-    campaign.events += part.events
-    for mine, theirs in (
-        (campaign.outcomes, part.outcomes),
-        (campaign.reports, part.reports),
-    ):
-        for label, tally in theirs.items():
-            if label in mine:
-                mine[label].merge(tally)
-            else:
-                mine[label] = tally
-    for report in part.found:
-        campaign.found.setdefault(report.summary, report)
+def _to_come(task: Task, prefixes: Iterable[tuple[int, ...]]) -> Iterator[Task]:
+    """Leave out what comes before the path that *task* is to go on with."""
+    path = tuple(choice for choice, _ in task.path)
+    for prefix in prefixes:
+        begins = path[: len(prefix)]
+        if prefix == begins:
+            yield evolve(task, prefix=prefix)
+        elif prefix > begins:
+            yield evolve(task, prefix=prefix, path=())

@@ -14,6 +14,7 @@ from .pos import Pos
 from .random_walk import RandomWalk
 from .replay import Replay
 from .round_robin import RoundRobin
+from .subtree import Subtree
 from .urw import Urw
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Redundant",
     "Replay",
     "RoundRobin",
+    "Subtree",
     "Urw",
     "Verdict",
 ]

@@ -33,13 +33,13 @@ class Dfs:
 
     def __init__(self, bound: int | None = None) -> None:
         self.bound = bound
-        self.claim = "complete" if bound is None else f"within bound {bound}"
+        self.claim = "complete" if bound is None else f"complete within bound {bound}"
         #: For each step of the current path: the choice, and how many there are.
         self._path: list[int] = []
         self._width: list[int] = []
         self._depth = 0
         self._preemptions = 0
-        self._begun = False
+        self._ready = True
         self._floor = 0
 
     def under(self, prefix: Sequence[int]) -> None:
@@ -47,6 +47,19 @@ class Dfs:
         self._path = list(prefix)
         self._width = [0] * len(prefix)
         self._floor = len(prefix)
+
+    def leave(self) -> list[list[int]] | None:
+        """Return the next path, as pairs of a choice and how many; None if done."""
+        if not self._ready:
+            self._ready = self._advance()
+        pairs = zip(self._path, self._width, strict=True)
+        return [list(pair) for pair in pairs] if self._ready else None
+
+    def resume(self, path: Sequence[Sequence[int]] | None) -> None:
+        """Go on with *path*, which was left."""
+        self._ready = path is not None
+        self._path = [choice for choice, _ in path or ()]
+        self._width = [width for _, width in path or ()]
 
     @property
     def branches(self) -> int:
@@ -56,9 +69,9 @@ class Dfs:
 
     def begin(self) -> Scheduler | None:
         """Go to the next path; None after the last one."""
-        if self._begun and not self._advance():
+        if not self._ready and not self._advance():
             return None
-        self._begun = True
+        self._ready = True
         self._depth = 0
         self._preemptions = 0
         return self
@@ -77,15 +90,18 @@ class Dfs:
         """Return the thread on the path, or the first choice beyond it."""
         depth = self._depth
         self._depth = depth + 1
+        self._ready = False
         order = list(enabled)
         if running is not None:
             order.remove(running)
             order.insert(0, running)
         if depth == len(self._path):
-            spent = self._preemptions == self.bound and running is not None
             self._path.append(0)
-            self._width.append(1 if spent else len(order))
+            self._width.append(0)
         choice = self._path[depth]
+        if not self._width[depth]:
+            spent = self._preemptions == self.bound and running is not None
+            self._width[depth] = 1 if spent else len(order)
         if choice >= len(order):
             raise Nondeterminism(depth, f"choice {choice}", [t.name for t in order])
         self._preemptions += running is not None and choice > 0

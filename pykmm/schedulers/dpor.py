@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from ..engine.thread import Thread
     from .record import Race
 
-__all__ = ["Dpor"]
+__all__ = ["Dpor", "Node"]
 
 
-class _Node:
+class Node:
     """A state of the current path.
 
     *sleep* are threads whose next step has been explored from here, or from above
@@ -64,7 +64,7 @@ class Dpor:
     def _reset(self) -> None:
         self.world.news = self.world.relied = False
         self.past = Past(self.world)
-        self._nodes: list[_Node] = []
+        self._nodes: list[Node] = []
         #: What is left of the branch that is being followed.
         self._follow: list[Branch] = []
         #: How many steps are those of the execution before; where we are.
@@ -160,10 +160,10 @@ class Dpor:
             step = self.past.steps[-1]
             above = self._nodes[-1].sleep
             sleep = {tid: s for tid, s in above.items() if not depends(s, step)}
-        self._nodes.append(_Node(sleep, self._follow))
+        self._nodes.append(Node(sleep, self._follow))
 
     def _pick(
-        self, node: _Node, enabled: Sequence[Thread], running: Thread | None
+        self, node: Node, enabled: Sequence[Thread], running: Thread | None
     ) -> Thread:
         threads, sleep = self.past.threads, node.sleep
         while node.branches:

@@ -13,7 +13,7 @@ new class after decisions were based on the old ones is *news*.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..engine.events import CONFLICTS, Access
 
@@ -27,6 +27,7 @@ __all__ = [
     "ANY",
     "BARRIER",
     "ENOUGH",
+    "Known",
     "LOCKING",
     "LOOKS",
     "NOWHERE",
@@ -131,6 +132,12 @@ class Step:
         step.fatal = True
         return step
 
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """All that there is to say of the step."""
+        place = (self.tid, self.kind, self.oid, self.bits, self.gated)
+        return (*place, self.more, self.left, self.fatal)
+
     def __repr__(self) -> str:
         return f"<{self.tid} {self.kind} {self.oid}>"
 
@@ -162,11 +169,21 @@ def depends(a: Step, b: Step) -> bool:
     return conflicts(a, b)
 
 
+class Known(NamedTuple):
+    """What kinds of steps are known to do; the fields are those of :class:`World`."""
+
+    classes: dict[str, int]
+    kills: dict[tuple[str, int], tuple[int, ...]]
+    gates: dict[tuple[int, str, int], tuple[int, ...]]
+    barriers: bool
+    relied: bool
+
+
 class World:
     """The numbers of threads and objects, and what kinds of steps can do."""
 
     def __init__(self) -> None:
-        self.tids: dict[tuple[object, ...], int] = {}
+        self.tids: dict[Hashable, int] = {}
         self._oids: dict[Hashable, int] = {}
         #: Classes by kind, in bits.
         self.classes: dict[str, int] = {}
@@ -184,18 +201,28 @@ class World:
 
     def oid(self, obj: Named) -> int:
         """Number *obj*, the same in every execution."""
-        number = self._number(obj.uid)
+        number = self.number(obj.uid)
         if number not in self._struct:
             owner = obj.owner
-            self._struct[number] = number if owner is None else self._number(owner.uid)
+            self._struct[number] = number if owner is None else self.number(owner.uid)
         return number
 
     def struct(self, obj: Struct) -> int:
         """Number *obj*, of whose parts some may have been touched."""
-        return self._number(obj.uid)
+        return self.number(obj.uid)
 
-    def _number(self, uid: Hashable) -> int:
+    def number(self, uid: Hashable) -> int:
+        """Number the object of that uid, the same in every execution."""
         return self._oids.setdefault(uid, len(self._oids) * 2)
+
+    def tid(self, key: Hashable) -> int:
+        """Number the thread of that key, the same in every execution."""
+        return self.tids.setdefault(key, len(self.tids))
+
+    @property
+    def uids(self) -> list[Hashable]:
+        """The objects by number."""
+        return list(self._oids)
 
     # -- learning ------------------------------------------------------------
 
@@ -225,6 +252,23 @@ class World:
         if other not in known and other != oid:
             self._gates[tid, kind, oid] = (*known, other)
             self.news = True
+
+    @property
+    def known(self) -> Known:
+        """What has been learned so far."""
+        parts = dict(self.classes), dict(self._kills), dict(self._gates)
+        return Known(*parts, self._barriers, self.relied)
+
+    @known.setter
+    def known(self, known: Known) -> None:
+        self.classes = dict(known.classes)
+        self._kills = dict(known.kills)
+        self._gates = dict(known.gates)
+        lives = [life for ended in known.kills.values() for life in ended]
+        self._mortal = {life - 1: life for life in lives}
+        self._barriers = known.barriers
+        self.relied = known.relied
+        self.news = False
 
     # -- knowing -------------------------------------------------------------
 

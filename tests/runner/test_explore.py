@@ -85,7 +85,10 @@ def test_exploring_twice_gives_the_same() -> None:
 def test_a_number_of_executions_sets_an_end(scheduler: str) -> None:
     result = explore(LOST, scheduler=scheduler, executions=3)
     assert result.executions == 3
-    assert (result.complete, result.reason) == (False, "stopped after 3 executions")
+    assert (result.complete, result.reason) == (
+        False,
+        "budget spent after 3 executions",
+    )
 
 
 def test_an_end_that_is_not_reached_does_not_matter() -> None:
@@ -96,7 +99,7 @@ def test_an_end_that_is_not_reached_does_not_matter() -> None:
 def test_time_sets_an_end() -> None:
     result = explore(litmus(locked_inc(3, 3)), seconds=1e-6)
     assert result.executions < 10
-    assert (result.complete, result.reason) == (False, "stopped after 1e-06 s")
+    assert (result.complete, result.reason) == (False, "budget spent after 1e-06 s")
 
 
 def test_the_first_bug_can_be_the_end() -> None:
@@ -109,11 +112,11 @@ def test_the_first_bug_can_be_the_end() -> None:
 def test_a_bound_means_brute_force_within_it() -> None:
     result = explore(LOST, bound=0)
     assert result.values == [2]
-    assert (result.complete, result.reason) == (False, "within bound 0")
+    assert (result.complete, result.reason) == (False, "complete within bound 0")
 
 
 def test_a_scenario_brings_its_own_bounds() -> None:
-    assert explore(LOST.but(bound=0)).reason == "within bound 0"
+    assert explore(LOST.but(bound=0)).reason == "complete within bound 0"
     assert explore(LOST.but(executions=2)).executions == 2
     assert explore(LOST.but(executions=2), executions=3).executions == 3
 
@@ -130,7 +133,7 @@ def test_random_walks_are_their_seed() -> None:
 
 def test_random_walks_end_without_being_told() -> None:
     result = explore(litmus(writers(1)), scheduler="random")
-    assert result.reason == f"stopped after {result.executions} executions"
+    assert result.reason == f"budget spent after {result.executions} executions"
 
 
 def test_round_robin_is_one_execution() -> None:

@@ -42,7 +42,7 @@ def test_text_of_an_incomplete_answer() -> None:
     assert str(result) == (
         "store_buffering: 1 outcome\n"
         "  (0, 1)  1 x  0 preemptions: t0*3 t1*3\n"
-        "stopped after 1 execution: 1 execution, 6 events, 0.25 s\n"
+        "budget spent after 1 execution: 1 execution, 6 events, 0.25 s\n"
     )
 
 

@@ -9,13 +9,14 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from multiprocessing import get_context
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 
 from pykmm.engine import Cell, Counter, Machine, Mutex
 from pykmm.errors import Nondeterminism, UsageError
 from pykmm.patches.bugs import BUGS
-from pykmm.runner import Result, Scenario, explore
+from pykmm.runner import Result, Scenario, explore, spread, spread_tree
 from pykmm.scenarios import SCENARIOS
+from tests.litmus import programs
 from tests.litmus.programs import run
 
 
@@ -52,6 +53,18 @@ def early_bug(m: Machine) -> None:
             raise ValueError("x was set")
 
     run(m, buggy, lambda: [x.set(n) for n in range(3)], x.get)
+
+
+def apart(m: Machine) -> None:
+    """One order of two locks if x was set in time, the other one if not."""
+    a, b, x = Mutex(), Mutex(), Cell(0)
+
+    def take() -> None:
+        one, other = (a, b) if x.get() else (b, a)
+        with one, other:
+            pass
+
+    run(m, take, lambda: x.set(1))
 
 
 def unsendable(m: Machine) -> object:
@@ -94,7 +107,7 @@ def facts(result: Result) -> object:
 def test_two_processes_find_what_one_finds() -> None:
     with processes() as executor:
         for what in (scenario(lost_update), scenario(two_locks)):
-            for scheduler in ("dfs", "random", "pct", "pos", "urw"):
+            for scheduler in ("dpor", "dfs", "random", "pct", "pos", "urw"):
                 alone = explore(what, scheduler=scheduler)
                 spread = explore(what, scheduler=scheduler, executor=executor)
                 assert facts(spread) == facts(alone)
@@ -138,7 +151,7 @@ def test_time_is_an_end() -> None:
     result = explore(
         scenario(lost_update), scheduler="random", seconds=0.2, executor=Here()
     )
-    assert result.reason == "stopped after 0.2 s"
+    assert result.reason == "budget spent after 0.2 s"
     assert result.executions > 0
 
 
@@ -160,10 +173,104 @@ def test_every_scenario_can_be_sent(name: str) -> None:
     assert result.executions == 1
 
 
-@pytest.mark.parametrize("scheduler", ["dpor", "round_robin"])
-def test_what_cannot_be_spread(scheduler: str) -> None:
+def test_what_cannot_be_spread() -> None:
     with pytest.raises(UsageError, match="executor does not go with scheduler="):
-        explore(scenario(lost_update), scheduler=scheduler, executor=Here())
+        explore(scenario(lost_update), scheduler="round_robin", executor=Here())
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let even the smallest tree fall into parts, of one execution each."""
+    monkeypatch.setattr(spread_tree, "_SECONDS", 0.0)
+
+
+@frozen
+class Made:
+    """A program of the literature, made where it runs: closures cannot be sent."""
+
+    make: Callable[..., programs.Program]
+    args: tuple[int, ...]
+
+    def __call__(self, m: Machine) -> object:
+        return self.make(*self.args)(m)
+
+
+#: Programs whose trees have races that reach far up, locks, deadlocks and drops.
+TREES = [
+    Made(programs.lost_update, (3,)),
+    Made(programs.lastzero, (5,)),
+    Made(programs.locked_inc, (3, 2)),
+    Made(programs.abba, (3,)),
+    Made(programs.philosophers, (4,)),
+    Made(programs.rwsem, (3, 2)),
+    Made(programs.refcount, (2, 1)),
+    Made(programs.indexer, (12,)),
+    early_bug,
+    two_locks,
+]
+
+
+@pytest.mark.parametrize("program", TREES)
+def test_parts_of_the_tree_come_to_the_whole(
+    hurry: None, program: programs.Program
+) -> None:
+    executor = Here()
+    what = Scenario(name="tree", function=program, machine=Machine)
+    spread = explore(what, executor=executor)
+    assert facts(spread) == facts(explore(what))
+    assert executor.tasks > 1
+
+
+@pytest.mark.parametrize("executions", [1, 2, 7, 20, 33])
+def test_a_budget_ends_a_spread_tree_where_it_ends_a_whole_one(
+    hurry: None, executions: int
+) -> None:
+    what = scenario(lost_update)
+    spread = explore(what, executor=Here(), executions=executions)
+    assert facts(spread) == facts(explore(what, executions=executions))
+
+
+@pytest.mark.parametrize("function", [early_bug, two_locks])
+def test_the_first_bug_of_a_spread_tree_is_that_of_a_whole_one(
+    hurry: None, function: Callable[[Machine], object]
+) -> None:
+    what = scenario(function)
+    spread = explore(what, executor=Here(), stop_on_report=True)
+    assert facts(spread) == facts(explore(what, stop_on_report=True))
+    assert spread.reason == "stopped at the first bug"
+
+
+@pytest.mark.parametrize("stop_on_report", [False, True])
+@pytest.mark.parametrize("scheduler", ["dpor", "dfs", "random"])
+def test_a_circle_whose_sides_were_seen_apart_is_found(
+    hurry: None, monkeypatch: pytest.MonkeyPatch, scheduler: str, stop_on_report: bool
+) -> None:
+    monkeypatch.setattr(spread, "_SAMPLES", 1)
+    options = {
+        "scheduler": scheduler,
+        "stop_on_report": stop_on_report,
+        "executions": 30,
+    }
+    one = explore(scenario(apart), **options)
+    many = explore(scenario(apart), executor=Here(), **options)
+    (report,) = many.reports
+    assert "in executions that each show a part of it" in report.summary
+    assert facts(many) == facts(one)
+
+
+@pytest.mark.slow
+def test_parts_of_a_kernel_s_tree_come_to_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is learned on the way makes the exploration begin anew."""
+    monkeypatch.setattr(spread_tree, "_SECONDS", 0.05)
+    monkeypatch.setattr(spread_tree, "_AHEAD", 3)
+    executor = Here()
+    options = {"executions": 40, "detectors": ()}
+    alone = explore(SCENARIOS["mrelease-vs-exit"], **options)
+    spread = explore(SCENARIOS["mrelease-vs-exit"], executor=executor, **options)
+    assert facts(spread) == facts(alone)
+    assert executor.tasks > 1
 
 
 def test_a_scenario_that_cannot_be_sent() -> None:

@@ -50,7 +50,7 @@ def test_a_bound_on_preemptions(bound: int) -> None:
     assert result.executions == sum(
         with_preemptions(3, 3, exactly) for exactly in range(bound + 1)
     )
-    assert (result.complete, result.reason) == (False, f"within bound {bound}")
+    assert (result.complete, result.reason) == (False, f"complete within bound {bound}")
 
 
 def test_a_bound_limits_switches_away_and_nothing_else() -> None:

@@ -197,6 +197,10 @@ class Judged:
         by = f" T-BY={self.torn_down_by}" if self.torn_down_by else ""
         return f"{self.ret!r}{by} {' '.join(self.words)}".rstrip()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Visits name a machine's threads, which stay in the process that ran them.
+        return Judged, (self.ret, self.words, self.torn_down_by)
+
 
 def judge(facts: Facts) -> Judged:
     """Say which words hold."""
