@@ -9,6 +9,7 @@ from ..kernel.entry.fault import touch
 from ..linux.mm import PAGE_MASK, PAGE_SHIFT
 from ..linux.uapi_mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from ..mm import madvise as _madvise
+from ..mm import madvise_process as _madvise_process
 from ..mm import mlock as _mlock
 from ..mm import mmap_sys as _mmap_sys
 from ..mm import mprotect as _mprotect
@@ -30,6 +31,7 @@ __all__ = [
     "munlock",
     "munlockall",
     "munmap",
+    "process_madvise",
     "process_mrelease",
     "setrlimit",
     "touch",
@@ -42,6 +44,7 @@ munmap = syscall(_mmap_sys.munmap)
 mprotect = syscall(_mprotect.mprotect)
 mremap = syscall(_mremap.mremap)
 madvise = syscall(_madvise.madvise)
+process_madvise = syscall(_madvise_process.process_madvise)
 mlock = syscall(_mlock.mlock)
 mlock2 = syscall(_mlock.mlock2)
 munlock = syscall(_mlock.munlock)

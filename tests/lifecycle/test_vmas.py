@@ -22,7 +22,17 @@ from pykmm.linux.uapi_mman import (
     PROT_READ,
 )
 from pykmm.mm._conservation import _books
-from pykmm.syscalls import brk, mmap, munmap, open, setrlimit, touch
+from pykmm.syscalls import (
+    brk,
+    exit_group,
+    fork,
+    mmap,
+    munmap,
+    open,
+    setrlimit,
+    touch,
+    wait4,
+)
 from tests.lifecycle._memory import (
     FIXED,
     PAGE,
@@ -237,4 +247,26 @@ def test_l101_the_heap_grows_and_shrinks(m: Machine) -> None:
         4 * PAGE,
         4 * PAGE,
         (PAGE + 1, 2),
+    )
+
+
+def test_l94_a_child_does_not_extend_what_it_inherited(m: Machine) -> None:
+    def program() -> object:
+        fixed(0)
+        touch(A, PAGE)
+        seen = []
+
+        def child() -> None:
+            fixed(1)
+            seen.append(vmas())
+            exit_group(0)
+
+        pid = fork(child)
+        wait4(pid)
+        fixed(1)
+        return seen, vmas()
+
+    assert runs(m, program) == (
+        [[(0, 1, "rwa"), (1, 2, "rwa")]],
+        [(0, 2, "rwa")],
     )

@@ -47,6 +47,7 @@ from ...mm.mmu_gather import tlb_finish_mmu, tlb_gather_mmu
 from ...mm.oom_kill_victim import _cmpxchg_oom_mm, oom
 from ..patch import Patch
 from .v6_12_fork import replaced as replaced_in_fork
+from .v6_12_madvise import replaced as replaced_in_madvise
 from .v6_12_report import replaced
 
 __all__ = ["patch"]
@@ -120,5 +121,9 @@ def freezing_slow_path(p: task_struct) -> bool:
     return READ_ONCE(freezer_statics()).pm_freezing and not flags & PF_KTHREAD
 
 
-for _function, _replacement in (*replaced(), *replaced_in_fork()):
+for _function, _replacement in (
+    *replaced(),
+    *replaced_in_madvise(),
+    *replaced_in_fork(),
+):
     patch.replaces(_function)(_replacement)
