@@ -23,7 +23,7 @@ from .linux.mm_types import MMF_OOM_SKIP, MMF_UNSTABLE, _tree_of, mm_struct
 from .linux.mmu_notifier import mmu_notifier
 from .linux.pid import PIDTYPE_MAX, pid
 from .linux.proc_fs import ProcFile
-from .linux.sched import TIF_MEMDIE, task_struct
+from .linux.sched import PF_KTHREAD, TIF_MEMDIE, task_struct
 from .linux.sched.signal import sighand_struct, signal_struct
 from .mm.oom_kill import oom
 from .patches.shadow import Shadow
@@ -78,22 +78,32 @@ def _declared(counter: Named) -> int:
     return sum(hold.counter is counter for hold in holds())
 
 
+def _borrows(task: Struct) -> bool:
+    """Tell whether a task only keeps what it shows, or showed last: a kernel thread."""
+    flags = task.__dict__["flags"]
+    return bool(flags & PF_KTHREAD) and not _field(task, "exit_state")
+
+
 def _mm_users(machine: Machine) -> Iterator[tuple[Named, int, int]]:
     tasks = _alive(machine, task_struct)
     for mm in _alive(machine, mm_struct):
         assert isinstance(mm, mm_struct)
-        users = sum(_field(t, "mm") is mm for t in tasks) + _declared(mm.mm_users)
+        users = sum(
+            _field(t, "mm") is mm and not _borrows(t) for t in tasks
+        ) + _declared(mm.mm_users)
         yield mm.mm_users, users, mm.mm_users.counter
 
 
 def _mm_count(machine: Machine) -> Iterator[tuple[Named, int, int]]:
     signals = _alive(machine, signal_struct)
     notifiers = _alive(machine, mmu_notifier)
+    kthreads = [t for t in _alive(machine, task_struct) if _borrows(t)]
     shadows = [obj._pins() for obj in machine.alive if isinstance(obj, Shadow)]
     for mm in _alive(machine, mm_struct):
         assert isinstance(mm, mm_struct)
         count = sum(_field(s, "oom_mm") is mm for s in signals)
         count += bool(mm.mm_users.counter) + _declared(mm.mm_count)
+        count += sum(_field(t, "active_mm") is mm for t in kthreads)
         count += sum(pinned is mm for pinned in shadows)
         count += sum(
             _field(n, "mm") is mm and bool(_field(n, "_holds_mm")) for n in notifiers
@@ -150,8 +160,8 @@ LAWS: Final = (
     ),
     Law(
         "mm-count",
-        "its users together hold one reference on the structure; victims' groups and "
-        "notifiers hold one each",
+        "its users together hold one reference on the structure; victims' groups, "
+        "notifiers and kernel threads hold one each",
         _mm_count,
     ),
     Law("task-usage", "at rest only a task's visibility keeps it", _task_usage),

@@ -148,6 +148,7 @@ def copy_signal(clone_flags: int, tsk: task_struct) -> int:
     sig.__dict__["rlim"] = READ_ONCE(own.signal).rlim
     task_unlock(own.group_leader)
     inherit_oom_score_adj(sig)
+    sig.__dict__["_dumpable"] = READ_ONCE(own.signal)._dumpable
     return 0
 
 

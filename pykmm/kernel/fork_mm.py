@@ -8,16 +8,13 @@ from typing import Final
 from ..engine.annotate import mirrors
 from ..errno import EACCES, EINTR, ESRCH, Errno
 from ..linux.mm_types import mm_struct
-from ..linux.rcupdate import rcu
 from ..linux.rwsem import down_read_killable, up_read
 from ..linux.sched import PF_KTHREAD, current, task_struct
 from ..linux.sched.mm import mmget
-from ..linux.sched.signal import same_thread_group
 from ..linux.sched.task import task_lock, task_unlock
-from ..linux.uapi import CAP_SYS_PTRACE
 from ..mm.mmap_dup import dup_mmap
-from .capability import ns_capable
 from .fork import mm_init, mmput
+from .ptrace_link import ptrace_may_access
 
 #: What stays as it was copied: where the program's parts are.
 _COPIED: Final = ("mmap_base", "start_data", "end_data", "start_brk", "brk")
@@ -61,24 +58,10 @@ def get_task_mm(task: task_struct) -> mm_struct | None:
     return mm
 
 
-def _may_look_into(task: task_struct) -> bool:
-    """Tell whether current may look into *task*.
-
-    Context: Enters an RCU read section.
-    """
-    if same_thread_group(task, current()):
-        return True
-    with rcu():
-        own, theirs = current().cred, task.cred
-        if own.uid == theirs.euid == theirs.suid == theirs.uid:
-            return True
-        return ns_capable(theirs.user_ns, CAP_SYS_PTRACE)
-
-
 @mirrors("kernel/fork.c", checked="v7.2", abridged="one kind of access")
 def may_access_mm(mm: mm_struct, task: task_struct) -> bool:
     """Tell whether current may access *mm* of *task*; its own it always may."""
-    return mm is current().mm or _may_look_into(task)
+    return mm is current().mm or ptrace_may_access(task)
 
 
 @mirrors("kernel/fork.c", checked="v7.2", abridged="one kind of access")

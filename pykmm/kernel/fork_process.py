@@ -86,6 +86,7 @@ from .nsproxy import copy_namespaces
 from .pid import attach_pid, task_active_pid_ns
 from .pid_alloc import alloc_pid, free_pid
 from .signal_queue import recalc_sigpending
+from .signal_stop import task_join_group_stop
 from .ucount import is_rlimit_overlimit
 
 __all__ = ["copy_process"]
@@ -219,6 +220,7 @@ def _attach_thread(p: task_struct) -> None:
     signal.quick_threads += 1
     atomic_inc(signal.live)
     refcount_inc(signal.sigcnt)
+    task_join_group_stop(p)
     list_add_tail_rcu(p.thread_node, signal.thread_head)
 
 

@@ -12,11 +12,10 @@ from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.fields import step_write
 from ..engine.machine import enter, leave
 from ..errno import EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM, Errno
 from ..linux.bug import WARN_ON
-from ..linux.compiler import READ_ONCE
+from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.cred import user_namespace
 from ..linux.pid import pid, upid
 from ..linux.pid_namespace import PIDNS_ADDING, pid_namespace, pidmap_lock
@@ -54,7 +53,8 @@ def _count(ns: pid_namespace, change: int) -> int:
     """Count numbers of *ns*, and return what ``pid_allocated`` is now.
 
     A dying init waits for the last one to go; the machine's own has no such end, so
-    there it takes no step.
+    there it takes no step. Marked, as the one who waits looks without the lock: Linux
+    wakes it instead.
 
     Context: pidmap_lock held.
     """
@@ -62,7 +62,7 @@ def _count(ns: pid_namespace, change: int) -> int:
     if ns.parent is None:
         ns.__dict__["pid_allocated"] = allocated
     else:
-        step_write(ns, "pid_allocated", allocated, "write")
+        WRITE_ONCE(ns).pid_allocated = allocated
     return allocated
 
 
@@ -156,7 +156,7 @@ def disable_pid_allocation(ns: pid_namespace) -> None:
     Context: Takes pidmap_lock.
     """
     spin_lock(pidmap_lock())
-    ns.pid_allocated &= ~PIDNS_ADDING
+    WRITE_ONCE(ns).pid_allocated = ns.pid_allocated & ~PIDNS_ADDING
     spin_unlock(pidmap_lock())
 
 

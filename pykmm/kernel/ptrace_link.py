@@ -102,6 +102,16 @@ def __ptrace_may_access(task: task_struct) -> int:
     return 0
 
 
+@mirrors("kernel/ptrace.c", checked="v7.2", abridged="one kind of access; no LSM")
+def ptrace_may_access(task: task_struct) -> bool:
+    """Tell whether current may look into *task*.
+
+    Context: Takes task_lock.
+    """
+    with task_locked(task):
+        return not __ptrace_may_access(task)
+
+
 def _ptrace_link(child: task_struct, tracer: task_struct) -> None:
     tracer.ptraced = [child, *tracer.ptraced]
     child.parent = tracer

@@ -48,7 +48,13 @@ from .signal_queue import (
 )
 from .signal_send import send_signal_locked
 
-__all__ = ["do_jobctl_trap", "do_signal_stop", "ptrace_notify", "ptrace_signal"]
+__all__ = [
+    "do_jobctl_trap",
+    "do_signal_stop",
+    "ptrace_notify",
+    "ptrace_signal",
+    "task_join_group_stop",
+]
 
 
 def _own_sighand() -> sighand_struct:
@@ -193,3 +199,19 @@ def ptrace_signal(info: kernel_siginfo) -> kernel_siginfo | None:
         send_signal_locked(signr, info, task, PIDTYPE_PID)
         return None
     return info
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
+def task_join_group_stop(task: task_struct) -> None:
+    """Have a new thread of current's group take part in a stop under way.
+
+    Context: siglock held; nobody can find *task* yet.
+    """
+    mask = current().jobctl & JOBCTL_STOP_SIGMASK
+    sig = current().signal
+    if sig.group_stop_count:
+        sig.group_stop_count += 1
+        mask |= JOBCTL_STOP_CONSUME
+    elif not sig.flags & SIGNAL_STOP_STOPPED:
+        return
+    task_set_jobctl_pending(task, mask | JOBCTL_STOP_PENDING)

@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The counts and flags in the life of an address space, and who may use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pykmm import Machine
+from pykmm.boot import start_kthread
+from pykmm.errno import EACCES, EINTR, EINVAL, ESRCH
+from pykmm.errors import KernelBug, UseAfterFree
+from pykmm.invariants import Hold, holds
+from pykmm.kernel.fork import mm_alloc, mmput, mmput_async
+from pykmm.kernel.fork_mm import get_task_mm, mm_access
+from pykmm.kernel.kthread import kthread_unuse_mm, kthread_use_mm
+from pykmm.linux.completion import complete, completion, wait_for_completion
+from pykmm.linux.maple_tree import mtree_empty
+from pykmm.linux.mm import mm_flags_set, mm_flags_test
+from pykmm.linux.mm_types import (
+    MM_ANONPAGES,
+    MMF_HAS_MDWE,
+    MMF_HAS_MDWE_NO_INHERIT,
+    MMF_MULTIPROCESS,
+    MMF_OOM_REAP_QUEUED,
+    MMF_OOM_SKIP,
+    MMF_TOPDOWN,
+    MMF_UNSTABLE,
+    _tree_of,
+    mm_struct,
+    mmf_init_legacy_flags,
+)
+from pykmm.linux.mmap_lock import (
+    mmap_read_lock,
+    mmap_read_trylock,
+    mmap_read_unlock,
+)
+from pykmm.linux.rwsem import down_write, up_write
+from pykmm.linux.sched import EXIT_ZOMBIE, current, task_struct
+from pykmm.linux.sched.mm import mmdrop, mmget, mmget_not_zero, mmgrab
+from pykmm.linux.sched.task import task_locked
+from pykmm.linux.spinlock import spin_lock, spin_unlock, spinlock_t
+from pykmm.linux.uapi import SIGCHLD, SIGKILL
+from pykmm.linux.uapi_sched import CLONE_VM
+from pykmm.mm.mmap import find_vma
+from pykmm.mm.oom_kill import __oom_reap_task_mm
+from pykmm.mm.oom_kill_reaper import queue_oom_reaper
+from pykmm.mm.oom_kill_victim import mark_oom_victim, process_shares_mm
+from pykmm.mm.page_alloc import nr_free_pages
+from pykmm.syscalls import (
+    clone,
+    exit_group,
+    fork,
+    kill,
+    pidfd_open,
+    process_mrelease,
+)
+from pykmm.workbench import Process
+from tests.lifecycle.pages_setup import boot, maps, rss
+
+NOBODY = 65534
+TWO = ({"kind": "anon", "populate_pages": 2}, {"kind": "anon", "populate_pages": 3})
+
+
+def counts(mm: mm_struct) -> tuple[int, int]:
+    return mm.mm_users.counter, mm.mm_count.counter
+
+
+def run(m: Machine, body: Callable[[], object], **facts: object) -> object:
+    program = m.spawn("program", **facts)  # type: ignore[arg-type]  # spawn's
+    program.runs(body)
+    m.run()
+    return program.result
+
+
+def memory(p: Process) -> mm_struct:
+    assert p.mm is not None
+    return p.mm
+
+
+def test_l67_only_the_last_user_tears_down() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        maps(app, *TWO)
+        mm = memory(app)
+        mmgrab(mm)
+        mmget(mm)
+        mmput(mm)
+        assert (counts(mm), mm.map_count) == ((1, 2), 2)
+        mmput(mm)
+        assert counts(mm) == (0, 1)
+        assert mtree_empty(_tree_of(mm))
+        app.task.__dict__["mm"] = None
+        mmdrop(mm)
+
+
+def test_l68_no_user_after_the_last_one() -> None:
+    with boot() as m:
+        mm = mm_alloc()
+        mmgrab(mm)
+        mmput(mm)
+        assert [mmget_not_zero(mm) for _ in range(3)] == [False] * 3
+        mmgrab(mm)
+        assert counts(mm) == (0, 2)
+        mmdrop(mm)
+        mmdrop(mm)
+        assert mm not in m.alive
+        with pytest.raises(UseAfterFree):
+            mmgrab(mm)
+
+
+def test_l69_a_reader_is_the_last_user() -> None:
+    with boot() as m:
+        app = m.spawn("app", parent=m.spawn("shell"))
+        maps(app, *TWO)
+        mm = memory(app)
+        reference = m.hold_users(app, "reader")
+        with task_locked(app.task):
+            mark_oom_victim(app.task)
+        kill(app.pid, SIGKILL)
+        m.run()
+        assert (app.mm, app.task.__dict__["exit_state"]) == (None, EXIT_ZOMBIE)
+        assert not mm.flags._has(MMF_OOM_SKIP)
+
+        def reader() -> object:
+            released = process_mrelease(pidfd_open(app.pid, 0), 0)
+            before = rss(mm)[MM_ANONPAGES]
+            mmap_read_lock(mm)
+            reaped = __oom_reap_task_mm(mm)
+            mmap_read_unlock(mm)
+            left = rss(mm)[MM_ANONPAGES], mm.__dict__["map_count"]
+            mmput(mm)
+            return released, before, reaped, left, mtree_empty(_tree_of(mm))
+
+        holds().remove(reference)
+        assert run(m, reader) == (-ESRCH, 5, True, (0, 2), True)
+        skip = mm.flags.bit(MMF_OOM_SKIP)
+        by = [e.thread.name for e in m.events if e.obj is skip and e.kind == "set_bit"]
+        assert by == ["program"]
+
+
+def test_l70_the_last_user_in_atomic_context() -> None:
+    with boot() as m:
+        app = m.spawn("app")
+        maps(app, *TWO)
+        mm = memory(app)
+        lock = spinlock_t()
+
+        def atomic() -> int:
+            mmget(mm)
+            exits = mm.mm_users.counter
+            mmput(mm)
+            own = mm_alloc()
+            spin_lock(lock)
+            mmput_async(own)
+            spin_unlock(lock)
+            told.append(own in m.alive)
+            return exits
+
+        told: list[bool] = []
+        assert run(m, atomic) == 2
+        assert told == [True]
+        workers = [e.thread.name for e in m.events if e.kind == "set_bit"]
+        assert "program" not in workers
+        assert any(t.name.startswith("kworker") for t in m.threads)
+
+
+def test_l71_the_order_of_the_end() -> None:
+    with boot() as m:
+        app = m.spawn("app", parent=m.spawn("shell"))
+        first, second = maps(app, *TWO)
+        mm = memory(app)
+        app.runs(lambda: exit_group(0))
+        m.run()
+        told = []
+        names = {
+            "down_read": "read lock",
+            "up_read": "read unlock",
+            "down_write": "write lock",
+            "up_write": "write unlock",
+        }
+        for e in m.events:
+            if e.obj is mm.mmap_lock and e.kind in names:
+                told.append(names[e.kind])
+            elif e.obj is mm.flags.bit(MMF_OOM_SKIP) and e.kind == "set_bit":
+                told.append("SKIP")
+        # exit_mm() first, and then exit_mmap().
+        assert told == [
+            *("read lock", "read unlock"),
+            *("read lock", "read unlock", "SKIP", "write lock", "write unlock"),
+        ]
+        order = [x for x in m.dead if x in (first, second)]
+        assert order == [first, second]
+
+
+def test_l72_nothing_to_take_down() -> None:
+    with boot() as m:
+        app = m.spawn("app", parent=m.spawn("shell"))
+        mm = memory(app)
+        app.runs(lambda: exit_group(0))
+        m.run()
+        kinds = [e.kind for e in m.events if e.obj is mm.mmap_lock]
+        assert kinds[2:] == ["down_read", "up_read", "down_write", "up_write"]
+        assert not mm.flags._has(MMF_OOM_SKIP)
+
+
+def test_l73_a_reader_behind_the_end_finds_nothing() -> None:
+    with boot() as m:
+        app = m.spawn("app", parent=m.spawn("shell"))
+        maps(app, *TWO)
+        mm = memory(app)
+        mmgrab(mm)
+        holds().append(Hold(mm.mm_count, "the test"))
+        app.runs(lambda: exit_group(0))
+        m.run()
+
+        def late() -> object:
+            mmap_read_lock(mm)
+            seen = mm_flags_test(MMF_OOM_SKIP, mm), find_vma(mm, 0)
+            mmap_read_unlock(mm)
+            mmdrop(mm)
+            return seen
+
+        holds().clear()
+
+        assert run(m, late) == (True, None)
+
+
+def test_l75_a_queued_writer_keeps_the_reaper_out() -> None:
+    with boot() as m:
+        app = m.spawn("app", parent=m.spawn("shell"))
+        maps(app, *TWO)
+        mm = memory(app)
+        mmgrab(mm)
+        told: list[object] = []
+
+        def reader() -> None:
+            mmap_read_lock(mm)
+            mm_flags_set(MMF_TOPDOWN, mm)
+            complete(locked)
+            wait_for_completion(looked)
+            mmap_read_unlock(mm)
+
+        def reaper() -> None:
+            wait_for_completion(locked)
+            told.append(mm.flags._has(MMF_OOM_SKIP))
+            told.append(mmap_read_trylock(mm))
+            complete(looked)
+            mmdrop(mm)
+
+        locked, looked = completion(), completion()
+        m.spawn("reader").runs(reader)
+        app.runs(lambda: exit_group(0))
+        m.spawn("reaper").runs(reaper)
+        m.run()
+        # app comes first whenever it can: it waits for the lock with SKIP set.
+        assert told == [True, False]
+
+
+def test_l76_pages_that_are_still_counted() -> None:
+    with boot():
+        mm = mm_alloc()
+        mmgrab(mm)
+        mmput(mm)
+        mm.rss_stat[MM_ANONPAGES].counter = 1
+        with pytest.raises(KernelBug, match="MM_ANONPAGES val:1"):
+            mmdrop(mm)
+
+
+def test_l77_flags_that_a_child_starts_with() -> None:
+    sticky = (MMF_OOM_SKIP, MMF_UNSTABLE, MMF_OOM_REAP_QUEUED, MMF_MULTIPROCESS)
+    with boot() as m:
+        app = m.spawn("app")
+        mm = memory(app)
+        for flag in (*sticky, MMF_HAS_MDWE):
+            mm_flags_set(flag, mm)
+        app.runs(fork)
+        m.run()
+        copy = m.tasks()[-1].__dict__["mm"]
+        assert copy.flags._value == 1 << MMF_HAS_MDWE
+
+
+def test_a_flag_that_is_not_to_be_inherited() -> None:
+    both = 1 << MMF_HAS_MDWE | 1 << MMF_HAS_MDWE_NO_INHERIT
+    assert mmf_init_legacy_flags(both | 1 << MMF_TOPDOWN | 0b111) == (
+        1 << MMF_TOPDOWN | 0b100
+    )
+
+
+def test_l78_an_address_space_is_queued_once() -> None:
+    with boot() as m:
+        p = m.spawn("p", anon="16K")
+        q = m.spawn("q", shares_mm=p)
+
+        def body() -> None:
+            for task in (p.task, q.task, p.task):
+                with task_locked(task):
+                    mark_oom_victim(task)
+                queue_oom_reaper(task)
+
+        run(m, body)
+        timers = (p.task.oom_reaper_timer, q.task.oom_reaper_timer)
+        added = [e for e in m.events if e.obj in timers and e.kind == "add_timer"]
+        assert len(added) == 1
+        assert memory(p).flags._has(MMF_OOM_REAP_QUEUED)
+
+
+def test_l79_whose_memory_may_be_accessed() -> None:
+    with boot() as m:
+        zombie = m.spawn("zombie", parent=m.spawn("shell"))
+        zombie.runs(lambda: exit_group(0))
+        m.run()
+        other = m.spawn("other")
+
+        def body() -> object:
+            own = mm_access(current())
+            assert isinstance(own, mm_struct)
+            mmput(own)
+            return (
+                get_task_mm(zombie.task),
+                mm_access(zombie.task),
+                mm_access(other.task),
+                own is current().mm,
+            )
+
+        assert run(m, body, uid=NOBODY) == (None, -ESRCH, -EACCES, True)
+        assert counts(memory(other)) == (1, 1)
+
+
+def test_l79_killed_while_waiting_for_an_exec() -> None:
+    told: list[object] = []
+    with boot() as m:
+        other = m.spawn("other")
+        waiter = m.spawn("waiter", parent=m.spawn("shell"))
+
+        def execs() -> None:
+            down_write(other.task.signal.exec_update_lock)
+            complete(locked)
+            wait_for_completion(done)
+            up_write(other.task.signal.exec_update_lock)
+
+        def waits() -> None:
+            wait_for_completion(locked)
+            told.append(mm_access(other.task))
+            complete(done)
+
+        locked, done = completion(), completion()
+        waiter.runs(waits)
+        other.runs(execs)
+        m.spawn("killer").runs(lambda: kill(waiter.pid, SIGKILL))
+        m.run()
+        assert told == [-EINTR]
+
+
+def test_l32_a_kernel_thread_borrows_memory() -> None:
+    with boot() as m:
+        app = m.spawn("app", anon="16K", parent=m.spawn("shell"))
+        mm = memory(app)
+        told: list[object] = []
+
+        def body() -> None:
+            before = counts(mm)
+            kthread_use_mm(mm)
+            own = current()
+            told.append((before, counts(mm), get_task_mm(own)))
+            told.append(process_shares_mm(own, mm))
+            complete(borrowed)
+            wait_for_completion(asked)
+            kthread_unuse_mm(mm)
+            told.append((counts(mm), own.mm is None, own.active_mm is mm))
+
+        borrowed, asked = completion(), completion()
+        start_kthread(m, "worker", body)
+
+        def lmkd() -> None:
+            wait_for_completion(borrowed)
+            mmget(mm)
+            fd = pidfd_open(app.pid, 0)
+            app.task.signal.__dict__["flags"] |= 4  # it is dying, and still there
+            told.append(process_mrelease(fd, 0))
+            app.task.signal.__dict__["flags"] &= ~4
+            mmput(mm)
+            complete(asked)
+
+        m.spawn("lmkd").runs(lmkd)
+        m.run()
+        assert told == [
+            ((1, 1), (1, 2), None),
+            True,
+            -EINVAL,
+            ((1, 2), True, True),
+        ]
+
+
+def test_the_owner_of_shared_memory_hands_it_on() -> None:
+    with boot() as m:
+        free = nr_free_pages()
+        app = m.spawn("app", anon="16K", parent=m.spawn("shell"))
+        mm = memory(app)
+
+        def body() -> None:
+            clone(CLONE_VM | SIGCHLD)
+            assert mm.__dict__["owner"] is current()
+            exit_group(0)
+
+        app.runs(body)
+        m.run()
+        (child,) = [
+            t for t in m.alive if isinstance(t, task_struct) and t.__dict__["mm"] is mm
+        ]
+        assert mm.__dict__["owner"] is child
+        kill(child.pid, SIGKILL)
+        m.run()
+        assert mm not in m.alive
+        assert nr_free_pages() == free
