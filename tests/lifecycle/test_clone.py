@@ -86,7 +86,7 @@ def test_l1_a_forked_process() -> None:
         assert child.__dict__["flags"] & PF_FORKNOEXEC
         assert child.__dict__["exit_signal"] == SIGCHLD
         assert child.__dict__["real_parent"] is child.__dict__["parent"] is p.task
-        assert p.task.__dict__["children"] == [child]
+        assert p.task.children == [child]
 
 
 def test_l2_threads() -> None:

@@ -78,7 +78,7 @@ def test_l14_a_process_may_share_memory_and_handlers() -> None:
         p = m.spawn("p", anon="16K")
         p.runs(lambda: clone(CLONE_VM | CLONE_SIGHAND | SIGCHLD))
         m.run()
-        (child,) = p.task.__dict__["children"]
+        (child,) = p.task.children
         assert child.pid == p.result == child.tgid
         assert child.signal is not p.task.signal
         assert child.__dict__["sighand"] is p.task.__dict__["sighand"]
@@ -101,7 +101,7 @@ def test_a_sibling_has_its_makers_parent_and_exit_signal() -> None:
         q = m.spawn("q", parent=p)
         q.runs(lambda: clone(CLONE_PARENT | SIGUSR1))
         m.run()
-        sibling = p.task.__dict__["children"][1]
+        sibling = p.task.children[1]
         assert (sibling.pid, sibling.exit_signal) == (q.result, SIGCHLD)
         assert children(q) == 0
 
@@ -224,8 +224,7 @@ def test_handlers_are_copied_or_reset() -> None:
         p.runs(lambda: (clone3(), clone3(flags=CLONE_CLEAR_SIGHAND)))
         m.run()
         copied, reset = (
-            child.__dict__["sighand"].__dict__["action"]
-            for child in p.task.__dict__["children"]
+            child.__dict__["sighand"].__dict__["action"] for child in p.task.children
         )
         assert copied == {SIGUSR1: handler, SIGCHLD: SIG_IGN}
         assert reset == {SIGCHLD: SIG_IGN}
@@ -274,7 +273,7 @@ def test_the_first_process_of_a_namespace() -> None:
         p = m.spawn("p")
         p.runs(lambda: clone(CLONE_NEWPID | SIGCHLD, child))
         m.run()
-        (first,) = p.task.__dict__["children"]
+        (first,) = p.task.children
         assert p.result == first.pid == 4
         assert told[:2] == [1, 2]
         assert told[2] == 2

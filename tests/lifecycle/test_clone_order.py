@@ -138,7 +138,7 @@ def adj_against_clone(m: Machine) -> object:
     mm = p.mm
     assert mm is not None
     assert mm.flags._has(MMF_MULTIPROCESS)
-    child = p.task.__dict__["children"][0]
+    child = p.task.children[0]
     both = {t.signal.__dict__["oom_score_adj"] for t in (p.task, child)}
     assert len(both) == 1
     return both.pop()
