@@ -187,7 +187,7 @@ class Watch:
 
     def event(self, event: Event) -> None:
         """Look at drops of the last reference, and at how a reap pass begins."""
-        if event.kind == "atomic_dec_and_test":
+        if event.kind in ("atomic_dec_and_test", "atomic_dec_and_call"):
             if event.value == 0 and isinstance(event.obj.owner, mm_struct):
                 self._last_drop(event, event.obj.owner)
         elif event.kind == "set_bit" and isinstance(event.obj, Bit):

@@ -95,6 +95,8 @@ class Clocks:
             if maker is not None:
                 clock.acquire(maker.thread, maker.epoch, maker.seen)
                 maker.epoch += 1
+            if t.made_by is not None:
+                self.acquire(clock, t.made_by, ACQUIRE | ALL)
         self._met = len(threads)
 
     def cut(self) -> None:

@@ -46,6 +46,7 @@ _CHANGES = tuple(
         Access.ADD,
         Access.INC,
         Access.DEC,
+        Access.DROP,
         Access.WAIT,
         Access.BARRIER,
     )

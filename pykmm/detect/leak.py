@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LeakDetector"]
 
-_COUNTS = tuple(access in (Access.INC, Access.DEC) for access in Access)
+_COUNTS = tuple(access in (Access.INC, Access.DEC, Access.DROP) for access in Access)
 
 #: What leads everywhere, or nowhere.
 _NO_WAY = (

@@ -72,6 +72,7 @@ DEFAULTS: Final[tuple[int, ...]] = tuple(
         Access.ADD: 0,
         Access.INC: 0,
         Access.DEC: RELEASE,
+        Access.DROP: RELEASE,
         Access.ACQUIRE: ACQUIRE | ALL,
         Access.RELEASE: RELEASE | REPLACE,
         Access.SHARE: ACQUIRE,
@@ -165,10 +166,6 @@ ORDERS: Final[tuple[dict[str, int], ...]] = tuple(
             "down_write_nested_wait": ACQUIRE | ALL,
             "down_write_wait": ACQUIRE | ALL,
             "downgrade_write": RELEASE | REPLACE,
-            # A grace period ends behind readers that left; it begins behind nobody.
-            "call_rcu": 0,
-            "synchronize_rcu": ACQUIRE | ALL,
-            "synchronize_srcu": ACQUIRE | ALL,
             # Time passes for everybody, and tells nobody what others have done.
             "schedule_timeout_idle": 0,
             "schedule_timeout_interruptible": 0,
@@ -178,8 +175,6 @@ ORDERS: Final[tuple[dict[str, int], ...]] = tuple(
         },
         Access.INC: {"atomic_inc_not_zero": ACQUIRE | RELEASE},
         Access.DEC: {"atomic_dec": 0, "atomic_dec_and_test": ACQUIRE | RELEASE},
-        # Where the last reader's leaving lets a writer in, other readers count, too.
-        Access.RELEASE: {"up_read": RELEASE},
         Access.SHARE: {"rcu_read_lock": 0, "srcu_read_lock": 0},
     }.get(access, {})
     for access in Access

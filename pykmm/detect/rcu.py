@@ -36,9 +36,11 @@ _LEARNS = tuple(
     access in (Access.ACQUIRE, Access.SHARE, Access.WAIT, Access.BARRIER)
     for access in Access
 )
-_COUNTS = tuple(x in (Access.INC, Access.DEC, Access.WRITE) for x in Access)
+_COUNTS = tuple(
+    x in (Access.INC, Access.DEC, Access.DROP, Access.WRITE) for x in Access
+)
 _SLEEPS = tuple(x in (Access.WAIT, Access.BARRIER) for x in Access)
-_INC, _READ, _UNSHARE, _WRITE = Access.INC, Access.READ, Access.UNSHARE, Access.WRITE
+_INC, _READ, _RELEASE, _WRITE = Access.INC, Access.READ, Access.RELEASE, Access.WRITE
 #: What waits by spinning, which is no sleep.
 _SPINS = ("timer_delete_sync",)
 
@@ -76,7 +78,7 @@ class Rcu:
         if access is _READ:
             if t.rcu_depth and isinstance(event.value, Struct):
                 reader.found.setdefault(event.value, event)
-        elif access is _UNSHARE:
+        elif access is _RELEASE:
             if reader.found and event.kind == "rcu_read_unlock":
                 reader.stale, reader.found = _unprotected(reader, t), {}
         elif _COUNTS[access]:

@@ -40,13 +40,18 @@ class Access(IntEnum):
     #: Takes and gives back a lock exclusively.
     ACQUIRE = 5
     RELEASE = 6
-    #: Takes and gives back a lock shared: these commute with each other.
+    #: Takes and gives back a lock shared: these commute with each other. A guard
+    #: may look at how many share the lock, but not at who does.
     SHARE = 7
     UNSHARE = 8
     #: Went on because another thread's step let it (blocked until then).
     WAIT = 9
     #: Happens after everything that happened before it (the clock jumps).
     BARRIER = 10
+    #: Drops a reference, maybe the last one, and who does must not be able to tell:
+    #: what has to be done then is done by a thread that belongs to the counter.
+    #: Commutes with DROP.
+    DROP = 11
 
 
 _COMMUTE: Final = {
@@ -56,6 +61,7 @@ _COMMUTE: Final = {
     (Access.ADD, Access.ADD),
     (Access.INC, Access.INC),
     (Access.DEC, Access.DEC),
+    (Access.DROP, Access.DROP),
     (Access.SHARE, Access.SHARE),
     # Who shares now was not shared with by whoever waits: a wait ends when those
     # who shared before have gone.

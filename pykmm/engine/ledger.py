@@ -92,7 +92,7 @@ class Account:
 
 def is_drop(event: Event) -> bool:
     """Tell whether *event* gave a reference back, be it the last one."""
-    if event.access is Access.DEC:
+    if event.access in (Access.DEC, Access.DROP):
         return True
     return event.access is Access.WRITE and "dec" in event.kind
 

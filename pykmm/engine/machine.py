@@ -145,11 +145,14 @@ class Machine:
         sleep: Sleep = Sleep.INTERRUPTIBLE,
         access: Access = Access.READ,
         task: object = None,
+        made_by: Named | None = None,
     ) -> Thread:
         """Make a thread that runs *body* when it is first chosen.
 
         Its first step is the event *kind* on *obj*; until *guard* holds it
-        cannot be taken. A name that is in use gets a number behind it.
+        cannot be taken. A name that is in use gets a number behind it. Who makes
+        it is its creator, unless it is *made_by* all that was done to an object: in
+        another order of the same steps somebody else would have come to make it.
         """
         if not name or any(c.isspace() or c == "*" for c in name):
             raise UsageError(
@@ -162,6 +165,8 @@ class Machine:
             name if number == 1 else f"{name}/{number}",
             body,
             current_or(self.boot),
+            made_by,
+            self.number(f"made by {made_by.uid}") if made_by else 0,
         )
         t.obj = obj
         t.kind = kind

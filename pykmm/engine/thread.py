@@ -75,6 +75,7 @@ class Thread:
         "key",
         "kind",
         "lock",
+        "made_by",
         "machine",
         "name",
         "obj",
@@ -94,6 +95,8 @@ class Thread:
         name: str,
         body: Callable[[], object],
         creator: Thread | None,
+        made_by: Named | None = None,
+        number: int = 0,
     ) -> None:
         self.machine = machine
         self.name = name
@@ -101,13 +104,17 @@ class Thread:
         self.creator = creator
         #: Whether this is the host's own flow, before, between and after runs.
         self.is_boot = False
+        #: The object whose changes, whoever made them, brought the thread about.
+        self.made_by = made_by
         self.children = 0
         #: How many events the machine had seen when the thread was made.
         self.born = 0
         #: Path of creation ordinals: the same in every interleaving in which
         #: the creator did the same before.
         self.key: tuple[object, ...] = ()
-        if creator is not None:
+        if made_by is not None:
+            self.key = ("made by", made_by.uid, number)
+        elif creator is not None:
             creator.children += 1
             self.key = (*creator.key, creator.children)
         self.state = ThreadState.NEW

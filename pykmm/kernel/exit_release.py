@@ -14,7 +14,7 @@ from ..linux.pid import (
     pid,
 )
 from ..linux.rculist import list_del_rcu, list_entries
-from ..linux.rcupdate import call_rcu
+from ..linux.rcupdate import _put_and_call_rcu
 from ..linux.refcount import refcount_dec_and_test
 from ..linux.sched import EXIT_DEAD, EXIT_ZOMBIE, task_struct, tasklist_lock
 from ..linux.sched.signal import SIGNAL_GROUP_EXIT, thread_group_empty
@@ -115,5 +115,6 @@ def release_task(p: task_struct) -> None:
 @mirrors("kernel/exit.c", checked="v7.2")
 def put_task_struct_rcu_user(task: task_struct) -> None:
     """Drop one of the two visibility references; after both, RCU drops ``usage``."""
-    if refcount_dec_and_test(task.rcu_users):
-        call_rcu(lambda: put_task_struct(task), "delayed_put_task_struct")
+    _put_and_call_rcu(
+        task.rcu_users, lambda: put_task_struct(task), "delayed_put_task_struct"
+    )

@@ -18,6 +18,7 @@ from ._primitive import Primitive
 
 if TYPE_CHECKING:
     from ..engine.objects import Struct
+    from ..engine.thread import Thread
 
 __all__ = [
     "atomic_add",
@@ -211,13 +212,32 @@ def atomic_dec_and_test(v: atomic_t) -> bool:
     t = enter(v, "atomic_dec_and_test")
     value = v.counter - 1
     if value < 0 and not t.machine.stopping:
-        raise RefcountError(
-            f"{v.name} drops below zero: {value + 1} -> {value}",
-            facts=[("dropped by", t.name)],
-        )
+        raise _below_zero(t, v, value)
     v.counter = value
     leave(t, v, Access.DEC if value > 0 else Access.WRITE, value)
     return value == 0
+
+
+def _drop(v: atomic_t) -> bool:
+    """Give one reference back; whose is the last one must make no difference.
+
+    Context: Any. See :mod:`._drop`.
+    Return: Whether it was the last one.
+    """
+    t = enter(v, "atomic_dec_and_call")
+    value = v.counter - 1
+    if value < 0 and not t.machine.stopping:
+        raise _below_zero(t, v, value)
+    v.counter = value
+    leave(t, v, Access.DROP, value)
+    return value == 0
+
+
+def _below_zero(t: Thread, v: atomic_t, value: int) -> RefcountError:
+    return RefcountError(
+        f"{v.name} drops below zero: {value + 1} -> {value}",
+        facts=[("dropped by", t.name)],
+    )
 
 
 @mirrors("include/linux/atomic.h", checked="v7.2", inline=True)

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import MachineLocal, enter, leave
+from ..engine.machine import MachineLocal, current_machine, enter, leave
 from ..engine.objects import Named
-from ..engine.thread import ambient, current_thread
+from ..engine.thread import Sleep, ambient, current_thread
 from ..errors import ContextError
 from ._waiting import refuse_host
 from .kernel import might_sleep
+from .refcount import _drop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from ..engine.thread import Thread
+    from .refcount import refcount_t
 
 __all__ = [
     "call_rcu",
@@ -34,11 +36,31 @@ __all__ = [
 ]
 
 
+class _Section(Named):
+    """One read section; whoever waits for its end takes a step on it."""
+
+    def __init__(self, t: Thread) -> None:
+        self.thread = t
+        self.number = t.rcu_section
+        self.left = False
+
+    @property
+    def uid(self) -> tuple[object, ...]:
+        return ("rcu section", *self.thread.key, self.number)
+
+    @property
+    def name(self) -> str:
+        return f"rcu:{self.thread.name}"
+
+    def _is_left(self) -> bool:
+        return self.left
+
+
 class _RcuState(Named):
-    """The machine's open read sections: by thread, the number of its section."""
+    """The machine's read sections: each thread's last one, open or not."""
 
     def __init__(self) -> None:
-        self.open: dict[Thread, int] = {}
+        self.last: dict[Thread, _Section] = {}
 
     @property
     def uid(self) -> str:
@@ -48,15 +70,14 @@ class _RcuState(Named):
     def name(self) -> str:
         return "rcu"
 
-    def grace_period(self) -> Callable[[], bool]:
-        """Return a guard that holds once all sections open now have been left."""
-        before = list(self.open.items())
-        sections = self.open
+    def begun(self) -> list[_Section]:
+        """Return the sections that a grace period has to wait for if it starts now.
 
-        def over() -> bool:
-            return not any(sections.get(t) == number for t, number in before)
-
-        return over
+        Those that were left already are among them: whether they were before it
+        started must make no difference to the steps of who waits, because nothing
+        else depends on it.
+        """
+        return sorted(self.last.values(), key=lambda section: repr(section.uid))
 
 
 _state = MachineLocal(_RcuState)
@@ -74,8 +95,8 @@ def rcu_read_lock() -> None:
         state = _state()
         enter(state, "rcu_read_lock")
         t.rcu_section += 1
-        state.open[t] = t.rcu_section
-        leave(t, state, Access.SHARE, len(state.open))
+        state.last[t] = _Section(t)
+        leave(t, state, Access.SHARE, t.name)
     t.rcu_depth += 1
 
 
@@ -91,10 +112,12 @@ def rcu_read_unlock() -> None:
             return
         raise ContextError(f"{t.name} ends an RCU read section that it has not begun")
     if t.rcu_depth == 1:
-        state = _state()
-        enter(state, "rcu_read_unlock")
-        state.open.pop(t, None)
-        leave(t, state, Access.UNSHARE, len(state.open))
+        section = _state().last[t]
+        enter(section, "rcu_read_unlock")
+        section.left = True
+        if t.is_boot:
+            del _state().last[t]  # no step waits for the host
+        leave(t, section, Access.RELEASE, t.name)
     t.rcu_depth -= 1
 
 
@@ -122,6 +145,21 @@ def rcu_read_lock_held() -> bool:
     return current_thread().rcu_depth > 0
 
 
+def _wait_for(sections: list[_Section], kind: str, sleep: Sleep) -> None:
+    for section in sections:
+        t = enter(section, kind, section._is_left, sleep)
+        leave(t, section, Access.SHARE, section.thread.name, True)
+
+
+def _callback(call: Callable[[], object], sections: list[_Section]) -> None:
+    """Wait for a grace period's end, and run *call* as softirqs do."""
+    _wait_for(sections, "grace_period", Sleep.INTERRUPTIBLE)
+    runner = current_thread()
+    runner.atomic += 1
+    call()
+    runner.atomic -= 1
+
+
 @mirrors("kernel/rcu/tree.c", checked="v7.2", abridged=_UNORDERED, inline=True)
 def call_rcu(callback: Callable[[], object], name: str = "rcu") -> None:
     """Have *callback* run when all readers that may see the past have left.
@@ -132,22 +170,35 @@ def call_rcu(callback: Callable[[], object], name: str = "rcu") -> None:
     """
     state = _state()
     t = enter(state, "call_rcu")
-    over = state.grace_period()
-    leave(t, state, Access.WRITE, name)
+    sections = state.begun()
+    leave(t, state, Access.ADD, name)
+    t.machine.thread(f"rcu:{name}", lambda: _callback(callback, sections))
+
+
+def _put_and_call_rcu(r: refcount_t, callback: Callable[[], object], name: str) -> None:
+    """Give a reference on *r* back; after the last one, ``call_rcu(callback)``.
+
+    Which of several droppers is the last makes no difference: the callback belongs
+    to the object, as its ``rcu_head`` does, so that even the call is the first step
+    of the callback's thread. It may come later than in Linux, but a grace period
+    may begin late there, too.
+
+    Context: Any; never sleeps. The callback runs in softirq context.
+    """
+    state = _state()
+    if not _drop(r):
+        return
 
     def body() -> None:
-        runner = current_thread()
-        runner.atomic += 1
-        callback()
-        runner.atomic -= 1
+        _callback(callback, state.begun())
 
-    t.machine.thread(
+    current_machine().thread(
         f"rcu:{name}",
         body,
         obj=state,
-        kind="grace_period",
-        guard=over,
-        access=Access.WAIT,
+        kind="call_rcu",
+        access=Access.ADD,
+        made_by=r,
     )
 
 
@@ -160,11 +211,8 @@ def synchronize_rcu() -> None:
     might_sleep()
     state = _state()
     t = enter(state, "synchronize_rcu")
-    over = state.grace_period()
-    done = over()
-    if not done:
+    sections = state.begun()
+    if not all(section.left for section in sections):
         refuse_host(t, state)
-    leave(t, state, Access.WRITE, len(state.open))
-    if not done:
-        t = enter(state, "synchronize_rcu_wait", over)
-        leave(t, state, Access.WAIT, len(state.open), True)
+    leave(t, state, Access.ADD, None)
+    _wait_for(sections, "synchronize_rcu_wait", Sleep.UNINTERRUPTIBLE)

@@ -172,6 +172,22 @@ def refcount_dec_and_test(r: refcount_t) -> bool:
     return old == 1
 
 
+def _drop(r: refcount_t) -> bool:
+    """Give a reference back; whose is the last one must make no difference.
+
+    Context: Any. See :mod:`._drop`.
+    Return: Whether it was the last one.
+    """
+    t = enter(r, "refcount_dec_and_call")
+    old = r.refs
+    if old <= 0:
+        leave(t, r, _abused(r, _Abuse.REFCOUNT_SUB_UAF), r.refs)
+        return False
+    r.refs = old - 1
+    leave(t, r, Access.DROP, r.refs)
+    return old == 1
+
+
 @mirrors("include/linux/refcount.h", checked="v7.2", inline=True)
 def refcount_dec(r: refcount_t) -> None:
     """Give a reference back that cannot be the last one.

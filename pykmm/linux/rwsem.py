@@ -142,10 +142,10 @@ def up_read(sem: rw_semaphore) -> None:
     t = enter(sem, "up_read")
     let_go(t, sem, holds=sem.readers > 0)
     sem.readers -= 1
-    wakes = not sem.readers and bool(sem.queue)
-    if wakes:
+    if not sem.readers:
         wake_head(sem)
-    leave(t, sem, Access.RELEASE if wakes else Access.UNSHARE, sem._state())
+    # Which reader was the last one, and woke, is the same to everybody.
+    leave(t, sem, Access.UNSHARE, sem._state())
 
 
 # -- writing --------------------------------------------------------------------------

@@ -12,22 +12,47 @@ from typing import TYPE_CHECKING
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
+from ..engine.objects import Named
 from ._primitive import Primitive
 from .kernel import might_sleep
 
 if TYPE_CHECKING:
     from ..engine.objects import Struct
+    from ..engine.thread import Thread
 
 __all__ = ["srcu_read_lock", "srcu_read_unlock", "srcu_struct", "synchronize_srcu"]
 
 
 class srcu_struct(Primitive):
-    """One domain: its open read sections, in order of entry."""
+    """One domain: its read sections by number, each thread's last and the open ones."""
 
     def __init__(self, owner: Struct | None = None) -> None:
         super().__init__(owner)
         self.entered = 0
-        self.readers: dict[int, str] = {}
+        self.sections: dict[int, _Section] = {}
+
+
+class _Section(Named):
+    """One read section; whoever waits for its end takes a step on it."""
+
+    def __init__(self, ssp: srcu_struct, t: Thread) -> None:
+        self.ssp = ssp
+        self.thread = t
+        own = [other.number for other in ssp.sections.values() if other.thread is t]
+        #: Which one of its thread's it is.
+        self.number: int = max(own, default=0) + 1
+        self.left = False
+
+    @property
+    def uid(self) -> tuple[object, ...]:
+        return ("srcu section", self.ssp.uid, self.thread.key, self.number)
+
+    @property
+    def name(self) -> str:
+        return f"{self.ssp.name}:{self.thread.name}"
+
+    def _is_left(self) -> bool:
+        return self.left
 
 
 @mirrors("include/linux/srcu.h", checked="v7.2", inline=True)
@@ -38,9 +63,13 @@ def srcu_read_lock(ssp: srcu_struct) -> int:
     Return: What :func:`srcu_read_unlock` wants.
     """
     t = enter(ssp, "srcu_read_lock")
+    section = _Section(ssp, t)
+    for old, other in list(ssp.sections.items()):
+        if other.thread is t and other.left:
+            del ssp.sections[old]
     ssp.entered = idx = ssp.entered + 1
-    ssp.readers[idx] = t.name
-    leave(t, ssp, Access.SHARE, len(ssp.readers))
+    ssp.sections[idx] = section
+    leave(t, ssp, Access.SHARE, t.name)
     return idx
 
 
@@ -50,9 +79,10 @@ def srcu_read_unlock(ssp: srcu_struct, idx: int) -> None:
 
     Context: Any.
     """
-    t = enter(ssp, "srcu_read_unlock")
-    del ssp.readers[idx]
-    leave(t, ssp, Access.UNSHARE, len(ssp.readers))
+    section = ssp.sections[idx]
+    t = enter(section, "srcu_read_unlock")
+    section.left = True
+    leave(t, section, Access.RELEASE, t.name)
 
 
 @mirrors(
@@ -65,15 +95,9 @@ def synchronize_srcu(ssp: srcu_struct) -> None:
     """
     might_sleep()
     t = enter(ssp, "synchronize_srcu")
-    before = list(ssp.readers)
-    leave(t, ssp, Access.WRITE, len(before))
-    if before:
-        _wait_for_readers(ssp, before)
-
-
-def _wait_for_readers(ssp: srcu_struct, before: list[int]) -> None:
-    def over() -> bool:
-        return not any(idx in ssp.readers for idx in before)
-
-    t = enter(ssp, "synchronize_srcu wait", over)
-    leave(t, ssp, Access.WAIT, len(ssp.readers), True)
+    # Those that have been left are waited for, too, as in synchronize_rcu().
+    begun = sorted(ssp.sections.values(), key=lambda section: repr(section.uid))
+    leave(t, ssp, Access.ADD, None)
+    for section in begun:
+        t = enter(section, "synchronize_srcu_wait", section._is_left)
+        leave(t, section, Access.SHARE, section.thread.name, True)

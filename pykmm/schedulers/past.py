@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 from ..engine.events import Access
 from .races import racing
 from .record import Clock, Race, Record, join
-from .steps import ACQUIRE, ENOUGH, LOCKING, NOWHERE, SHARE, WRITE, Step, World
+from .steps import (
+    ACQUIRE,
+    ENOUGH,
+    LOCKING,
+    LOOKS,
+    NOWHERE,
+    SHARE,
+    WRITE,
+    Step,
+    World,
+)
 
 if TYPE_CHECKING:
     from ..engine.events import Event
@@ -35,7 +45,10 @@ class Past(Record):
         # Of the machine that is running:
         self.tids: dict[Thread, int] = {}
         self.threads: dict[int, Thread] = {}
+        #: The creator, -1 if there is none, and its event that made the thread.
         self._births: dict[int, tuple[int, int]] = {}
+        #: Threads that several events on one object have made together.
+        self._makers: dict[int, int] = {}
         self._oids: dict[int, int] = {}
         self._cache: dict[tuple[int, int, int, str, bool, int], Step] = {}
         self.met = 0
@@ -70,6 +83,8 @@ class Past(Record):
             tid = self.tids[t] = tids.setdefault(t.key, len(tids))
             self.threads[tid] = t
             self._births[tid] = self._birth(machine, t)
+            if t.made_by is not None:
+                self._makers[tid] = self.world.oid(t.made_by)
         self.met = len(threads)
         if len(tids) > len(self.ran):
             self._widen(len(tids) - len(self.ran))
@@ -174,6 +189,10 @@ class Past(Record):
             return clock if base is None or ran[-1] >= cut else join(clock, base)
         creator, event = self._births[tid]
         clock = self.clocks[event] if creator >= 0 else [-1] * len(self.ran)
+        if tid in self._makers:
+            for index, bits in self.history.get(self._makers[tid], ()):
+                if index <= event and bits & ~LOOKS:
+                    clock = join(clock, self.clocks[index])
         return clock if base is None else join(clock, base)
 
     def cut(self) -> None:

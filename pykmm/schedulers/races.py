@@ -51,6 +51,7 @@ def racing(
     elif step.bits in (ACQUIRE, SHARE):
         scan = _locking(past, step, clock, stuck=stuck)
     else:
+        clock = _needed(past, step, clock, since)
         scan = _waiting(past, step, step.oid, step.against, clock, since, stuck)
     if not step.more:
         return scan
@@ -226,6 +227,48 @@ def _waiting(
     return races, full
 
 
+def _needed(past: Record, step: Step, clock: Clock, since: int) -> Clock:
+    """Add to *clock* the event that let the step be taken, if no other one could.
+
+    What happened before it cannot come after the step. The guard looks at some
+    objects. If all that had changed them before the event happened before the step
+    anyway, and all that changed them later happened after the event, then without
+    the event they are as they were just before it: so that the guard was closed.
+    Where the event gave a share back, other shares that were given back are needed
+    as well, because a guard looks at how many there are, not at whose.
+    """
+    tid = step.tid
+    end = min(len(past.clocks), len(past.held_up) - 1)
+    opener = next(
+        (
+            index
+            for index in range(end - 1, since, -1)
+            if tid in past.held_up[index] and tid not in past.held_up[index + 1]
+        ),
+        -1,
+    )
+    if opener < 0:
+        return clock
+    let_in = past.steps[opener]
+    needed = clock
+    for oid in _looked_at(step):
+        for index, bits in past.history.get(oid, ()):
+            if not bits & ~LOOKS:
+                continue
+            if index > opener and past.clocks[index][let_in.tid] < opener:
+                return clock
+            if index < opener and clock[past.steps[index].tid] < index:
+                if not bits == let_in.bits == UNSHARE or oid != let_in.oid:
+                    return clock
+                needed = join(needed, past.clocks[index])
+    return join(needed, past.clocks[opener])
+
+
+def _looked_at(step: Step) -> tuple[int, ...]:
+    """Return the objects that a step's guard is known to depend on."""
+    return (step.oid, *(oid for oid, bits in step.more if bits == WAIT))
+
+
 def _was_open(past: Record, tid: int, index: int, at_end: bool | None) -> bool | None:
     """Tell whether a thread that stood before its step at *index* could go on."""
     if index < len(past.held_up):
@@ -238,7 +281,7 @@ def _opens_otherwise(past: Record, step: Step, first: int) -> bool:
     tid = past.steps[first].tid
     return any(
         bits & ~LOOKS and past.clocks[index][tid] < first
-        for oid in (step.oid, *(oid for oid, bits in step.more if bits == WAIT))
+        for oid in _looked_at(step)
         for index, bits in past.history.get(oid, ())
         if index > first
     )

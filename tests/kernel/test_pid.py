@@ -9,10 +9,13 @@ import pytest
 
 from pykmm.errno import EINVAL, ENOENT, ESRCH, Errno
 from pykmm.errors import UsageError
+from pykmm.invariants import Hold, holds
 from pykmm.kernel.pid import find_get_pid, get_pid_task, pidfd_get_task, put_pid
 from pykmm.linux.pid import PIDTYPE_TGID
-from pykmm.linux.sched.task import put_task_struct
+from pykmm.linux.sched.task import get_task_struct, put_task_struct
 from pykmm.linux.uapi import PIDFD_NONBLOCK, PIDFD_THREAD, SIGKILL
+from pykmm.patches.kernels import v6_12
+from pykmm.patches.patch import apply
 from pykmm.syscalls import kill, pidfd_open
 from pykmm.workbench import Machine
 
@@ -98,15 +101,28 @@ def test_a_task_reference_outlives_the_release() -> None:
         usage = task.usage
         kill(app.pid, SIGKILL)
         # The law at rest would rightly complain about a reference nobody owns up to.
-        from pykmm.invariants import Hold, holds
-
         holds().append(Hold(usage, "the test"))
         m.run()
         assert task._death is None
         assert task.__dict__["sighand"] is None
         holds().clear()
         put_task_struct(task)
+        assert task._death is None  # RCU frees it
+        m.run()
         assert task._death is not None
+
+
+def test_the_last_drop_of_6_12_frees_at_once() -> None:
+    with Machine() as m:
+        apply(m, [v6_12.patch])
+        app = m.spawn("app")
+        usage = get_task_struct(app.task).usage
+        kill(app.pid, SIGKILL)
+        holds().append(Hold(usage, "the test"))
+        m.run()
+        holds().clear()
+        put_task_struct(app.task)
+        assert app.task._death is not None
 
 
 def test_a_number_that_is_in_use() -> None:

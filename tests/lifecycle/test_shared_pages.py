@@ -203,5 +203,5 @@ def _writer_and_leaver(m: Machine) -> object:
 def test_a_child_leaves_while_its_parent_writes() -> None:
     result = explore(_writer_and_leaver, detectors=("kasan", "lockdep", "leak"))
     assert result.complete
-    assert result.executions > 3
+    assert result.executions > 1
     assert [outcome.value for outcome in result.outcomes] == [3]

@@ -177,7 +177,7 @@ def test_steps_of_a_handed_over_lock(scripted):
             ("up_read", "UNSHARE"),
         ]
         # The last reader out wakes the writer.
-        assert _events(m, "r2")[-1] == ("up_read", "RELEASE")
+        assert _events(m, "r2")[-1] == ("up_read", "UNSHARE")
         assert _events(m, "w2") == [
             ("down_write", "WRITE"),
             ("down_write_wait", "WRITE"),

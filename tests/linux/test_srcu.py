@@ -32,7 +32,7 @@ def test_sections_nest_and_are_closed_by_number():
         outer, inner = srcu_read_lock(ssp), srcu_read_lock(ssp)
         assert outer != inner
         srcu_read_unlock(ssp, outer)
-        assert len(ssp.readers) == 1
+        assert [section.left for section in ssp.sections.values()] == [True, False]
         srcu_read_unlock(ssp, inner)
 
 
@@ -51,9 +51,9 @@ def test_a_section_that_was_open_is_waited_for():
 
             def writer(ssp=ssp, log=log):
                 log.append("waits")
-                before = set(ssp.readers)
+                before = list(ssp.sections.values())
                 synchronize_srcu(ssp)
-                assert not before & set(ssp.readers)
+                assert all(section.left for section in before)
                 log.append("goes on")
 
             machine.thread("writer", writer)

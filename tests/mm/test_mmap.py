@@ -136,7 +136,8 @@ def test_order_of_the_end(machine, mm):
         ("WRITE_ONCE", "mm_lock_seq"),
         ("up_write", "mmap_lock"),
         ("atomic_long_add", "_UtilStatics#1.vm_committed_as"),
-        ("atomic_dec_and_test", "mm_count"),
+        ("atomic_dec_and_call", "mm_count"),
+        ("free", "mmdrop"),
     ]
 
 
@@ -152,7 +153,7 @@ def test_an_empty_address_space_takes_the_short_way(machine, mm):
         ("WRITE_ONCE", "mm_lock_seq"),
         ("up_write", "mmap_lock"),
         ("atomic_long_add", "_UtilStatics#1.vm_committed_as"),
-        ("atomic_dec_and_test", "mm_count"),
+        ("atomic_dec_and_call", "mm_count"),
     ]
     assert not mm_flags_test(MMF_OOM_SKIP, mm)
 

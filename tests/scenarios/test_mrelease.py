@@ -69,6 +69,28 @@ def test_a_pin_turns_esrch_into_stranded_memory() -> None:
     )
 
 
+@pytest.mark.slow
+def test_two_callers_are_explored_completely() -> None:
+    result = explore(SCENARIOS["mrelease-two-callers"], detectors=())
+    assert result.complete
+    assert result.reports == ()
+    assert sorted(map(repr, result.values)) == [
+        "(-ESRCH, -ESRCH)",
+        "(-ESRCH, 0)",
+        "(0, -ESRCH)",
+        "(0, 0)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "at_most"), [("mrelease-vs-exit", 50), ("mrelease-pinned", 50)]
+)
+def test_what_nobody_can_tell_apart_is_one_execution(name: str, at_most: int) -> None:
+    result = explore(SCENARIOS[name], detectors=())
+    assert result.blocked == 0
+    assert result.executions <= at_most
+
+
 def test_an_alive_target_is_refused() -> None:
     result = explore(SCENARIOS["mrelease-alive"])
     assert result.complete

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...engine.annotate import extern, mirrors
-from ..atomic import atomic_dec_and_test, atomic_inc, atomic_inc_not_zero
+from .._drop import ANYBODY, after_last_drop
+from ..atomic import _drop, atomic_inc, atomic_inc_not_zero
 from ..compiler import READ_ONCE
 from ..mm_types import mm_struct
 from ..rcupdate import rcu_read_lock, rcu_read_unlock
@@ -40,14 +41,14 @@ def mmgrab(mm: mm_struct) -> None:
     atomic_inc(mm.mm_count)
 
 
-@mirrors("include/linux/sched/mm.h", checked="v7.2", inline=True)
+@mirrors("include/linux/sched/mm.h", checked="v7.2", abridged=ANYBODY, inline=True)
 def mmdrop(mm: mm_struct) -> None:
-    """Give the structure back; the last one frees it.
+    """Give the structure back; after the last one it is freed.
 
     Context: Any but softirq, where the last one must not end.
     """
-    if atomic_dec_and_test(mm.mm_count):
-        _mmdrop(mm)
+    if _drop(mm.mm_count):
+        after_last_drop(mm.mm_count, lambda: _mmdrop(mm), "mmdrop")
 
 
 @mirrors("include/linux/sched/mm.h", checked="v7.2", inline=True)

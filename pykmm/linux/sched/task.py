@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from attrs import frozen
 
 from ...engine.annotate import extern, mirrors
-from ..refcount import refcount_dec_and_test, refcount_inc
+from ..rcupdate import _put_and_call_rcu
+from ..refcount import refcount_inc
 from ..spinlock import spin_lock, spin_unlock
 from ..uaccess import UserWord
 from . import task_struct
@@ -57,14 +58,13 @@ def get_task_struct(t: task_struct) -> task_struct:
     return t
 
 
-@mirrors("include/linux/sched/task.h", checked="v7.2", inline=True)
+@mirrors("include/linux/sched/task.h", checked="v7.2")
 def put_task_struct(t: task_struct) -> None:
-    """Give a reference back; the last one frees the structure.
+    """Give a reference back; after the last one RCU frees the structure.
 
     Context: Any; never sleeps.
     """
-    if refcount_dec_and_test(t.usage):
-        _put_task_struct(t)
+    _put_and_call_rcu(t.usage, lambda: _put_task_struct(t), "put_task_struct")
 
 
 @mirrors("include/linux/sched/task.h", checked="v7.2", inline=True)

@@ -10,6 +10,7 @@ behind in ``v6_12_fork``.
 from __future__ import annotations
 
 from ...kernel import freezer
+from ...kernel.fork_task import __put_task_struct
 from ...kernel.freezer import __thaw_task
 from ...linux.atomic import atomic_inc
 from ...linux.bitops import test_and_set_bit, test_bit
@@ -32,6 +33,7 @@ from ...linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start_nonblock,
     mmu_notifier_range,
 )
+from ...linux.refcount import refcount_dec_and_test
 from ...linux.sched import (
     PF_KTHREAD,
     PF_NOFREEZE,
@@ -39,6 +41,7 @@ from ...linux.sched import (
     TIF_MEMDIE,
     task_struct,
 )
+from ...linux.sched import task as sched_task
 from ...linux.sched.mm import mmgrab
 from ...linux.trace.events.oom import trace_mark_victim
 from ...mm import oom_kill
@@ -58,6 +61,16 @@ patch = Patch(
     summary="Linux 6.12: the reaper walks up, and thaws one thread only",
     origin="before v6.18 (5e1953dc71af and its neighbours) and v7.1",
 )
+
+
+@patch.replaces(sched_task.put_task_struct)
+def put_task_struct(t: task_struct) -> None:
+    """Give a reference back; who gives the last one frees the structure.
+
+    Context: Any; never sleeps.
+    """
+    if refcount_dec_and_test(t.usage):
+        __put_task_struct(t)
 
 
 @patch.replaces(oom_kill.__oom_reap_task_mm)
