@@ -49,6 +49,7 @@ from ...mm.memory import __zap_vma_range
 from ...mm.mmu_gather import tlb_finish_mmu, tlb_gather_mmu
 from ...mm.oom_kill_victim import _cmpxchg_oom_mm, oom
 from ..patch import Patch
+from .v6_12_exit import replaced as replaced_in_exit
 from .v6_12_fork import replaced as replaced_in_fork
 from .v6_12_madvise import replaced as replaced_in_madvise
 from .v6_12_report import replaced
@@ -138,5 +139,6 @@ for _function, _replacement in (
     *replaced(),
     *replaced_in_madvise(),
     *replaced_in_fork(),
+    *replaced_in_exit(),
 ):
     patch.replaces(_function)(_replacement)
