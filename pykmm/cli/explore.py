@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pykmm.errors import UsageError
 from pykmm.runner import explore, replay
 
 from . import names, output
@@ -29,6 +32,9 @@ __all__ = ["pool", "run"]
 def run(args: Namespace) -> int:
     """Explore, then print outcomes, bugs and how complete the answer is."""
     scenario = names.scenario(args.scenario, args.bug, args.design)
+    resume = None if args.resume is None else _read(args.resume)
+    if args.save is not None and not Path(args.save).absolute().parent.is_dir():
+        raise UsageError(f"--save {args.save} is in no directory: name another file")
     with output.Progress() as line, pool(args.jobs) as executor:
         result = explore(
             scenario,
@@ -41,6 +47,8 @@ def run(args: Namespace) -> int:
             detectors=names.detectors(args.detectors),
             progress=lambda progress: line.say(_so_far(progress)),
             executor=executor,
+            save=None if args.save is None else partial(_write, args.save),
+            resume=resume,
         )
     if args.json:
         show_json(_as_dict(scenario, args.scheduler, result))
@@ -48,6 +56,29 @@ def run(args: Namespace) -> int:
         for part in _parts(scenario, result):
             show(part)
     return 1 if result.reports else 0
+
+
+def _read(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(
+            f"--continue {name} cannot be read ({why}): name a file that --save wrote"
+        ) from None
+
+
+def _write(name: str, text: str) -> None:
+    """Put *text* in the place of what the file holds, at once."""
+    path = Path(name)
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"--save {name} cannot be written ({error.strerror}): name another file"
+        ) from None
 
 
 def pool(jobs: int) -> AbstractContextManager[Executor | None]:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from ..detect import campaigns
-from ..errors import UsageError
+from ..errors import Nondeterminism, UsageError
 from ..scenario import Scenario
 from ..schedulers import Dfs, Subtree
 from .campaign import Campaign
 from .explorers import Series, Wanted, explorer
+from .saved import header, saved
+from .saved import resume as go_on
 from .spread import Spread
 from .spread_tree import SpreadTree
 from .task import Task
@@ -46,6 +48,8 @@ def explore(
     detectors: Sequence[str] | None = None,
     progress: Callable[[Progress], object] | None = None,
     executor: Executor | None = None,
+    save: Callable[[str], object] | None = None,
+    resume: str | None = None,
 ) -> Result:
     """Find all outcomes of *scenario*, and all bugs.
 
@@ -63,6 +67,10 @@ def explore(
     *executor* runs the executions, and what comes out does not depend on how many
     workers it has. The scenario has to be one that can be pickled.
 
+    *save* is called with a text (JSON) from which another call goes on, as its
+    *resume*: with the same options, but for *executions* and *seconds*, which set an
+    end to what is done from here on. In the end that is what one go comes to.
+
     Return: outcomes and bugs with a short schedule for each, and whether there
         can be others.
     """
@@ -77,13 +85,27 @@ def explore(
     campaign = Campaign(
         scenario, search, tuple(observers), campaigns(detectors), executions, seconds
     )
+    names = None if detectors is None else list(detectors)
+    head = header(scenario, scheduler, wanted, names)
+    if resume is not None:
+        go_on(resume, head, campaign)
     if executor is not None:
         task = Task.of(scenario, scheduler, wanted, tuple(observers), detectors)
         task = evolve(task, stop_on_report=stop_on_report)
         campaign.spread = _spread(executor, task, search).run
     campaign.stop_on_report = stop_on_report
     campaign.progress = progress
-    return campaign.run()
+    try:
+        result = campaign.run()
+    except Nondeterminism as error:
+        if resume is None:
+            raise
+        raise UsageError(
+            f"resume does not fit scenario {scenario.name!r}: {error}"
+        ) from error
+    if save is not None:
+        save(saved(head, campaign, result.seconds))
+    return result
 
 
 def _spread(executor: Executor, task: Task, search: Explorer) -> Spread | SpreadTree:

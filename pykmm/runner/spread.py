@@ -57,7 +57,11 @@ class Spread:
         """Hand out parts and merge what comes back; return why this ended."""
         search = self.search
         if isinstance(search, Dfs):
-            return self._merge(campaign, iter(_prefixes(campaign, self.task, pool)))
+            path = search.leave()
+            if path is None:
+                return search.claim
+            task = evolve(self.task, path=path)
+            return self._merge(campaign, iter(_prefixes(campaign, task, pool)))
         first = search.number
         search.only(first, first)
         reason = campaign.loop(pool)  # the probes, where there are any

@@ -18,6 +18,7 @@ from pykmm.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def lost_update(m: Machine) -> int:
@@ -331,3 +332,29 @@ def test_a_schedule_with_odd_names_is_quoted_for_the_shell() -> None:
     )
     odd = 'a"b$HOME`ls`\\'
     assert shlex.split(command(scenario, odd))[-1] == odd
+
+
+def test_what_is_left_is_saved_and_gone_on_with(
+    cli: Callable[..., Any], toy: str, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "left.json")
+    answer = cli("explore", toy, "--executions", "1", "--save", file)
+    assert "budget spent after 1 execution: " in answer.out
+    again = cli("explore", toy, "--continue", file, "--json")
+    whole = cli("explore", toy, "--json")
+    assert json.loads(again.out) | {"seconds": 0} == (
+        json.loads(whole.out) | {"seconds": 0}
+    )
+
+
+def test_files_that_are_no_exploration(
+    cli: Callable[..., Any], toy: str, mistake: Callable[..., str], tmp_path: Path
+) -> None:
+    file = tmp_path / "other"
+    said = mistake(cli("explore", toy, "--continue", str(file)))
+    assert "cannot be read (No such file or directory)" in said
+    file.write_text("{}")
+    said = mistake(cli("explore", toy, "--continue", str(file)))
+    assert "is no saved exploration" in said
+    said = mistake(cli("explore", toy, "--save", str(file / "in" / "it")))
+    assert "is in no directory" in said
