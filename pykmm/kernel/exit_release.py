@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..linux.compiler import READ_ONCE
+from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.pid import (
     PIDTYPE_PGID,
     PIDTYPE_PID,
@@ -64,10 +64,11 @@ def __exit_signal(pids: list[pid | None], tsk: task_struct) -> None:
             sig.curr_target = threads[(threads.index(tsk) + 1) % len(threads)]
     sig.nr_threads -= 1
     _unhash_process(pids, tsk, group_dead=group_dead)
-    tsk.sighand = None
+    WRITE_ONCE(tsk).sighand = None
     spin_unlock(sighand.siglock)
     if refcount_dec_and_test(sighand.count):
-        sighand._free()
+        # Whoever has read the pointer still takes the lock, and looks again.
+        tsk._stale_sighand = sighand
 
 
 def _zap_leader(p: task_struct) -> task_struct | None:

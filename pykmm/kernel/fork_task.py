@@ -63,6 +63,8 @@ def __put_task_struct(tsk: task_struct) -> None:
     """
     WARN_ON(not tsk.__dict__["exit_state"], f"{tsk.name} freed before it exited")
     WARN_ON(tsk is current(), f"{tsk.name} frees itself")
+    if tsk._stale_sighand is not None:
+        tsk._stale_sighand._free()
     put_signal_struct(tsk.signal)
     tsk._free()
 

@@ -16,6 +16,7 @@ from ..engine.machine import enter, leave
 from ..engine.thread import ambient
 from ..linux.bitops import clear_bit
 from ..linux.bug import WARN_ON_ONCE
+from ..linux.compiler import READ_ONCE
 from ..linux.freezer import freezing
 from ..linux.rculist import list_entries
 from ..linux.rcupdate import rcu
@@ -114,11 +115,11 @@ def lock_task_sighand(task: task_struct) -> sighand_struct | None:
     """
     with rcu():
         while True:
-            sighand = task.sighand
+            sighand = READ_ONCE(task).sighand
             if sighand is None:
                 return None
             spin_lock(sighand.siglock)
-            if sighand is task.sighand:
+            if sighand is READ_ONCE(task).sighand:
                 return sighand
             spin_unlock(sighand.siglock)
 

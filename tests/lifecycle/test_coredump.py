@@ -129,6 +129,24 @@ def test_l48_whenever_the_kill_comes() -> None:
     assert {-EINVAL, 0} <= {-EINVAL if r == -EINVAL else r for _, r in found}
 
 
+def _kill_against_lone_dump(m: Machine) -> object:
+    dump_to(m, "core")
+    app = m.spawn("app", anon="4K")
+    app.runs(lambda: kill(getpid(), SIGABRT))
+    m.spawn("killer").runs(lambda: kill(app.pid, SIGKILL))
+    m.run()
+    assert is_gone(app)
+    return plain(app.task, "exit_code")
+
+
+def test_l48_in_every_order_that_matters() -> None:
+    """One of them: the killer has looked the sighand up, and then all is released."""
+    result = explore(_kill_against_lone_dump)
+    assert result.complete
+    assert not result.reports
+    assert {o.value for o in result.outcomes} == {SIGABRT | 0x80, SIGKILL}
+
+
 def test_l49_who_shares_the_memory_runs_on() -> None:
     with Machine() as m:
         dump_to(m, "|slow", 0)

@@ -211,6 +211,9 @@ class task_struct(Struct):
     _thread: Thread | None = const(default=None)
     _program: Callable[[], object] | None = const(default=None)
     _thread_name: str = const(default="")
+    #: A sighand that it was the last to use. Linux's are of a type-stable cache, and
+    #: can be locked through an RCU read section; here they go with the task.
+    _stale_sighand: sighand_struct | None = const(default=None)
     #: The number that a ``wait()`` keeps while it sleeps, for the books at rest.
     _waited_for: struct_pid | None = const(default=None)
 
