@@ -47,6 +47,7 @@ from ...linux.mmap_lock import (
     mmap_write_lock_killable,
     mmap_write_lock_nested,
     mmap_write_unlock,
+    vma_start_write,
 )
 from ...linux.mmu_notifier import mmu_notifier_release
 from ...linux.sched import current
@@ -70,6 +71,7 @@ def _store(mm: mm_struct, at: vm_area_struct, entry: ZeroEntry | None) -> None:
 def _dup_vmas(mm: mm_struct, vmi: vma_iterator) -> tuple[int, vm_area_struct | None]:
     """Replace the parent's mappings by copies, unless current is killed meanwhile."""
     while (mpnt := vma_next(vmi)) is not None:
+        vma_start_write(mpnt)
         if mpnt.vm_flags & VM_DONTCOPY:
             _store(mm, mpnt, None)
             vm_stat_account(mm, mpnt.vm_flags, -vma_pages(mpnt))
