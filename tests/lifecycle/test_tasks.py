@@ -159,8 +159,9 @@ def test_l9_l13_a_released_process_that_somebody_keeps() -> None:
 def test_l10_a_task_freed_alive() -> None:
     with Machine() as m:
         p = m.spawn("p")
+        m.spawn("program").runs(lambda: put_task_struct(p.task))
         with pytest.raises(KernelWarning, match="freed before it exited"):
-            put_task_struct(p.task)
+            m.run()
 
 
 def test_l11_a_process_shares_memory_through_any_thread() -> None:
