@@ -52,6 +52,7 @@ __all__ = [
     "find_get_pid",
     "find_pid_ns",
     "find_task_by_pid_ns",
+    "find_get_task_by_vpid",
     "find_task_by_vpid",
     "find_vpid",
     "free_pid",
@@ -177,6 +178,17 @@ def find_get_pid(nr: int) -> pid | None:
     with rcu():
         found = find_vpid(nr)
         return None if found is None else get_pid(found)
+
+
+@mirrors("kernel/pid.c", checked="v7.2")
+def find_get_task_by_vpid(nr: int) -> task_struct | None:
+    """Return the task with the number *nr*, with a reference on it.
+
+    Context: Enters an RCU read section.
+    """
+    with rcu():
+        task = find_task_by_vpid(nr)
+        return None if task is None else get_task_struct(task)
 
 
 @mirrors("kernel/pid.c", checked="v7.2")

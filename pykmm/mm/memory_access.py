@@ -6,13 +6,21 @@ There is no content: what an access comes to is how many bytes it reached.
 
 from __future__ import annotations
 
-from ..engine.annotate import mirrors
+from collections.abc import Callable
+
+from ..engine.annotate import extern, mirrors
 from ..linux.mm import PAGE_SIZE, vma_lookup
 from ..linux.mm_types import mm_struct
 from ..linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
+from ..linux.sched import task_struct
 from .gup_pages import get_user_pages_remote, unpin_user_pages
 
-__all__ = ["__access_remote_vm", "access_remote_vm"]
+__all__ = ["__access_remote_vm", "access_process_vm", "access_remote_vm"]
+
+_get_task_mm: Callable[[task_struct], mm_struct | None] = extern(
+    "pykmm.kernel.fork_mm", "get_task_mm"
+)
+_mmput: Callable[[mm_struct], None] = extern("pykmm.kernel.fork", "mmput")
 
 
 @mirrors(
@@ -49,3 +57,18 @@ def access_remote_vm(mm: mm_struct, addr: int, length: int, gup_flags: int) -> i
     Return: As there.
     """
     return __access_remote_vm(mm, addr, length, gup_flags)
+
+
+@mirrors("mm/memory.c", checked="v7.2")
+def access_process_vm(tsk: task_struct, addr: int, length: int, gup_flags: int) -> int:
+    """Access memory of *tsk*, as a tracer does.
+
+    Context: May sleep.
+    Return: As :func:`__access_remote_vm`; 0 if *tsk* has no memory any more.
+    """
+    mm = _get_task_mm(tsk)
+    if mm is None:
+        return 0
+    done = __access_remote_vm(mm, addr, length, gup_flags)
+    _mmput(mm)
+    return done

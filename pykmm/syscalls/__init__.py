@@ -22,6 +22,8 @@ from .memory import (
     munmap,
     process_madvise,
     process_mrelease,
+    process_vm_readv,
+    process_vm_writev,
     setrlimit,
     touch,
 )
@@ -81,6 +83,8 @@ __all__ = [
     "prctl",
     "process_madvise",
     "process_mrelease",
+    "process_vm_readv",
+    "process_vm_writev",
     "pthread_create",
     "ptrace",
     "read",

@@ -16,6 +16,7 @@ from ..mm import mprotect as _mprotect
 from ..mm import mremap_call as _mremap
 from ..mm import mseal as _mseal
 from ..mm import oom_kill as _oom_kill
+from ..mm import process_vm_access as _vm_access
 from ._return import syscall
 
 __all__ = [
@@ -33,12 +34,16 @@ __all__ = [
     "munmap",
     "process_madvise",
     "process_mrelease",
+    "process_vm_readv",
+    "process_vm_writev",
     "setrlimit",
     "touch",
 ]
 
 setrlimit = syscall(_sys.setrlimit)
 process_mrelease = syscall(_oom_kill.process_mrelease)
+process_vm_readv = syscall(_vm_access.process_vm_readv)
+process_vm_writev = syscall(_vm_access.process_vm_writev)
 brk = syscall(_mmap_sys.brk)
 munmap = syscall(_mmap_sys.munmap)
 mprotect = syscall(_mprotect.mprotect)

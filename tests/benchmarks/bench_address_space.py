@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Time the life of a large address space: boot, reap, exit.
+"""Time the life of a large address space: boot, fork, reap, exit.
 
 Run it as ``python tests/benchmarks/bench_address_space.py [GiB]``. It prints
 figures and judges nothing, because a busy machine must not fail a test.
@@ -15,14 +15,23 @@ from collections.abc import Callable
 
 from pykmm.engine import Config, Machine
 from pykmm.kernel.fork import mm_alloc, mmput
-from pykmm.lib.maple_tree import mas_find_rev
+from pykmm.lib.maple_tree import mas_find_rev, mas_store
 from pykmm.linux.maple_tree import MA_STATE, ULONG_MAX
-from pykmm.linux.mm_types import mm_struct
-from pykmm.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
+from pykmm.linux.mm import for_each_vma
+from pykmm.linux.mm_types import VMA_ITERATOR, mm_struct
+from pykmm.linux.mmap_lock import (
+    mmap_read_lock,
+    mmap_read_unlock,
+    mmap_write_lock,
+    mmap_write_unlock,
+)
 from pykmm.linux.sched.mm import mmdrop, mmgrab
 from pykmm.mm.memory import zap_vma_for_reaping
+from pykmm.mm.memory_copy import copy_page_range
 from pykmm.mm.mmap import _map_region
 from pykmm.mm.page_alloc import nr_free_pages
+from pykmm.mm.rmap import anon_vma_fork
+from pykmm.mm.vma_init import vm_area_dup
 from pykmm.schedulers import RoundRobin
 
 GIB = 1 << 30
@@ -71,6 +80,37 @@ def on_boot(gib: int, *, reaped: bool) -> None:
         print(f"  {'together':<22} {total * 1000:8.1f} ms")
 
 
+def fork(mm: mm_struct) -> mm_struct:
+    """Give a new address space all that *mm* has, as ``dup_mmap()`` does."""
+    child = mm_alloc()
+    mmap_write_lock(mm)
+    mmap_write_lock(child)
+    for pvma in for_each_vma(VMA_ITERATOR(mm, 0)):
+        vma = vm_area_dup(pvma)
+        vma.vm_mm = child
+        mas_store(MA_STATE(child.mm_mt, vma.vm_start, vma.vm_end - 1), vma)
+        child.map_count += 1
+        assert anon_vma_fork(vma, pvma) == 0
+        assert copy_page_range(vma, pvma) == 0
+    mmap_write_unlock(child)
+    mmap_write_unlock(mm)
+    return child
+
+
+def forked(gib: int) -> None:
+    """Fork, and let the parent go before the child."""
+    print("boot thread, forked, then both exit:")
+    with Machine(Config(node_pages=((gib + 1) * GIB >> 12,))) as machine:
+        mm, found = build(gib, 4), []
+        timed("fork", lambda: found.append(fork(mm)))
+        assert [c.counter for c in found[0].rss_stat] == [
+            c.counter for c in mm.rss_stat
+        ]
+        timed("exit of the parent", lambda: mmput(mm))
+        timed("exit of the child", lambda: mmput(found[0]))
+        assert nr_free_pages() == machine.config.totalram_pages
+
+
 def on_threads(gib: int) -> None:
     """Let a reaper and an exiting task meet, on scheduled threads."""
     print("a reaper against exit_mmap(), scheduled:")
@@ -105,6 +145,7 @@ def main() -> None:
     print(f"{gib} GiB, {gib * GIB >> 21} page-table pages")
     on_boot(gib, reaped=False)
     on_boot(gib, reaped=True)
+    forked(gib)
     on_threads(max(gib // 16, 1))
     peak(gib)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from pykmm import Machine
-from pykmm.errno import EFAULT, EINVAL
+from pykmm.errno import EFAULT, EINVAL, EPERM, ESRCH
 from pykmm.linux.completion import complete, completion, wait_for_completion
 from pykmm.linux.mm import (
     VM_FAULT_SIGBUS,
@@ -23,10 +23,18 @@ from pykmm.linux.uaccess import copy_from_user, copy_to_user
 from pykmm.linux.uapi import SIGBUS, SIGKILL, SIGSEGV
 from pykmm.mm._conservation import _books
 from pykmm.mm.gup_pages import FOLL_WRITE, get_user_pages_remote, unpin_user_pages
-from pykmm.mm.memory_access import access_remote_vm
+from pykmm.mm.memory_access import access_process_vm, access_remote_vm
 from pykmm.mm.memory_fault import _fault_in_range
 from pykmm.mm.mmap import _map_region
-from pykmm.syscalls import kill, pidfd_open, process_mrelease, touch
+from pykmm.syscalls import (
+    exit_group,
+    kill,
+    pidfd_open,
+    process_mrelease,
+    process_vm_readv,
+    process_vm_writev,
+    touch,
+)
 from pykmm.workbench import Process
 from tests.lifecycle.pages_setup import MIB, PAGE, boot, maps, released
 
@@ -131,9 +139,11 @@ def test_l125_swap_that_is_left_comes_back_and_swap_that_is_gone_does_not() -> N
         assert answers == [VM_FAULT_SIGBUS]
 
 
-def _two_pages(m: Machine) -> tuple[Process, mm_struct, int]:
+def _two_pages(
+    m: Machine, parent: Process | None = None
+) -> tuple[Process, mm_struct, int]:
     """Spawn a process with two neighbours: a page that stays, and one to be reaped."""
-    app = m.spawn("app")
+    app = m.spawn("app", parent=parent)
     mm = _memory(app)
     _map_region(mm, BASE, PAGE, kind="anon", shared=True, populate_pages=1)
     _map_region(mm, BASE + PAGE, PAGE, kind="anon", populate_pages=1)
@@ -191,6 +201,58 @@ def test_l127_by_its_pages() -> None:
         released(m, app, look)
         assert answers == [1, -EFAULT, PAGE, 8]
         assert _books() == []
+
+
+def test_l127_by_other_processes() -> None:
+    with boot() as m:
+        app, _, addr = _two_pages(m)
+        other = m.spawn("other", anon="8K", uid=1)
+        own = [(other.memory[0].start, 2 * PAGE)]
+        both, second = [(addr, 2 * PAGE)], [(addr + PAGE, PAGE)]
+        lmkd = m.spawn("lmkd", anon="8K")
+        mine = [(lmkd.memory[0].start, 2 * PAGE)]
+        dead = m.spawn("dead", anon="4K")
+
+        other.runs(lambda: process_vm_readv(app.pid, own, both, 0))
+
+        @lmkd.runs
+        def _() -> list[int]:
+            kill(dead.pid, SIGKILL)
+            fd = pidfd_open(app.pid, 0)
+            answers = [process_vm_readv(app.pid, mine, both, 1)]
+            answers.append(process_vm_readv(app.pid, mine, both, 0))
+            kill(app.pid, SIGKILL)
+            answers.append(process_mrelease(fd, 0))
+            answers.append(process_vm_readv(app.pid, mine, both, 0))
+            answers.append(process_vm_writev(app.pid, mine, second, 0))
+            answers.append(access_process_vm(app.task, addr, 2 * PAGE, 0))
+            answers.append(process_vm_readv(99999, mine, both, 0))
+            return answers
+
+        m.run()
+        assert lmkd.result == [
+            -EINVAL,
+            2 * PAGE,
+            0,
+            PAGE,
+            -EFAULT,
+            PAGE,
+            -ESRCH,
+        ]
+        assert other.result in (-EPERM, -ESRCH)  # whoever comes first
+
+
+def test_l127_an_exited_task_has_no_memory() -> None:
+    with boot() as m:
+        # Nobody waits for it: it stays a zombie.
+        app, _, addr = _two_pages(m, parent=m.spawn("parent"))
+        tracer = m.spawn("tracer")
+        app.runs(lambda: exit_group(0))
+        m.run()
+        assert app.mm is None
+        tracer.runs(lambda: access_process_vm(app.task, addr, PAGE, 0))
+        m.run()
+        assert tracer.result == 0
 
 
 def test_l128_a_living_partner_keeps_the_memory_and_a_dying_one_misses_it() -> None:

@@ -8,7 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from pykmm.errno import EAGAIN, EBADF, EINVAL
-from pykmm.linux.mm import get_mm_rss, mm_flags_test
+from pykmm.linux.mm import (
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_WRITE,
+    get_mm_rss,
+    mm_flags_test,
+)
 from pykmm.linux.mm_types import (
     MMF_OOM_SKIP,
     MMF_UNSTABLE,
@@ -257,7 +263,17 @@ def test_l117_what_belongs_to_a_file_stays_cached() -> None:
             copied_pages=2,
             vm_file=memfd,
         )
-        _map_region(mm, 68 * MIB, MIB, kind="file", populate_pages=4, vm_file=text)
+        area = _map_region(
+            mm,
+            68 * MIB,
+            MIB,
+            kind="file",
+            populate_pages=4,
+            extra_flags=VM_MAYSHARE,
+            vm_file=text,
+        )
+        # What MAP_SHARED of a file that was opened for reading leaves of the flags.
+        area.__dict__["vm_flags"] &= ~(VM_WRITE | VM_MAYWRITE)
         assert rss(mm) == (4, 2, 0, 1)
         free = nr_free_pages()
 

@@ -16,7 +16,15 @@ from pykmm.mm._conservation import _books
 from pykmm.mm.gup_pages import FOLL_WRITE, Page, pin_user_pages, unpin_user_pages
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.schedulers import RandomWalk
-from pykmm.syscalls import exit_group, kill, munmap, pidfd_open, process_mrelease, touch
+from pykmm.syscalls import (
+    exit_group,
+    fork,
+    kill,
+    munmap,
+    pidfd_open,
+    process_mrelease,
+    touch,
+)
 from pykmm.workbench import Process
 from tests.lifecycle.pages_setup import PAGE, S, boot, fork_memory, maps, released, rss
 
@@ -121,12 +129,12 @@ def test_l122_a_pinned_page_outlives_the_pass() -> None:
         assert _books() == []
 
 
-def _meet(seed: int, pages: int, program: Callable[[Process], None]) -> set[str]:
+def _meet(seed: int, program: Callable[[Process], None]) -> set[str]:
     """Let an exit and two releases meet; return who took pages away."""
     with boot(scheduler=RandomWalk(seed)) as m:
         free = nr_free_pages()
         app = m.spawn("app")
-        maps(app, {"kind": "anon", "populate_pages": pages}, S[0])
+        maps(app, *[{"kind": "anon", "populate_pages": 500}] * 2, S[0])
         mm = _memory(app)
         app.runs(lambda: program(app))
         took: set[str] = set()
@@ -168,14 +176,14 @@ class _Takers:
 def test_l119_each_page_is_freed_once_in_any_order() -> None:
     took: set[str] = set()
     for seed in range(60):
-        took |= _meet(seed, 500, lambda _: None)
+        took |= _meet(seed, lambda _: None)
     assert took == {"app", "lmkd", "other"}
 
 
 def test_l120_a_munmap_beside_a_pass() -> None:
     took: set[str] = set()
     for seed in range(60):
-        took |= _meet(seed, 100, lambda _: munmap(64 << 20, 2 << 20) and None)
+        took |= _meet(seed, lambda _: munmap(64 << 20, 2 << 20) and None)
     assert took >= {"app", "lmkd"}
 
 
@@ -205,3 +213,60 @@ def test_a_child_leaves_while_its_parent_writes() -> None:
     assert result.complete
     assert result.executions > 1
     assert [outcome.value for outcome in result.outcomes] == [3]
+
+
+def _forks_and_writes(m: Machine) -> object:
+    """A child of fork() exits while its parent writes what both map."""
+    parent = m.spawn("parent")
+    maps(parent, {"kind": "anon", "populate_pages": 2})
+    mm, free = _memory(parent), nr_free_pages()
+
+    @parent.runs
+    def _() -> int:
+        pid = fork(lambda: exit_group(0))
+        touch(64 << 20, 2 * PAGE)
+        return pid
+
+    m.run()
+    assert isinstance(parent.result, int)
+    assert parent.result > 0
+    assert _books() == []
+    assert rss(mm) == (0, 2, 0, 0)
+    return nr_free_pages() - free
+
+
+def test_l111_a_child_of_fork_exits_while_its_parent_writes() -> None:
+    result = explore(_forks_and_writes, detectors=("kasan", "lockdep"))
+    assert result.complete
+    assert result.executions > 1
+    assert [outcome.value for outcome in result.outcomes] == [0]
+    assert not result.reports
+
+
+def test_l111_a_reaped_child_of_fork_leaves_its_parents_pages() -> None:
+    with boot() as m:
+        app, lmkd = m.spawn("app"), m.spawn("lmkd")
+        maps(app, {"kind": "anon", "populate_pages": 10})
+        mm, made, done = _memory(app), completion(), completion()
+        free = nr_free_pages()
+        child: list[int] = []
+
+        @app.runs
+        def _() -> None:
+            child.append(fork(lambda: wait_for_completion(done)))
+            complete(made)
+
+        @lmkd.runs
+        def _() -> tuple[object, ...]:
+            wait_for_completion(made)
+            fd = pidfd_open(child[0], 0)
+            tables = free - nr_free_pages()
+            kill(child[0], SIGKILL)
+            ret = process_mrelease(fd, 0)
+            seen = ret, rss(mm), free - nr_free_pages() - tables
+            complete(done)
+            return seen
+
+        m.run()
+        assert lmkd.result == (0, (0, 10, 0, 0), 0)
+        assert nr_free_pages() == free
