@@ -171,7 +171,7 @@ class pgtable_t:
         self.protnone = 0
         #: Pages and swap slots that others may map, too: entry n of a bitmap maps
         #: page n - shift.
-        self.shared: list[tuple[SharedPages, int, int]] = []
+        self.shared: tuple[tuple[SharedPages, int, int], ...] = ()
         # The origin of all other anonymous pages; or bitmaps, once there are several.
         self._one = origin
         self._many: dict[_Origin, int] | None = None
@@ -261,7 +261,7 @@ class pgtable_t:
             (s, shift, part & bits) for s, shift, part in self.shared if part & bits
         ]
         left = [(s, shift, part & ~bits) for s, shift, part in self.shared]
-        self.shared = [entry for entry in left if entry[2]]
+        self.shared = tuple(entry for entry in left if entry[2])
         return gone
 
     def _pinned(self, bits: int) -> int:
@@ -287,7 +287,7 @@ class pgtable_t:
                 return folios, at - shift
         ((origin, _),) = self._forget_exclusive(bit).items()
         folios = SharedPages(origin, bit, 1, self)
-        self.shared.append((folios, 0, bit))
+        self.shared += ((folios, 0, bit),)
         folios.pin(at)
         return folios, at
 
@@ -301,7 +301,7 @@ class pgtable_t:
             if hit := part & bits:
                 anon, swap = anon & ~hit, swap & ~hit
                 folios.dup(_moved(hit, -shift))
-                child.shared.append((folios, shift, hit))
+                child.shared += ((folios, shift, hit),)
         fresh: list[tuple[_Origin | None, int]] = [
             *self._forget_exclusive(anon).items()
         ]
@@ -309,8 +309,8 @@ class pgtable_t:
             fresh.append((None, swap))
         for origin, part in fresh:
             entry = (SharedPages(origin, part, 2, self), 0, part)
-            self.shared.append(entry)
-            child.shared.append(entry)
+            self.shared += (entry,)
+            child.shared += (entry,)
 
     def _move_to(self, new: pgtable_t, bits: int, by: int) -> None:
         """Move the entries in *bits* into *new*, each *by* so many entries further.
@@ -331,7 +331,9 @@ class pgtable_t:
         ]
         new.readonly |= _moved(readonly, by)
         new.protnone |= _moved(protnone, by)
-        new.shared += [(s, shift + by, _moved(part, by)) for s, shift, part in shared]
+        new.shared += tuple(
+            (s, shift + by, _moved(part, by)) for s, shift, part in shared
+        )
         for origin, part in own.items():
             new._add_pages(origin, _moved(part, by))
 
