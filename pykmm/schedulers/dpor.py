@@ -299,8 +299,7 @@ class Dpor:
 
     def _plan(self, race: Race, last: Step, end: int) -> None:
         """Plan what comes before *end*, and then *last*, but no first of the race."""
-        steps = self.past.steps
-        sequence = [steps[index] for index in self.past.not_after(race, end)]
+        sequence = self.past.without(race, end)
         sequence.append(last)
         self._insert(race.first, sequence)
 

@@ -8,10 +8,9 @@ Time and Global States of Distributed Systems" (1989).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from .steps import Step
+from .steps import DEC, LOOKS, Step
 
 __all__ = ["Clock", "Race", "Record", "join"]
 
@@ -58,3 +57,26 @@ class Record:
         if race.out:
             stay = [g for g in stay if all(clocks[g][t] < e for t, e in owners)]
         return stay
+
+    def without(self, race: Race, end: int) -> list[Step]:
+        """Return the steps that :meth:`not_after` names, as they are on their own.
+
+        Where a drop is left out, those behind it leave one reference more.
+        """
+        stay = self.not_after(race, end)
+        steps = self.steps
+        if not any(steps[index].bits == DEC for index in stay):
+            return [steps[index] for index in stay]
+        kept = set(stay)
+        found: list[Step] = []
+        spared: dict[int, int] = {}
+        for index in range(race.first, stay[-1] + 1):
+            step = steps[index]
+            more = spared.get(step.oid, 0)
+            if index in kept:
+                found.append(step.leaving(more) if more and step.bits == DEC else step)
+            elif step.bits == DEC and more >= 0:
+                spared[step.oid] = more + 1
+            elif step.bits & ~LOOKS:
+                spared[step.oid] = -1  # nobody knows
+        return found

@@ -26,6 +26,7 @@ __all__ = [
     "ACQUIRE",
     "ANY",
     "BARRIER",
+    "DEC",
     "ENOUGH",
     "Known",
     "LOCKING",
@@ -137,6 +138,12 @@ class Step:
         """All that there is to say of the step."""
         place = (self.tid, self.kind, self.oid, self.bits, self.gated)
         return (*place, self.more, self.left, self.fatal)
+
+    def leaving(self, more: int) -> Step:
+        """Return a drop that leaves so many references more; below 0 none for sure."""
+        step = Step(self.tid, self.kind, self.oid, self.bits, self.gated, self.more)
+        step.left = min(self.left + more, ENOUGH) if more > 0 else 0
+        return step
 
     def __repr__(self) -> str:
         return f"<{self.tid} {self.kind} {self.oid}>"

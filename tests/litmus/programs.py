@@ -106,6 +106,16 @@ def lost_update(n: int) -> Program:
     return program
 
 
+def writes_and_reads(n: int) -> Program:
+    """Each thread writes, then reads."""
+
+    def program(m: Machine) -> object:
+        x = Cell(-1)
+        return run(m, *[lambda i=i: (x.set(i), x.get())[1] for i in range(n)])
+
+    return program
+
+
 def two_counters(n: int) -> Program:
     """Each thread fetch-adds to two counters."""
 

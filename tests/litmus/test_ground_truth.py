@@ -29,6 +29,10 @@ COUNTS = [
         for n in (1, 2, 3, 4)
     ],
     *[(f"lost_update({n})", p.lost_update(n), factorial(n) ** 2) for n in (2, 3, 4)],
+    *[
+        (f"writes_and_reads({n})", p.writes_and_reads(n), factorial(n) ** 2)
+        for n in (2, 3)
+    ],
     *[(f"two_counters({n})", p.two_counters(n), factorial(n) ** 2) for n in (2, 3)],
     *[
         (f"n_writes_and_a_read({n})", p.n_writes_and_a_read(n), count)
@@ -43,7 +47,10 @@ COUNTS = [
         for n in (2, 3, 4, 5, 6, 8)
     ],
     *[(f"casrot({n})", p.casrot(n), count) for n, count in ((2, 2), (3, 5), (4, 14))],
-    *[(f"indexer({n})", p.indexer(n), count) for n, count in ((11, 1), (12, 8))],
+    *[
+        (f"indexer({n})", p.indexer(n), count)
+        for n, count in ((11, 1), (12, 8), (13, 64))
+    ],
     ("store_buffering", p.store_buffering, 3),
     ("message_passing", p.message_passing, 3),
     ("load_buffering", p.load_buffering, 3),
@@ -71,7 +78,7 @@ COUNTS = [
     *[(f"trylocks({n})", p.trylocks(n), n) for n in (2, 3, 4)],
     *[
         (f"filesystem({n})", p.filesystem(n), count)
-        for n, count in ((13, 1), (14, 2), (16, 8), (18, 32))
+        for n, count in ((13, 1), (14, 2), (16, 8), (18, 32), (19, 64))
     ],
 ]
 

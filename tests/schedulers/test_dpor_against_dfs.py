@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,20 @@ from pykmm.engine import (
     current_thread,
 )
 from pykmm.errors import Report
+from pykmm.linux.rcupdate import _put_and_call_rcu, call_rcu, rcu
+from pykmm.linux.refcount import (
+    refcount_dec_and_test,
+    refcount_inc_not_zero,
+    refcount_t,
+)
+from pykmm.linux.rwsem import (
+    down_read,
+    down_read_trylock,
+    down_write,
+    rw_semaphore,
+    up_read,
+    up_write,
+)
 from pykmm.schedulers import Dfs, Dpor
 from tests.litmus.programs import Program
 from tests.schedulers.primitives import Box, Flag, Ref, Semaphore
@@ -28,6 +43,8 @@ from tests.schedulers.reference import explore_all
 #: An operation: its name, which of two objects, and a body if it has one.
 Op = tuple[Any, ...]
 TWO = (0, 1)
+#: Programs in all, where somebody wants more than a sample of each sort.
+PROGRAMS = int(os.environ.get("PYKMM_PROGRAMS", "0"))
 
 
 @define
@@ -41,6 +58,8 @@ class World:
     flags: list[Flag] = field(factory=lambda: [Flag() for _ in TWO])
     sems: list[Semaphore] = field(factory=lambda: [Semaphore() for _ in TWO])
     boxes: list[Box] = field(factory=lambda: [Box() for _ in TWO])
+    counts: list[refcount_t] = field(factory=lambda: [refcount_t(2) for _ in TWO])
+    sems_rw: list[rw_semaphore] = field(factory=lambda: [rw_semaphore() for _ in TWO])
     log: dict[object, list[object]] = field(factory=dict)
 
     def body(self, me: int, ops: Sequence[Op], key: object) -> Callable[[], None]:
@@ -146,12 +165,49 @@ class World:
         if self.refs[o].dec():
             self.boxes[o].free()
 
+    def do_get(self, me, o, out):
+        return refcount_inc_not_zero(self.counts[o])
+
+    def do_put_one(self, me, o, out):
+        if refcount_dec_and_test(self.counts[o]):
+            self.cells[o].set(8)
+
+    def do_drop(self, me, o, out):
+        _put_and_call_rcu(self.counts[o], lambda: self.cells[o].set(9), "free")
+
+    def do_rcu(self, me, o, out, ops):
+        with rcu():
+            self.all(me, ops, out)
+
+    def do_call(self, me, o, out):
+        call_rcu(lambda: self.cells[o].set(7))
+
+    def do_down_read(self, me, o, out, ops):
+        if self.sems_rw[o] not in current_thread().held:
+            down_read(self.sems_rw[o])
+            self.all(me, ops, out)
+            up_read(self.sems_rw[o])
+
+    def do_down_write(self, me, o, out, ops):
+        if self.sems_rw[o] not in current_thread().held:
+            down_write(self.sems_rw[o])
+            self.all(me, ops, out)
+            up_write(self.sems_rw[o])
+
+    def do_down_try(self, me, o, out, ops):
+        got = down_read_trylock(self.sems_rw[o])
+        if got:
+            self.all(me, ops, out)
+            up_read(self.sems_rw[o])
+        return got
+
     def left(self) -> list[object]:
         return [
             [cell.peek() for cell in self.cells],
             [ref.count for ref in self.refs],
             [flag.up for flag in self.flags],
             [sem.permits for sem in self.sems],
+            [count.refs for count in self.counts],
         ]
 
 
@@ -171,7 +227,12 @@ def program(threads: Sequence[Sequence[Op]], then: Sequence[Op] = ()) -> Program
     return run
 
 
-NESTING = ("if", "lock", "try", "share", "own", "spawn")
+#: What makes a thread that takes steps of its own.
+HEAVY = {"call": 4, "drop": 2}
+NESTING = (
+    *("if", "lock", "try", "share", "own", "spawn", "rcu"),
+    *("down_read", "down_write", "down_try"),
+)
 
 
 def operation(names: Sequence[str]) -> st.SearchStrategy[Op]:
@@ -186,7 +247,7 @@ def operation(names: Sequence[str]) -> st.SearchStrategy[Op]:
 
 
 def weight(ops: Sequence[Op]) -> int:
-    return sum(1 if len(op) == 2 else 2 + weight(op[2]) for op in ops)
+    return sum(HEAVY.get(op[0], 1) if len(op) == 2 else 2 + weight(op[2]) for op in ops)
 
 
 def programs(names: str) -> st.SearchStrategy[list[list[Op]]]:
@@ -220,12 +281,16 @@ SORTS = {
     "threads": "spawn raise wait take read write lock if",
     "deaths": "use change put put inc read",
     "bugs": "fail write lock raise wait",
+    "references": "get put_one read",
+    "nobody's references": "drop get read",
+    "grace periods": "rcu call read write",
+    "grace periods of references": "rcu drop read",
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("names", SORTS.values(), ids=SORTS)
-@settings(max_examples=40)
+@settings(max_examples=PROGRAMS // len(SORTS) or 40)
 @given(data=st.data())
 def test_reduction_loses_nothing_and_repeats_nothing(names: str, data: Any) -> None:
     check(program(data.draw(programs(names))))
@@ -237,6 +302,13 @@ def test_reduction_loses_nothing_and_repeats_nothing(names: str, data: Any) -> N
 def test_guards_on_two_objects(threads: list[list[Op]]) -> None:
     # What such a guard looks at is more than its event says, so orders differ in
     # more than the reference can see; outcomes are what counts.
+    check(program(threads), exact=False)
+
+
+@pytest.mark.slow
+@settings(max_examples=PROGRAMS // 10 or 20)
+@given(threads=programs("down_read down_write down_try read write"))
+def test_semaphores_with_a_queue(threads: list[list[Op]]) -> None:
     check(program(threads), exact=False)
 
 
