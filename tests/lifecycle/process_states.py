@@ -26,12 +26,17 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("S1", "", "", "running"),
     ("S1a", "", "", "running, oom_score_adj -1000"),
     ("S2", "", "", "killed, and has not run since"),
+    ("S2x", "", "", "the same, but another process uses the memory, too"),
     ("S4", "atomic_dec_and_test", ".mm_users", "exit_mmap() before MMF_OOM_SKIP"),
     ("S5", "set_bit", ".flags[21]", "MMF_OOM_SKIP set, tables to be freed"),
     ("S6", "up_write", ".mmap_lock", "tree destroyed"),
     ("S7", "", "nothing", "zombie that nobody waits for"),
     ("S8", "", "nothing", "released"),
 )
+
+
+#: States in which the process takes no step.
+_DORMANT = ("S1", "S1a", "S2", "S2x")
 
 
 class Order:
@@ -52,7 +57,7 @@ def look(state: str, kind: str, end: str) -> list[str]:
     """Run a machine up to the state, and let everybody look."""
 
     def on_the_way() -> bool:
-        if state in ("S1", "S1a", "S2"):
+        if state in _DORMANT:
             return False
         return not any(
             event.kind == kind and event.obj.name.endswith(end)
@@ -65,16 +70,18 @@ def look(state: str, kind: str, end: str) -> list[str]:
         adj = -1000 if state == "S1a" else 0
         parent = None if state == "S8" else m.spawn("parent")
         app = m.spawn("app", anon="64K", oom_score_adj=adj, parent=parent)
+        if state == "S2x":
+            m.spawn("sharer", shares_mm=app)
         watcher = m.spawn("watcher")
         mm = app.mm
         assert mm is not None
         seen: list[str] = []
-        if state > "S2":
+        if state not in _DORMANT:
             app.runs(lambda: exit_group(0))
 
         @watcher.runs
         def _() -> None:
-            if state == "S2":
+            if state in ("S2", "S2x"):
                 kill(app.pid, SIGKILL)
             seen.extend(facts(m, app.task, mm))
             fd = pidfd_open(app.pid, 0)
@@ -99,7 +106,11 @@ def facts(m: Machine, task: task_struct, mm: mm_struct) -> list[str]:
     shown = "None" if task.__dict__["mm"] is None else "set"
     if mm not in m.alive:
         return [shown, "-", "-", "-", "-"]
-    flags = [name[8:] for name, bit in MMF_FLAGS.items() if mm.flags._has(bit)]
+    flags = [
+        name.removeprefix("MMF_")
+        for name, bit in MMF_FLAGS.items()
+        if mm.flags._has(bit)
+    ]
     return [
         shown,
         str(mm.mm_users.counter),
