@@ -42,7 +42,12 @@ from .linux.rculist import list_add_tail_rcu
 from .linux.refcount import refcount_inc
 from .linux.sched import PF_KTHREAD, task_struct
 from .linux.sched.mm import mmget
-from .linux.sched.signal import init_tasks, sighand_struct, signal_struct
+from .linux.sched.signal import (
+    SIGNAL_UNKILLABLE,
+    init_tasks,
+    sighand_struct,
+    signal_struct,
+)
 from .linux.uapi import _NSIG, SIG_IGN, SIGCHLD
 from .mm.mmap import _map_region
 
@@ -120,7 +125,10 @@ def build_process(
         raise UsageError(f"spawn(): pid={pid!r} is in use: choose another number")
     sighand = sighand_struct()
     signal = signal_struct(
-        _siglock=sighand.siglock, oom_score_adj=oom_score_adj, oom_score_adj_min=0
+        _siglock=sighand.siglock,
+        flags=SIGNAL_UNKILLABLE if pid == 1 else 0,
+        oom_score_adj=oom_score_adj,
+        oom_score_adj_min=0,
     )
     task = task_struct(
         pid=pid_nr(number),

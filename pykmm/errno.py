@@ -19,6 +19,7 @@ __all__ = [
     "EINTR",
     "EINVAL",
     "EIO",
+    "EISDIR",
     "EMFILE",
     "EMLINK",
     "ENODEV",
@@ -83,6 +84,7 @@ EFAULT = Errno(14, "EFAULT")
 EBUSY = Errno(16, "EBUSY")
 EEXIST = Errno(17, "EEXIST")
 ENODEV = Errno(19, "ENODEV")
+EISDIR = Errno(21, "EISDIR")
 EINVAL = Errno(22, "EINVAL")
 EMFILE = Errno(24, "EMFILE")
 ETXTBSY = Errno(26, "ETXTBSY")

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ..engine.annotate import mirrors
 from ..engine.fields import is_made
 from ..errno import EMFILE
 from ..kernel.pid import put_pid
 from ..linux.atomic import atomic_dec_and_test
+from ..linux.compiler import READ_ONCE
 from ..linux.fdtable import NR_OPEN, OpenFile, files_struct
 from ..linux.mm_types import file
 from ..linux.proc_fs import ProcFile
@@ -15,6 +19,7 @@ from ..linux.refcount import refcount_dec_and_test, refcount_inc
 from ..linux.sched import current, task_struct
 from ..linux.sched.task import task_lock, task_unlock
 from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.uapi import O_CLOEXEC
 from .file_table import fput
 
 __all__ = [
@@ -23,11 +28,13 @@ __all__ = [
     "fd_install",
     "fdget",
     "fdput",
+    "fget_task",
     "file_close_fd",
     "filp_close",
     "get_unused_fd_flags",
     "put_files_struct",
     "put_unused_fd",
+    "receive_fd",
 ]
 
 #: The first number that is not the standard streams'.
@@ -51,8 +58,10 @@ def filp_close(opened: OpenFile) -> None:
 
 
 @mirrors("fs/file.c", checked="v7.2", abridged="takes the number that is free, too")
-def fd_install(opened: OpenFile, fd: int | None = None) -> int:
+def fd_install(opened: OpenFile, fd: int | None = None, flags: int = 0) -> int:
     """Put an open file into current's table, at *fd* if that was reserved.
+
+    *flags* are those of a number that was not: O_CLOEXEC.
 
     Context: Takes file_lock.
     Return: The descriptor, or -EMFILE.
@@ -60,7 +69,7 @@ def fd_install(opened: OpenFile, fd: int | None = None) -> int:
     files = _own_files()
     spin_lock(files.file_lock)
     try:
-        fd = _free_number(files) if fd is None else fd
+        fd = _alloc_fd(files, flags) if fd is None else fd
         if fd >= 0:
             files.fdt = {**files.fdt, fd: opened}
         return fd
@@ -74,13 +83,19 @@ def _own_files() -> files_struct:
     return files
 
 
-def _free_number(files: files_struct) -> int:
+def _alloc_fd(files: files_struct, flags: int) -> int:
+    """Choose a number, and say whether an exec closes it; file_lock is held."""
     taken = files.fdt
-    return next((n for n in range(_FIRST, NR_OPEN) if n not in taken), -EMFILE)
+    fd = next((n for n in range(_FIRST, NR_OPEN) if n not in taken), -EMFILE)
+    if flags & O_CLOEXEC:
+        files.close_on_exec |= {fd}
+    elif fd in files.close_on_exec:
+        files.close_on_exec -= {fd}
+    return fd
 
 
-@mirrors("fs/file.c", checked="v7.2", abridged="no flags are modelled")
-def get_unused_fd_flags() -> int:
+@mirrors("fs/file.c", checked="v7.2")
+def get_unused_fd_flags(flags: int) -> int:
     """Reserve a descriptor of current that leads nowhere yet.
 
     Context: Takes file_lock.
@@ -88,7 +103,7 @@ def get_unused_fd_flags() -> int:
     """
     files = _own_files()
     spin_lock(files.file_lock)
-    fd = _free_number(files)
+    fd = _alloc_fd(files, flags)
     if fd >= 0:
         files.fdt = {**files.fdt, fd: None}
     spin_unlock(files.file_lock)
@@ -116,10 +131,12 @@ def dup_fd(oldf: files_struct) -> files_struct:
     newf = files_struct()
     spin_lock(oldf.file_lock)
     copied = {n: opened for n, opened in oldf.fdt.items() if opened is not None}
+    closing = oldf.close_on_exec.intersection(copied)
     for opened in copied.values():
         refcount_inc(opened.f_ref)
     spin_unlock(oldf.file_lock)
     newf.__dict__["fdt"] = copied
+    newf.__dict__["close_on_exec"] = closing
     return newf
 
 
@@ -136,17 +153,67 @@ def fdget(fd: int) -> OpenFile | None:
     files = current().files
     if files is None:
         return None
+    return _fget_files(files, fd)
+
+
+def _fget_files(files: files_struct, fd: int) -> OpenFile | None:
     spin_lock(files.file_lock)
     found = files.fdt.get(fd)
-    if isinstance(found, ProcFile | file):
+    if found is not None:
         refcount_inc(found.f_ref)
     spin_unlock(files.file_lock)
     return found
 
 
-def fdput(opened: ProcFile | file) -> None:
+def fdput(opened: OpenFile) -> None:
     """Give back what :func:`fdget` took."""
     filp_close(opened)
+
+
+@contextmanager
+def _fd(fd: int) -> Iterator[OpenFile | None]:
+    """Look a descriptor up for a block, as ``CLASS(fd, f)(fd)`` does.
+
+    A table that current has for itself keeps its files, so none is counted then.
+    """
+    files = current().files
+    # No step: nobody but current can share a table that it has alone.
+    if files is None or files.count.counter == 1:
+        yield None if files is None else READ_ONCE(files).fdt.get(fd)
+        return
+    found = _fget_files(files, fd)
+    try:
+        yield found
+    finally:
+        if found is not None:
+            fdput(found)
+
+
+@mirrors("fs/file.c", checked="v7.2")
+def fget_task(task: task_struct, fd: int) -> OpenFile | None:
+    """Return the open file behind another task's descriptor, with a reference.
+
+    Context: Takes task_lock of *task*, and file_lock in it.
+    """
+    task_lock(task)
+    files = READ_ONCE(task).files
+    found = None if files is None else _fget_files(files, fd)
+    task_unlock(task)
+    return found
+
+
+@mirrors("fs/file.c", checked="v7.2", abridged="no LSM; the number is returned only")
+def receive_fd(opened: OpenFile, o_flags: int) -> int:
+    """Give current a descriptor of somebody's open file.
+
+    Context: Takes file_lock.
+    Return: The descriptor, or -EMFILE.
+    """
+    refcount_inc(opened.f_ref)
+    fd = fd_install(opened, flags=o_flags)
+    if fd < 0:
+        filp_close(opened)
+    return fd
 
 
 @mirrors("fs/file.c", checked="v7.2")

@@ -74,7 +74,7 @@ def do_sys_open(filename: str, flags: int) -> int | Errno:
         found = _open_plain(filename, flags)
     if isinstance(found, Errno):
         return found
-    fd = fd_install(found)
+    fd = fd_install(found, flags=flags)
     if fd == -EMFILE:
         filp_close(found)
     return fd

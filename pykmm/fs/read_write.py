@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..errno import EBADF, EINVAL, Errno
-from ..linux import mm_types
-from ..linux.fdtable import pidfd_file
+from ..linux.fdtable import OpenFile
 from ..linux.mutex import mutex_lock, mutex_unlock
 from ..linux.proc_fs import ProcFile
 from ..linux.uapi import O_RDONLY, O_RDWR, O_WRONLY
@@ -61,10 +60,9 @@ def vfs_write(file: ProcFile, text: bytes | None) -> int | Errno:
     return taken
 
 
-def _unreadable(file: pidfd_file | mm_types.file) -> Errno:
+def _unreadable(file: OpenFile) -> Errno:
     """Give back a file whose contents are not modelled, or that has none."""
-    if not isinstance(file, pidfd_file):
-        fdput(file)
+    fdput(file)
     return -EINVAL
 
 

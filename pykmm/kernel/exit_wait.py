@@ -60,7 +60,8 @@ from .exit_wait_task import (
     wait_task_stopped,
     wait_task_zombie,
 )
-from .pid import find_get_pid, pid_task, pid_vnr, pidfd_get_pid, put_pid
+from .pid import find_get_pid, pid_task, pid_vnr, put_pid
+from .pid_pidfd import pidfd_get_pid
 from .signal_queue import _ptrace
 
 __all__ = ["kernel_wait4", "kernel_waitid"]

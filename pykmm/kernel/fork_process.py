@@ -58,7 +58,7 @@ from ..linux.spinlock import (
     write_unlock_irq,
 )
 from ..linux.uaccess import put_user
-from ..linux.uapi import CAP_SYS_ADMIN, CAP_SYS_RESOURCE, PIDFD_THREAD
+from ..linux.uapi import CAP_SYS_ADMIN, CAP_SYS_RESOURCE, O_CLOEXEC, PIDFD_THREAD
 from ..linux.uapi_sched import (
     CLONE_CHILD_CLEARTID,
     CLONE_CHILD_SETTID,
@@ -166,7 +166,7 @@ def _prepare_pidfd(
     """Reserve a descriptor of the child's pid, and tell the program its number."""
     if not args.flags & CLONE_PIDFD:
         return None
-    fd = get_unused_fd_flags()
+    fd = get_unused_fd_flags(O_CLOEXEC)
     if isinstance(fd, Errno):
         return fd
     flags = PIDFD_THREAD if args.flags & CLONE_THREAD else 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Numbers to tasks, and file descriptors that name processes — ``kernel/pid.c``.
+"""Numbers to tasks — ``kernel/pid.c``; descriptors are in ``pid_pidfd``.
 
 Who looks a number up does so in its own namespace, unless it says which.
 """
@@ -9,14 +9,11 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
-from ..errno import EBADF, EINVAL, EMFILE, ENOENT, ESRCH, Errno
 from ..linux.compiler import READ_ONCE
-from ..linux.fdtable import NR_OPEN, files_struct, pidfd_file
 from ..linux.lockdep import lockdep_assert_held_write
 from ..linux.pid import (
     PIDTYPE_MAX,
     PIDTYPE_PID,
-    PIDTYPE_TGID,
     get_pid,
     ns_of_pid,
     pid,
@@ -35,12 +32,6 @@ from ..linux.rcupdate import rcu
 from ..linux.sched import current, task_struct, tasklist_lock
 from ..linux.sched.task import get_task_struct
 from ..linux.spinlock import spin_lock, spin_unlock
-from ..linux.uapi import (
-    PIDFD_NONBLOCK,
-    PIDFD_SELF_THREAD,
-    PIDFD_SELF_THREAD_GROUP,
-    PIDFD_THREAD,
-)
 from ..linux.wait import wake_up_all
 from .pid_alloc import free_pid, free_pids, put_pid
 
@@ -62,9 +53,6 @@ __all__ = [
     "pid_nr_ns",
     "pid_task",
     "pid_vnr",
-    "pidfd_get_pid",
-    "pidfd_get_task",
-    "pidfd_open",
     "put_pid",
     "task_active_pid_ns",
     "task_pid_nr_ns",
@@ -283,109 +271,8 @@ def transfer_pid(old: task_struct, new: task_struct, kind: int) -> None:
     list_replace_rcu(old.pid_links[kind], new.pid_links[kind])
 
 
-# -- pidfds -------------------------------------------------------------------------
-
-
-@mirrors("kernel/pid.c", checked="v7.2")
-def pidfd_get_pid(fd: int) -> tuple[pid, int] | Errno:
-    """Return the pid behind a descriptor with a reference, and the file's flags."""
-    files = current().files
-    found = None if files is None else READ_ONCE(files).fdt.get(fd)
-    if not isinstance(found, pidfd_file):
-        return -EBADF
-    return get_pid(found.pid), found.f_flags
-
-
-@mirrors("kernel/pid.c", checked="v7.2")
-def pidfd_get_task(pidfd: int) -> task_struct | Errno:
-    """Return the process that a pidfd names.
-
-    Context: May not sleep in between; takes RCU.
-    Return: The thread-group leader with a reference; -EBADF for a descriptor that
-        is no pidfd; -ESRCH when no task bears the pid as its group's (any more).
-    """
-    kind = PIDTYPE_TGID
-    if pidfd in (PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP):
-        if pidfd == PIDFD_SELF_THREAD:
-            kind = PIDTYPE_PID
-        p = _get_own_pid(kind)
-    else:
-        pinned = pidfd_get_pid(pidfd)
-        if isinstance(pinned, Errno):
-            return pinned
-        p = pinned[0]
-    task = get_pid_task(p, kind)
-    put_pid(p)
-    return -ESRCH if task is None else task
-
-
-def _get_own_pid(kind: int) -> pid:
-    task = current()
-    with rcu():
-        own = task.__dict__["thread_pid"] if kind == PIDTYPE_PID else None
-        return get_pid(own or task.signal.__dict__["pids"][kind])
-
-
-@mirrors(
-    "kernel/pid.c",
-    checked="v7.2",
-    abridged="pidfd_prepare() is folded in; pidfs keeps no exit information, so "
-    "PIDFD_STALE has no meaning",
-)
-def pidfd_create(p: pid, flags: int) -> int:
-    """Check that *p* can have a pidfd, and make one.
-
-    Context: Holds the lock of the pid's wait queue over the two questions: a
-        release lets go of the first link, passes that lock, and only then lets
-        go of the second.
-    Return: The descriptor; -ESRCH once the process has been reaped, -ENOENT for a
-        thread that leads no group unless PIDFD_THREAD is given.
-    """
-    spin_lock(p.wait_pidfd_lock)
-    try:
-        if not pid_has_task(p, PIDTYPE_PID):
-            return -ESRCH
-        if not flags & PIDFD_THREAD and not pid_has_task(p, PIDTYPE_TGID):
-            return -ENOENT
-    finally:
-        spin_unlock(p.wait_pidfd_lock)
-    files = current().files
-    return -EMFILE if files is None else _alloc_fd(files, p, flags)
-
-
-def _alloc_fd(files: files_struct, p: pid, flags: int) -> int:
-    spin_lock(files.file_lock)
-    try:
-        fd = next((n for n in range(3, NR_OPEN) if n not in files.fdt), None)
-        if fd is None:
-            return -EMFILE
-        files.fdt = {**files.fdt, fd: pidfd_file(pid=get_pid(p), f_flags=flags)}
-        return fd
-    finally:
-        spin_unlock(files.file_lock)
-
-
 def wake_pidfd(p: pid) -> None:
     """Wake who polls a pidfd of *p*, under the lock inside its wait queue."""
     spin_lock(p.wait_pidfd_lock)
     wake_up_all(p.wait_pidfd)
     spin_unlock(p.wait_pidfd_lock)
-
-
-@mirrors("kernel/pid.c", checked="v7.2")
-def pidfd_open(nr: int, flags: int) -> int:
-    """System call: open a descriptor that names process *nr* for good.
-
-    Return: The descriptor; -EINVAL for an unknown flag or a number below 1,
-        -ESRCH, -ENOENT, -EMFILE.
-    """
-    if flags & ~(PIDFD_NONBLOCK | PIDFD_THREAD):
-        return -EINVAL
-    if nr <= 0:
-        return -EINVAL
-    p = find_get_pid(nr)
-    if p is None:
-        return -ESRCH
-    fd = pidfd_create(p, flags)
-    put_pid(p)
-    return fd

@@ -28,16 +28,21 @@ __all__ = [
     "check_kill_permission",
     "group_send_sig_info",
     "kill",
+    "kill_pgrp_info",
     "kill_pid_info",
+    "kill_pid_info_type",
+    "prepare_kill_siginfo",
     "tgkill",
     "tkill",
 ]
 
 
-def _prepare_kill_siginfo(sig: int, code: int = SI_USER) -> kernel_siginfo:
+@mirrors("kernel/signal.c", checked="v7.2", abridged="users are not translated")
+def prepare_kill_siginfo(sig: int, kind: int) -> kernel_siginfo:
+    """Return what is told of a signal that current sends."""
     own = current()
-    nr = _tgid_vnr(own)
-    return kernel_siginfo(sig, code, nr, own.cred.uid)
+    code = SI_TKILL if kind == PIDTYPE_PID else SI_USER
+    return kernel_siginfo(sig, code, _tgid_vnr(own), own.cred.uid)
 
 
 # -- who may ---------------------------------------------------------------------------
@@ -136,6 +141,19 @@ def __kill_pgrp_info(sig: int, info: kernel_siginfo, pgrp: pid | None) -> int:
     return ret
 
 
+@mirrors("kernel/signal.c", checked="v7.2")
+def kill_pgrp_info(sig: int, info: kernel_siginfo, pgrp: pid) -> int:
+    """Send to each process of a group.
+
+    Context: Takes tasklist_lock for reading.
+    Return: As :func:`__kill_pgrp_info`.
+    """
+    read_lock(tasklist_lock())
+    ret = __kill_pgrp_info(sig, info, pgrp)
+    read_unlock(tasklist_lock())
+    return ret
+
+
 def _kill_all(sig: int, info: kernel_siginfo) -> int:
     """Send to everybody but init and the caller; being refused is no error."""
     ret, count = 0, 0
@@ -171,7 +189,7 @@ def kill(nr: int, sig: int) -> int:
 
     Return: 0, or -EINVAL, -EPERM, -ESRCH. A zombie is a valid target.
     """
-    return kill_something_info(sig, _prepare_kill_siginfo(sig), nr)
+    return kill_something_info(sig, prepare_kill_siginfo(sig, PIDTYPE_TGID), nr)
 
 
 # -- to one thread ---------------------------------------------------------------------
@@ -200,7 +218,7 @@ def do_send_specific(tgid: int, nr: int, sig: int, info: kernel_siginfo) -> int:
 @mirrors("kernel/signal.c", checked="v7.2")
 def do_tkill(tgid: int, nr: int, sig: int) -> int:
     """Send *sig* to one thread on behalf of current."""
-    return do_send_specific(tgid, nr, sig, _prepare_kill_siginfo(sig, SI_TKILL))
+    return do_send_specific(tgid, nr, sig, prepare_kill_siginfo(sig, PIDTYPE_PID))
 
 
 @mirrors("kernel/signal.c", checked="v7.2")

@@ -51,6 +51,8 @@ class files_struct(Struct):
     fdt: dict[int, OpenFile | None] = guarded(
         by="file_lock", factory=dict, lockless=True
     )
+    #: Which numbers an exec closes.
+    close_on_exec: frozenset[int] = guarded(by="file_lock", default=frozenset())
 
     def __attrs_post_init__(self) -> None:
         self._register()

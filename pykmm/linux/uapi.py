@@ -43,6 +43,7 @@ __all__ = [
     "OOM_DISABLE",
     "OOM_SCORE_ADJ_MAX",
     "OOM_SCORE_ADJ_MIN",
+    "O_CLOEXEC",
     "O_CREAT",
     "O_EXCL",
     "O_NONBLOCK",
@@ -52,7 +53,16 @@ __all__ = [
     "PIDFD_NONBLOCK",
     "PIDFD_SELF_THREAD",
     "PIDFD_SELF_THREAD_GROUP",
+    "PIDFD_SIGNAL_PROCESS_GROUP",
+    "PIDFD_SIGNAL_THREAD",
+    "PIDFD_SIGNAL_THREAD_GROUP",
     "PIDFD_THREAD",
+    "POLLHUP",
+    "POLLIN",
+    "POLLNVAL",
+    "POLLOUT",
+    "POLLRDNORM",
+    "POLLWRNORM",
     "PROT_READ",
     "PROT_WRITE",
     "PR_GET_CHILD_SUBREAPER",
@@ -230,11 +240,24 @@ P_PIDFD: Final = 3
 O_NONBLOCK: Final = 0o4000
 O_CREAT: Final = 0o100
 O_EXCL: Final = 0o200
+O_CLOEXEC: Final = 0o2000000
 PIDFD_NONBLOCK: Final = O_NONBLOCK
 PIDFD_THREAD: Final = O_EXCL
 #: Stand for the caller's own thread and own thread group (since v6.15).
 PIDFD_SELF_THREAD: Final = -10000
 PIDFD_SELF_THREAD_GROUP: Final = -10001
+#: Whom ``pidfd_send_signal()`` reaches, whatever the descriptor is of.
+PIDFD_SIGNAL_THREAD: Final = 1
+PIDFD_SIGNAL_THREAD_GROUP: Final = 2
+PIDFD_SIGNAL_PROCESS_GROUP: Final = 4
+
+#: What ``poll()`` finds.
+POLLIN: Final = 0x1
+POLLOUT: Final = 0x4
+POLLHUP: Final = 0x10
+POLLNVAL: Final = 0x20
+POLLRDNORM: Final = 0x40
+POLLWRNORM: Final = 0x100
 
 PROT_READ: Final = 1
 PROT_WRITE: Final = 2

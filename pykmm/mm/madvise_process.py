@@ -11,7 +11,7 @@ from ..errno import EINVAL, EPERM, Errno
 from ..kernel.capability import capable
 from ..kernel.fork import mmput
 from ..kernel.fork_mm import mm_access
-from ..kernel.pid import pidfd_get_task
+from ..kernel.pid_pidfd import pidfd_get_task
 from ..linux.mm_types import mm_struct
 from ..linux.sched import current, task_struct
 from ..linux.sched.task import put_task_struct

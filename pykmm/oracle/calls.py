@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from ..engine.machine import Machine
 from ..errors import KernelPanic, Report, WouldWait
+from ..fs.open import close
 from ..fs.proc.base import proc_oom_score
-from ..kernel.pid import pidfd_open, put_pid
-from ..linux.fdtable import pidfd_file
+from ..kernel.pid_pidfd import pidfd_open
 from ..linux.mutex import mutex_lock, mutex_unlock
 from ..linux.oom import LONG_MIN, Aborted, oom_control
 from ..linux.printk import console
 from ..linux.rcupdate import rcu_read_lock, rcu_read_unlock
-from ..linux.sched import current, task_struct
+from ..linux.sched import task_struct
 from ..linux.sched.task import task_lock, task_unlock
 from ..linux.timer import _fire_now
 from ..mm.oom_kill import (
@@ -179,11 +179,7 @@ def _process_mrelease(call: Call, built: Built, _: Machine) -> Found:
     try:
         return {"ret": int(process_mrelease(fd, call["flags"]))}
     finally:
-        files = current().files
-        assert files is not None  # whoever makes the calls has descriptors
-        opened = files.fdt.pop(fd)
-        assert isinstance(opened, pidfd_file)
-        put_pid(opened.pid)
+        close(fd)
 
 
 def _wake_oom_reaper(call: Call, built: Built, _: Machine) -> Found:

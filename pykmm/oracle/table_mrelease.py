@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..errors import WouldWait
-from ..kernel.pid import pidfd_open
+from ..kernel.pid_pidfd import pidfd_open
 from ..kernel.signal_send import do_send_sig_info
 from ..linux.mm import mm_flags_test
 from ..linux.mm_types import MMF_OOM_SKIP

@@ -6,16 +6,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..errno import Errno
-from ..kernel import pid as _pid
+from ..fs import select as _select
+from ..kernel import pid_pidfd as _pidfd
 from ..kernel import signal as _signal
 from ..kernel import signal_action as _action
+from ..kernel import signal_pidfd as _send
 from ..linux import signal as _linux
+from ..linux.uapi import POLLIN
 from ._return import syscall
 
 __all__ = [
     "kill",
     "pause",
+    "pidfd_getfd",
     "pidfd_open",
+    "pidfd_send_signal",
+    "poll",
     "sigaction",
     "sigpending",
     "sigprocmask",
@@ -29,7 +35,19 @@ tgkill = syscall(_signal.tgkill)
 tkill = syscall(_signal.tkill)
 pause = syscall(_action.pause)
 sigpending = syscall(_action.sigpending)
-pidfd_open = syscall(_pid.pidfd_open)
+pidfd_open = syscall(_pidfd.pidfd_open)
+pidfd_getfd = syscall(_pidfd.pidfd_getfd)
+pidfd_send_signal = syscall(_send.pidfd_send_signal)
+
+
+@syscall
+def poll(fd: int, events: int = POLLIN, *, wait: bool = True) -> int:
+    """Wait for one of *events* of a descriptor, or only look: what there is of it.
+
+    A pidfd is readable once its process is dead, and hangs up once that was reaped.
+    Return: The events; POLLNVAL for no descriptor; -EINTR.
+    """
+    return _select.poll(fd, events, wait=wait)
 
 
 @syscall

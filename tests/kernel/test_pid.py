@@ -10,7 +10,8 @@ import pytest
 from pykmm.errno import EINVAL, ENOENT, ESRCH, Errno
 from pykmm.errors import UsageError
 from pykmm.invariants import Hold, holds
-from pykmm.kernel.pid import find_get_pid, get_pid_task, pidfd_get_task, put_pid
+from pykmm.kernel.pid import find_get_pid, get_pid_task, put_pid
+from pykmm.kernel.pid_pidfd import pidfd_get_task
 from pykmm.linux.pid import PIDTYPE_TGID
 from pykmm.linux.sched.task import get_task_struct, put_task_struct
 from pykmm.linux.uapi import PIDFD_NONBLOCK, PIDFD_THREAD, SIGKILL

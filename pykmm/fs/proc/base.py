@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from ...engine.annotate import mirrors
 from ...engine.machine import current_machine
-from ...errno import ESRCH, Errno
+from ...errno import EBADF, EISDIR, ESRCH, Errno
 from ...linux.compiler import READ_ONCE
+from ...linux.fdtable import OpenFile
 from ...linux.oom import LONG_MIN
+from ...linux.pid import pid
 from ...linux.proc_fs import ProcFile, proc_ops
 from ...linux.sched import task_struct
 from ...linux.sched.task import put_task_struct
@@ -26,6 +28,9 @@ __all__ = [
     "oom_adj_read",
     "oom_score_adj_read",
     "proc_oom_score",
+    "proc_tgid_base_operations",
+    "proc_tid_base_operations",
+    "tgid_pidfd_to_pid",
     "tid_base_stuff",
 ]
 
@@ -96,6 +101,32 @@ def oom_score_adj_read(file: ProcFile, pos: int) -> bytes | Errno:
     if adj is None:
         return -ESRCH
     return simple_read_from_buffer(pos, b"%d\n" % adj)
+
+
+# -- directories -----------------------------------------------------------------------
+
+
+def _is_a_directory(file: ProcFile, pos: int) -> Errno:
+    del file, pos
+    return -EISDIR
+
+
+#: What is open of ``/proc/PID`` and ``/proc/PID/task/TID``.
+proc_tgid_base_operations = proc_ops(_is_a_directory)
+proc_tid_base_operations = proc_ops(_is_a_directory)
+
+
+@mirrors("fs/proc/base.c", checked="v7.2")
+def tgid_pidfd_to_pid(opened: OpenFile | None) -> pid | Errno:
+    """Return whom a directory of a process names, without a reference.
+
+    Return: The pid; -EBADF for anything else, a directory of a thread too.
+    """
+    if not isinstance(opened, ProcFile) or opened.pid is None:
+        return -EBADF
+    if opened.f_op is not proc_tgid_base_operations:
+        return -EBADF
+    return opened.pid
 
 
 def tid_base_stuff() -> dict[str, tuple[int, proc_ops]]:

@@ -9,18 +9,28 @@ from __future__ import annotations
 from typing import Final
 
 from ...drivers.tty.sysrq import write_sysrq_trigger
-from ...errno import EACCES, ENOENT, Errno
+from ...errno import EACCES, EISDIR, ENOENT, Errno
 from ...kernel.capability import capable
-from ...kernel.pid import find_task_by_vpid, put_pid
+from ...kernel.pid import (
+    find_task_by_vpid,
+    put_pid,
+    task_active_pid_ns,
+    task_pid_nr_ns,
+)
 from ...kernel.sysctl import sysctl_tables
-from ...linux.pid import get_pid
+from ...linux.pid import PIDTYPE_PID, PIDTYPE_TGID, get_pid
 from ...linux.pid import pid as struct_pid
 from ...linux.proc_fs import ProcFile, proc_ops
 from ...linux.rcupdate import rcu
 from ...linux.sched import current
 from ...linux.uapi import CAP_DAC_OVERRIDE, O_RDWR, O_WRONLY
 from ...mm.vmstat import vmstat_show
-from .base import tid_base_stuff
+from .base import (
+    proc_tgid_base_operations,
+    proc_tid_base_operations,
+    tid_base_stuff,
+)
+from .fd import open_fdinfo
 from .generic import simple_read_from_buffer
 from .proc_sysctl import proc_sys_file, sysctl_perm
 
@@ -29,7 +39,8 @@ __all__ = ["proc_open"]
 _MAY_READ: Final = 4
 _MAY_WRITE: Final = 2
 _TASK_DIR: Final = "task"
-_PARTS_OF_THREAD: Final = 4
+_FDINFO_DIR: Final = "fdinfo"
+_PARTS_OF_THREAD: Final = 3
 
 
 def _wanted(flags: int) -> int:
@@ -71,30 +82,59 @@ def _find_task(number: str, tgid: int | None) -> tuple[struct_pid, int] | None:
     nr = int(number) if number.isascii() and number.isdigit() else 0
     with rcu():
         task = find_task_by_vpid(nr)
-        if task is None or (tgid is not None and task.tgid != tgid):
+        if task is None:
+            return None
+        ns = task_active_pid_ns(current())
+        if tgid is not None and task_pid_nr_ns(task, ns, PIDTYPE_TGID) != tgid:
             return None
         found: struct_pid | None = task.__dict__["thread_pid"]
         return None if found is None else (get_pid(found), task.cred.uid)
 
 
-def _open_task(parts: list[str], flags: int) -> ProcFile | Errno:
-    """Open a file of a process, or of one thread of it."""
-    own = {"self": current().tgid, "thread-self": current().pid}
+def _own_number(kind: int) -> int:
+    return task_pid_nr_ns(current(), task_active_pid_ns(current()), kind)
+
+
+def _path_of_task(parts: list[str]) -> tuple[str, int | None, list[str]]:
+    """Take a path apart: a number, whose thread it has to be, and what is wanted."""
+    own = {"self": _own_number(PIDTYPE_TGID), "thread-self": _own_number(PIDTYPE_PID)}
     number = str(own.get(parts[0], parts[0]))
-    tgid = None
-    if len(parts) == _PARTS_OF_THREAD and parts[1] == _TASK_DIR:
-        tgid = int(number) if number.isdigit() else 0
-        number, parts = parts[2], parts[2:]
-    entry = tid_base_stuff().get(parts[1]) if len(parts) == 2 else None
-    found = None if entry is None else _find_task(number, tgid)
-    if entry is None or found is None:
+    if len(parts) >= _PARTS_OF_THREAD and parts[1] == _TASK_DIR:
+        return parts[2], int(number) if number.isdigit() else 0, parts[3:]
+    return number, None, parts[1:]
+
+
+def _open_task(parts: list[str], flags: int) -> ProcFile | Errno:
+    """Open a file of a process, or of one thread of it, or its directory."""
+    number, tgid, wanted = _path_of_task(parts)
+    entry = tid_base_stuff().get(wanted[0]) if len(wanted) == 1 else None
+    found = _find_task(number, tgid)
+    if found is None:
         return -ENOENT
-    mode, ops = entry
     number_of, owner = found
-    if not _allows(mode, owner, flags):
+    opened: ProcFile | Errno = -ENOENT
+    if not wanted:
+        opened = _open_directory(number_of, flags, of_thread=tgid is not None)
+    elif wanted[0] == _FDINFO_DIR and len(wanted) == 2:
+        opened = open_fdinfo(number_of, wanted[1])
+    elif entry is not None:
+        mode, ops = entry
+        allowed = _allows(mode, owner, flags)
+        opened = (
+            ProcFile(f_op=ops, f_flags=flags, pid=number_of) if allowed else -EACCES
+        )
+    if isinstance(opened, Errno):
         put_pid(number_of)
-        return -EACCES
-    return ProcFile(f_op=ops, f_flags=flags, pid=number_of)
+    return opened
+
+
+def _open_directory(
+    number: struct_pid, flags: int, *, of_thread: bool
+) -> ProcFile | Errno:
+    if flags & (O_WRONLY | O_RDWR):
+        return -EISDIR
+    ops = proc_tid_base_operations if of_thread else proc_tgid_base_operations
+    return ProcFile(f_op=ops, pid=number)
 
 
 def _open_sysctl(path: str, flags: int) -> ProcFile | Errno:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ...errno import EAGAIN, EINTR, EINVAL, ESRCH, Errno
 from ...errors import RefcountError, UseAfterFree
-from ...kernel.pid import pidfd_get_task
+from ...kernel.pid_pidfd import pidfd_get_task
 from ...linux.mm import mm_flags_test
 from ...linux.mm_types import MMF_OOM_SKIP, mm_struct
 from ...linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock

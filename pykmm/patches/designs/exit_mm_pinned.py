@@ -18,7 +18,7 @@ from ...kernel import fork_task
 from ...kernel.exit import mm_update_next_owner
 from ...kernel.fork import mmput
 from ...kernel.fork_task import exit_mm_release, mmdrop_async, put_signal_struct
-from ...kernel.pid import pidfd_get_task
+from ...kernel.pid_pidfd import pidfd_get_task
 from ...linux.bitops import test_bit
 from ...linux.bug import WARN_ON
 from ...linux.mm import mm_flags_test

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...errno import EAGAIN, EBUSY, EINTR, EINVAL, ESRCH, Errno
-from ...kernel.pid import pidfd_get_task
+from ...kernel.pid_pidfd import pidfd_get_task
 from ...linux.maple_tree import MA_STATE, mas_for_each_rev
 from ...linux.mm import (
     VM_HUGETLB,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...errno import EAGAIN, EINTR, EINVAL, ESRCH, Errno
-from ...kernel.pid import pidfd_get_task
+from ...kernel.pid_pidfd import pidfd_get_task
 from ...kernel.signal import group_send_sig_info
 from ...linux.atomic import atomic_read
 from ...linux.compiler import READ_ONCE

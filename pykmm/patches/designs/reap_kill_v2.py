@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...errno import EAGAIN, EINTR, EINVAL, ESRCH, Errno
-from ...kernel.pid import pidfd_get_task
+from ...kernel.pid_pidfd import pidfd_get_task
 from ...kernel.signal import group_send_sig_info
 from ...linux.mm import mm_flags_test
 from ...linux.mm_types import MMF_MULTIPROCESS, MMF_OOM_SKIP, mm_struct

@@ -4,7 +4,7 @@
 The reaper walked up, as ``exit_mmap()`` does, and announced unmappings; a victim's
 other threads stayed frozen. 6.12 read the cheap counters, which here are exact, too.
 What its report said differently is in ``v6_12_report``, what a failed fork left
-behind in ``v6_12_fork``.
+behind in ``v6_12_fork``, what pidfds could do in ``v6_12_pidfd``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ from ..patch import Patch
 from .v6_12_exit import replaced as replaced_in_exit
 from .v6_12_fork import replaced as replaced_in_fork
 from .v6_12_madvise import replaced as replaced_in_madvise
+from .v6_12_pidfd import replaced as replaced_in_pidfd
 from .v6_12_report import replaced
 
 __all__ = ["patch"]
@@ -140,5 +141,6 @@ for _function, _replacement in (
     *replaced_in_madvise(),
     *replaced_in_fork(),
     *replaced_in_exit(),
+    *replaced_in_pidfd(),
 ):
     patch.replaces(_function)(_replacement)
