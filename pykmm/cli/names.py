@@ -24,7 +24,7 @@ def scenario(name: str, bug: str | None = None, design: str | None = None) -> Sc
     found = SCENARIOS.get(name)
     if found is None:
         raise unknown("scenario", name, SCENARIOS)
-    patches: list[Patch] = []
+    patches = list(found.patches)
     if bug is not None:
         from pykmm.patches.bugs import BUGS
 
@@ -33,7 +33,7 @@ def scenario(name: str, bug: str | None = None, design: str | None = None) -> Sc
         from pykmm.patches.designs import DESIGNS
 
         patches.append(_patch("design", design, DESIGNS))
-    return found.but(patches=tuple(patches)) if patches else found
+    return found.but(patches=tuple(patches))
 
 
 def _patch(what: str, name: str, known: Mapping[str, Patch]) -> Patch:

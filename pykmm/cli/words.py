@@ -34,7 +34,9 @@ def command(scenario: Scenario, schedule: Schedule | str) -> str:
     text = str(schedule)
     quoted = f'"{text}"' if _NEEDS_NO_CARE.fullmatch(text) else shlex.quote(text)
     kernel = "".join(
-        f"--{patch.kind} {shlex.quote(patch.name)} " for patch in scenario.patches
+        f"--{patch.kind} {shlex.quote(patch.name)} "
+        for patch in scenario.patches
+        if patch.kind != "situation"  # those come with the scenario
     )
     return f"python -m pykmm replay {kernel}{shlex.quote(scenario.name)} {quoted}"
 

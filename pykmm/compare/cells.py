@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cell", "Finding", "fill", "scene_names", "staged"]
 
-#: How to look further where a search for all outcomes is too long: by samplers that
-#: are good at different things.
-_SAMPLERS: Final = ("urw", "pct")
-_PART: Final = 4
+#: Samplers that are good at different things.
+_SAMPLERS: Final = ("pos", "pct")
 
 
 @frozen
@@ -90,25 +88,31 @@ def staged(scene: str, design: str) -> Scenario:
         raise UsageError(
             f"design={design!r} is unknown: take one of {', '.join(DESIGNS)}"
         )
-    return SCENARIOS[scene].but(patches=(DESIGNS[design],))
+    found = SCENARIOS[scene]
+    return found.but(patches=(*found.patches, DESIGNS[design]))
 
 
 def fill(scene: str, design: str, executions: int) -> Cell:
     """Explore *scene* under *design*, in about *executions* executions at most.
 
-    If that is not enough for all outcomes, samplers spend a quarter as many again
-    each: what they come to may lie far from what the search has seen.
+    Where that is not enough for all outcomes, three more looks are taken, each in half
+    as many: at all executions with one preemption at most, which most bugs need, and
+    by samplers, which go where no search has come yet.
     """
     scenario = staged(scene, design)
     results = [explore(scenario, executions=executions)]
     reason = results[0].reason
     if not results[0].complete:
-        number = max(executions // _PART, 1)
+        number = max(executions // 2, 1)
+        results.append(explore(scenario, bound=1, executions=number))
         results += [
-            explore(scenario, scheduler=sampler, executions=number)
+            explore(scenario, scheduler=sampler, executions=max(number // 2, 1))
             for sampler in _SAMPLERS
         ]
-        reason = f"{executions} executions, {' and '.join(_SAMPLERS)} {number} each"
+        reason = (
+            f"{executions} executions; with one preemption: {results[1].reason}; "
+            f"{' and '.join(_SAMPLERS)}: {max(number // 2, 1)} each"
+        )
     return Cell(
         scene,
         design,

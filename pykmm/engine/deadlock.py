@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = ["judge_rest"]
 
+_WELL = (Sleep.INTERRUPTIBLE, Sleep.IDLE)
+
 
 def judge_rest(live: Sequence[Thread]) -> None:
     """Report the threads of *live* that may not be at rest where they are.
 
-    Interruptible sleepers may. Who waits uninterruptibly, or holds a lock, a read
-    section or a processor, is stuck for good.
+    Interruptible and idle sleepers may. Who waits uninterruptibly, or holds a lock, a
+    read section or a processor, is stuck for good.
     """
     stuck = [
-        t
-        for t in live
-        if t.sleep is not Sleep.INTERRUPTIBLE or t.held or t.atomic or t.rcu_depth
+        t for t in live if t.sleep not in _WELL or t.held or t.atomic or t.rcu_depth
     ]
     if stuck:
         facts = [(t.name, _plight(t, stuck)) for t in stuck]

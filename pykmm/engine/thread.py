@@ -49,6 +49,13 @@ class Sleep(Enum):
     KILLABLE = "K"
     #: Any signal. Waiting so for ever is what idle processes do.
     INTERRUPTIBLE = "S"
+    #: Nothing but the thing waited for, which may never come: TASK_IDLE.
+    IDLE = "I"
+
+    @property
+    def hears_signals(self) -> bool:
+        """Whether a signal may end the wait."""
+        return self in (Sleep.KILLABLE, Sleep.INTERRUPTIBLE)
 
 
 class Thread:

@@ -41,7 +41,7 @@ __all__ = ["fatal_or_any", "look_at_signals", "refuse_host", "wait_for"]
 
 def fatal_or_any(t: Thread, sleep: Sleep) -> bool:
     """Tell, without a step, whether a signal ends a wait of the kind *sleep*."""
-    if sleep is Sleep.UNINTERRUPTIBLE or t.task is None:
+    if not sleep.hears_signals or t.task is None:
         return False
     task = cast("_Signalled", t.task)
     if sleep is Sleep.KILLABLE:
@@ -52,7 +52,7 @@ def fatal_or_any(t: Thread, sleep: Sleep) -> bool:
 def look_at_signals(sleep: Sleep) -> bool:
     """Tell whether a signal forbids to begin a wait of the kind *sleep*."""
     t = current_thread()
-    if sleep is Sleep.UNINTERRUPTIBLE or t.task is None:
+    if not sleep.hears_signals or t.task is None:
         return False
     signals = cast("_Signalled", t.task)._signal_object
     t = enter(signals, "signal_pending_state")
@@ -81,7 +81,7 @@ def wait_for(
     Return: The running thread, inside its step on *obj*, which the caller ends;
         None if a signal came first: then the step is over and did nothing.
     """
-    if sleep is Sleep.UNINTERRUPTIBLE:
+    if not sleep.hears_signals:
         return enter(obj, kind, ready, sleep)
     t = current_thread()
     t = enter(obj, kind, lambda: ready() or fatal_or_any(t, sleep), sleep)

@@ -185,7 +185,7 @@ def wait_event_idle(wq: wait_queue_head_t, condition: Callable[[], object]) -> N
 
     Context: May sleep; for kernel threads.
     """
-    _wait_event(wq, condition, Sleep.INTERRUPTIBLE)
+    _wait_event(wq, condition, Sleep.IDLE)
 
 
 @mirrors("include/linux/wait.h", checked="v7.2", inline=True)
@@ -294,7 +294,8 @@ def _wake(wq: wait_queue_head_t, kind: str, whom: tuple[Sleep, ...]) -> None:
     leave(t, wq, Access.WRITE if woken else Access.READ, len(wq.entries))
 
 
-_ALL = (Sleep.UNINTERRUPTIBLE, Sleep.KILLABLE, Sleep.INTERRUPTIBLE)
+#: TASK_NORMAL, of which TASK_IDLE is a part.
+_ALL = tuple(Sleep)
 
 
 @mirrors(

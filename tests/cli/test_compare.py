@@ -64,7 +64,7 @@ def test_the_race_of_the_walks(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ((), "compare takes a SCENARIO, or --all"),
         (("S1", "--all"), "compare takes a SCENARIO, or --all"),
-        (("S99",), "there is no scenario to compare 'S99': known are S0"),
+        (("S99",), "there is no scenario to compare 'S99': did you mean S9"),
         (("S1", "--designs", "Z"), "design='Z' is unknown"),
         (("S1", "--why", "A"), "must be a design and a word"),
         (("S1", "--why", "B,STRAND"), "no execution of S1 under B"),

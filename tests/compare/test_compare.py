@@ -70,8 +70,27 @@ def test_each_witness_replays(design: str, alone: dict[str, Cell]) -> None:
 def test_what_is_too_long_is_sampled_and_says_so() -> None:
     cell = fill("S7", "A", 40)
     assert not cell.complete
-    assert cell.reason == "40 executions, urw and pct 10 each"
-    assert cell.executions + 8 >= 60  # blocked executions are not counted
+    assert cell.reason.startswith("40 executions; with one preemption: ")
+    assert cell.reason.endswith("; pos and pct: 10 each")
+
+
+def test_a_vfork_child_is_no_way_round_the_second_posting() -> None:
+    """The hole that nobody saw: MMF_MULTIPROCESS does not tell of vfork()."""
+    assert fill("S4", "D", 100).word("LIVEZAP") == "all"
+    assert fill("S4", "B", 100).word("LIVEZAP") == ""
+
+
+def test_checking_before_killing_lets_a_sharer_in() -> None:
+    """The victim clones between the look at its sharers and the signal."""
+    cell = fill("S5", "B", 200)
+    assert cell.word("LIVEZAP") == "some"
+    assert cell.words["LIVEZAP"].preemptions == 1
+
+
+def test_the_caller_waits_for_the_victims_io() -> None:
+    """Holding mm_users, the caller may be the one who has to wait for the disk."""
+    assert "None" in fill("S9", "B", 100).results
+    assert "None" not in fill("S9", "C", 100).results
 
 
 def test_workers_make_no_difference() -> None:

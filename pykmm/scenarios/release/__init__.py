@@ -10,21 +10,26 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from ...patches.patch import Patch
+from ...patches.situations import aio
 from ...scenario import Scenario
 from ...workbench import Machine
-from . import scenes
+from . import disturbances, families, scenes
 from .outcomes import OUTCOMES, Judged, Word
 
 __all__ = ["OUTCOMES", "SCENARIOS", "Judged", "Word"]
 
 
-def _scene(name: str, function: Callable[[Machine], Judged], summary: str) -> Scenario:
+def _scene(
+    name: str, function: Callable[[Machine], Judged], summary: str, *patches: Patch
+) -> Scenario:
     # Nobody runs out of memory here, so the reaper would only add steps.
     return Scenario(
         name=name,
         function=function,
         summary=summary,
         machine=partial(Machine, reaper=False),
+        patches=patches,
     )
 
 
@@ -34,6 +39,18 @@ SCENARIOS: Final = (
     _scene("S2", scenes.parent_waits, "the same, and the victim's parent waits"),
     _scene("S3", scenes.sharer_lives, "a live process shares the memory"),
     _scene("S3'", scenes.sharer_out_of_reach, "and the caller may not kill it"),
+    _scene("S4", families.vfork_child, "the victim is a vfork child"),
+    _scene("S5", families.clones_meanwhile, "the victim clones a sharer meanwhile"),
     _scene("S7", scenes.callers_race, "two callers at once"),
+    _scene("S8", disturbances.caller_is_killed, "a fatal signal reaches the caller"),
+    _scene(
+        "S9",
+        disturbances.io_under_way,
+        "the victim has asynchronous I/O under way",
+        aio.patch,
+    ),
+    _scene("S10", families.init_shares, "init shares the memory"),
+    _scene("S12", disturbances.dumps_core, "the victim is dumping core"),
     _scene("S13", scenes.nothing_left_to_gain, "MMF_OOM_SKIP is set on a live mm"),
+    _scene("S14", disturbances.reader_touches, "the reader touches the memory"),
 )

@@ -7,7 +7,7 @@ page each. Its parent does not wait for it, unless the scene says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from attrs import define, field
@@ -15,8 +15,8 @@ from attrs import define, field
 from ...boot import Region
 from ...engine.machine import Machine as AnyMachine
 from ...invariants import Hold
-from ...linux.mm import PMD_SHIFT
-from ...linux.mm_types import MM_ANONPAGES, mm_struct
+from ...linux.mm import PMD_SHIFT, VM_SHARED, for_each_vma
+from ...linux.mm_types import MM_ANONPAGES, VMA_ITERATOR, mm_struct
 from ...linux.sched import task_struct
 from ...workbench import Machine, Process
 from .callers import release
@@ -52,6 +52,8 @@ class Cast:
     sharers: tuple[Process, ...] = ()
     bystanders: tuple[Process, ...] = ()
     roles: dict[str, str] = field(factory=dict)
+    #: What the host does once all are judged, so that all come to an end.
+    afterwards: Callable[[], object] | None = None
 
     @classmethod
     def of(
@@ -65,18 +67,27 @@ class Cast:
         callers: Sequence[str] = ("lmkd",),
         memory: Sequence[Region] = MEMORY,
         threads: int = 1,
+        shares: Process | None = None,
     ) -> Cast:
         """Spawn a victim and its callers.
 
+        The victim has *memory*, or uses that of the process that it *shares* with.
         With *read* somebody holds ``mm_users`` until all are at rest, and by default
         nobody *waits* for the victim.
         """
         parent = None if waits else m.spawn("shell", uid=uid)
-        app = m.spawn("app", regions=memory, uid=uid, parent=parent, threads=threads)
+        app = m.spawn(
+            "app",
+            regions=memory,
+            uid=uid,
+            parent=parent,
+            threads=threads,
+            shares_mm=shares,
+        )
         daemons = tuple(m.spawn(name, uid=caller_uid) for name in callers)
         mm = app.mm
         assert mm is not None  # it has just been spawned
-        cast = cls(m, app, mm, daemons, _private(app, memory))
+        cast = cls(m, app, mm, daemons, _private(app))
         cast.roles = {"app": "V", "init": "P", "host": "R"}
         cast.roles |= {daemon.name: "K" for daemon in daemons}
         if read:
@@ -104,10 +115,29 @@ class Cast:
         """Run to rest, judge, and let the reader go."""
         self.m.run()
         judged = judge(self._facts())
+        if self.afterwards is not None:
+            with self.m._as_boot():
+                self.afterwards()
+            self.m.run()
         if self.reader is not None:
             self.m.let_go(self.reader)
             self.m.run()
         return judged
+
+    def _offspring(self) -> tuple[task_struct, ...]:
+        """Return the processes that programs have made, dead or alive.
+
+        A copy that failed never lived.
+        """
+        spawned = {id(process.task) for process in self.m.processes}
+        return tuple(
+            obj
+            for obj in (*self.m.alive, *self.m.dead)
+            if isinstance(obj, task_struct)
+            and id(obj) not in spawned
+            and obj.__dict__["group_leader"] is obj
+            and (obj._death is None or obj.__dict__["exit_state"])
+        )
 
     def _facts(self) -> Facts:
         results = tuple(daemon.result for daemon in self.callers)
@@ -118,22 +148,22 @@ class Cast:
             target=self.victim.task,
             callers=tuple(daemon.name for daemon in self.callers),
             roles=self.roles,
-            sharers=_tasks(self.sharers),
+            sharers=(*_tasks(self.sharers), *self._offspring()),
             bystanders=_tasks(self.bystanders),
             left=self.mm.rss_stat[MM_ANONPAGES].counter,
             private=self.private,
         )
 
 
-def _private(app: Process, memory: Sequence[Region]) -> frozenset[int]:
+def _private(app: Process) -> frozenset[int]:
     """Return the page-table pages of the mappings that are not shared."""
-    own = [
-        at for at, region in zip(app.memory, memory, strict=True) if not region.shared
-    ]
+    mm = app.mm
+    assert mm is not None  # it has just been spawned
+    own = [v for v in for_each_vma(VMA_ITERATOR(mm, 0)) if not v.vm_flags & VM_SHARED]
     return frozenset(
         table
-        for at in own
-        for table in range(at.start >> PMD_SHIFT, (at.stop - 1 >> PMD_SHIFT) + 1)
+        for vma in own
+        for table in range(vma.vm_start >> PMD_SHIFT, (vma.vm_end - 1 >> PMD_SHIFT) + 1)
     )
 
 
