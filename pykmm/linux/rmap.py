@@ -12,26 +12,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from ..engine.annotate import extern, mirrors
 from ..engine.fields import const, embedded, guarded, kernel_struct
 from ..engine.objects import Struct
-from .atomic import atomic_dec_and_test, atomic_inc, atomic_t
-from .rwsem import down_read, down_write, rw_semaphore, up_read, up_write
+from .atomic import atomic_t
+from .rwsem import rw_semaphore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .mm_types import vm_area_struct
 
 __all__ = [
     "anon_vma",
     "anon_vma_chain",
-    "anon_vma_lock_read",
-    "anon_vma_lock_write",
-    "anon_vma_unlock_read",
-    "anon_vma_unlock_write",
-    "get_anon_vma",
-    "put_anon_vma",
 ]
 
 
@@ -70,60 +61,3 @@ class anon_vma_chain:
 
 #: The same type, where a field hides it.
 _anon_vma: TypeAlias = anon_vma
-
-_put: Callable[[anon_vma], None] = extern("pykmm.mm.rmap", "__put_anon_vma")
-
-
-@mirrors("include/linux/rmap.h", checked="v7.2", inline=True)
-def get_anon_vma(anon_vma: anon_vma) -> None:
-    """Keep *anon_vma*.
-
-    Context: Any; something else keeps it so far.
-    """
-    atomic_inc(anon_vma.refcount)
-
-
-@mirrors("include/linux/rmap.h", checked="v7.2", inline=True)
-def put_anon_vma(anon_vma: anon_vma) -> None:
-    """Let *anon_vma* go; the last one frees it.
-
-    Context: May sleep.
-    """
-    if atomic_dec_and_test(anon_vma.refcount):
-        _put(anon_vma)
-
-
-@mirrors("include/linux/rmap.h", checked="v7.2", inline=True)
-def anon_vma_lock_write(anon_vma: anon_vma) -> None:
-    """Keep everybody else out of the whole tree.
-
-    Context: May sleep.
-    """
-    down_write(anon_vma.root.rwsem)
-
-
-@mirrors("include/linux/rmap.h", checked="v7.2", inline=True)
-def anon_vma_unlock_write(anon_vma: anon_vma) -> None:
-    """Let the others in again.
-
-    Context: As :func:`anon_vma_lock_write`.
-    """
-    up_write(anon_vma.root.rwsem)
-
-
-@mirrors("include/linux/rmap.h", checked="v7.2", inline=True)
-def anon_vma_lock_read(anon_vma: anon_vma) -> None:
-    """Keep the mappings that can be found.
-
-    Context: May sleep.
-    """
-    down_read(anon_vma.root.rwsem)
-
-
-@mirrors("include/linux/rmap.h", checked="v7.2", inline=True)
-def anon_vma_unlock_read(anon_vma: anon_vma) -> None:
-    """Let mappings go again.
-
-    Context: As :func:`anon_vma_lock_read`.
-    """
-    up_read(anon_vma.root.rwsem)

@@ -9,9 +9,12 @@ from typing import Final
 
 from ..engine.annotate import extern, mirrors
 from ..engine.machine import current_machine
+from ..linux.atomic import atomic_dec_and_test, atomic_inc
 from ..linux.compiler import READ_ONCE
 from ..linux.mm import VM_HUGETLB, VM_SPECIAL
 from ..linux.mm_types import vm_area_struct
+from ..linux.rmap import anon_vma
+from ..linux.rwsem import down_read, down_write, up_read, up_write
 from ..linux.vm_flags import VM_DROPPABLE
 from .vma_ops import vma_dummy_vm_ops
 
@@ -22,7 +25,14 @@ __all__ = [
     "VMA_OP_SPLIT",
     "K",
     "__anon_vma_prepare",
+    "__put_anon_vma",
+    "anon_vma_lock_read",
+    "anon_vma_lock_write",
     "anon_vma_prepare",
+    "anon_vma_unlock_read",
+    "anon_vma_unlock_write",
+    "get_anon_vma",
+    "put_anon_vma",
     "vma_close",
     "vma_operation",
     "vma_supports_mlock",
@@ -86,3 +96,61 @@ def vma_supports_mlock(vma: vm_area_struct) -> bool:
     Context: ``mmap_lock``.
     """
     return not vma.vm_flags & (VM_SPECIAL | VM_DROPPABLE | VM_HUGETLB)
+
+
+__put_anon_vma: Callable[[anon_vma], None] = extern("pykmm.mm.rmap", "__put_anon_vma")
+
+
+@mirrors("mm/internal.h", checked="v7.2", inline=True)
+def get_anon_vma(anon_vma: anon_vma) -> None:
+    """Keep *anon_vma*.
+
+    Context: Any; something else keeps it so far.
+    """
+    atomic_inc(anon_vma.refcount)
+
+
+@mirrors("mm/internal.h", checked="v7.2", inline=True)
+def put_anon_vma(anon_vma: anon_vma) -> None:
+    """Let *anon_vma* go; the last one frees it.
+
+    Context: May sleep.
+    """
+    if atomic_dec_and_test(anon_vma.refcount):
+        __put_anon_vma(anon_vma)
+
+
+@mirrors("mm/internal.h", checked="v7.2", inline=True)
+def anon_vma_lock_write(anon_vma: anon_vma) -> None:
+    """Keep everybody else out of the whole tree.
+
+    Context: May sleep.
+    """
+    down_write(anon_vma.root.rwsem)
+
+
+@mirrors("mm/internal.h", checked="v7.2", inline=True)
+def anon_vma_unlock_write(anon_vma: anon_vma) -> None:
+    """Let the others in again.
+
+    Context: As :func:`anon_vma_lock_write`.
+    """
+    up_write(anon_vma.root.rwsem)
+
+
+@mirrors("mm/internal.h", checked="v7.2", inline=True)
+def anon_vma_lock_read(anon_vma: anon_vma) -> None:
+    """Keep the mappings that can be found.
+
+    Context: May sleep.
+    """
+    down_read(anon_vma.root.rwsem)
+
+
+@mirrors("mm/internal.h", checked="v7.2", inline=True)
+def anon_vma_unlock_read(anon_vma: anon_vma) -> None:
+    """Let mappings go again.
+
+    Context: As :func:`anon_vma_lock_read`.
+    """
+    up_read(anon_vma.root.rwsem)

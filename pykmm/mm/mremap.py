@@ -21,8 +21,8 @@ from ..linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start,
     mmu_notifier_range,
 )
-from ..linux.rmap import anon_vma_lock_write, anon_vma_unlock_write
 from ..linux.spinlock import spin_lock, spin_unlock
+from .internal import anon_vma_lock_write, anon_vma_unlock_write
 from .memory import _look_up, _pte_mask
 from .memory_tables import _upper_alloc, pte_alloc
 

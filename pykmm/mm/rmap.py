@@ -17,17 +17,17 @@ from ..linux.bug import BUG_ON, WARN_ON_ONCE
 from ..linux.kernel import might_sleep
 from ..linux.mm_types import vm_area_struct
 from ..linux.mmap_lock import mmap_assert_locked, mmap_assert_write_locked
-from ..linux.rmap import (
-    anon_vma,
-    anon_vma_chain,
+from ..linux.rmap import anon_vma, anon_vma_chain
+from ..linux.rwsem import rwsem_is_locked
+from ..linux.spinlock import spin_lock, spin_unlock
+from .internal import (
+    VMA_OP_FORK,
     anon_vma_lock_write,
     anon_vma_unlock_write,
     get_anon_vma,
     put_anon_vma,
+    vma_operation,
 )
-from ..linux.rwsem import rwsem_is_locked
-from ..linux.spinlock import spin_lock, spin_unlock
-from .internal import VMA_OP_FORK, vma_operation
 from .vma_anon import find_mergeable_anon_vma
 
 __all__ = [

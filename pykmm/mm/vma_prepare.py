@@ -10,7 +10,8 @@ from ..fs.file_table import fput
 from ..linux.bug import WARN_ON_ONCE
 from ..linux.mm_types import file, mm_struct, vm_area_struct, vma_iterator
 from ..linux.mmap_lock import vma_mark_detached
-from ..linux.rmap import anon_vma, anon_vma_lock_write, anon_vma_unlock_write
+from ..linux.rmap import anon_vma
+from .internal import anon_vma_lock_write, anon_vma_unlock_write
 from .rmap import unlink_anon_vmas
 from .vma_init import vm_area_free
 from .vma_iter import vma_iter_store_new

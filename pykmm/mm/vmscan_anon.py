@@ -11,12 +11,8 @@ from ..engine.events import Access
 from ..engine.machine import Machine, MachineLocal, current_machine, enter, leave
 from ..linux._primitive import Primitive
 from ..linux.mm_types import _Origin
-from ..linux.rmap import (
-    anon_vma,
-    anon_vma_lock_read,
-    anon_vma_unlock_read,
-    put_anon_vma,
-)
+from ..linux.rmap import anon_vma
+from .internal import anon_vma_lock_read, anon_vma_unlock_read, put_anon_vma
 from .rmap_unmap import Wanted, _evictable, try_to_unmap
 from .swapfile import _free_slots, nr_swap_pages
 
