@@ -8,6 +8,7 @@ from typing import Any
 
 from pykmm.linux.rculist import list_entries
 from pykmm.linux.sched import task_struct
+from pykmm.syscalls import getpid, kill
 from pykmm.workbench import Machine, Process
 
 
@@ -29,6 +30,18 @@ def call(m: Machine, name: str, program: Callable[[], object], **facts: Any) -> 
     process.runs(program)
     m.run()
     return process.result
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Take steps of no consequence until the others have come so far."""
+    while not condition():
+        kill(getpid(), 0)
+
+
+def at(p: Process, *kinds: str) -> bool:
+    """Whether the next step of a process is one of these."""
+    thread = p.task._thread
+    return thread is not None and thread.kind in kinds
 
 
 def plain(task: task_struct, field: str) -> Any:

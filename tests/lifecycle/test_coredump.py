@@ -7,10 +7,12 @@ import pytest
 
 from pykmm.errno import EINVAL
 from pykmm.fs.coredump import core_settings
+from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pykmm.linux.sched import PF_DUMPCORE, PF_EXITING, PF_POSTCOREDUMP
 from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT, core_state, core_thread
 from pykmm.linux.uapi import SIGABRT, SIGKILL, SIGSEGV, SIGTERM
 from pykmm.runner import explore
+from pykmm.schedulers.random_walk import RandomWalk
 from pykmm.syscalls import (
     exit_group,
     getpid,
@@ -22,7 +24,15 @@ from pykmm.syscalls import (
     wait4,
 )
 from pykmm.workbench import Machine, Process
-from tests.lifecycle._people import call, is_gone, on_thread, plain, threads
+from tests.lifecycle._people import (
+    at,
+    call,
+    is_gone,
+    on_thread,
+    plain,
+    threads,
+    until,
+)
 
 
 def dump_to(m: Machine, pattern: str, buffers: int = 16) -> None:
@@ -81,26 +91,37 @@ def test_l47_a_dump_holds_the_process() -> None:
         assert settings_of(m).written == 4
 
 
-def test_l48_sigkill_ends_the_dump() -> None:
-    with Machine() as m:
+@pytest.mark.parametrize("seed", range(3))
+def test_l48_sigkill_ends_the_dump(seed: int) -> None:
+    """A writer keeps the killed threads before exit_mm(), so that lmkd finds them."""
+    with Machine(scheduler=RandomWalk(seed)) as m:
         parent, app = dumping(m)
-        mm = app.mm
-        assert call(m, "other", lambda: kill(app.pid, SIGTERM)) == 0  # dropped
-        assert app.task.signal.core_state is not None
-
-        def kill_and_release() -> object:
-            return kill(app.pid, SIGKILL), release(app)
-
-        m.spawn("reader")
-        pin = m.hold_users(app, by="reader")
-        result = call(m, "lmkd", kill_and_release)
-        assert isinstance(result, tuple)
-        assert result[0] == 0
-        assert result[1] in (0, -EINVAL, -3)
+        mm, group, lmkd = app.mm, app.task.signal.__dict__, m.spawn("lmkd")
         assert mm is not None
-        m.let_go(pin)
-        assert status(m, parent, app) == SIGKILL
+        assert call(m, "other", lambda: kill(app.pid, SIGTERM)) == 0  # dropped
+        assert group["core_state"] is not None
+        seen: list[object] = []
+
+        @m.spawn("writer").runs
+        def _() -> None:
+            mmap_write_lock(mm)
+            seen.append(release(app))
+            seen.append(kill(app.pid, SIGKILL))
+            seen.append((group["flags"], group["group_exit_code"]))
+            until(lambda: group["core_state"] is None)
+            until(lambda: at(lmkd, "down_read_killable_wait"))
+            mmap_write_unlock(mm)
+
+        @lmkd.runs
+        def _() -> object:
+            until(lambda: len(seen) == 3 and group["core_state"] is None)
+            return release(app)
+
+        m.run()
+        assert seen == [-EINVAL, 0, (SIGNAL_GROUP_EXIT, SIGKILL)]
+        assert lmkd.result == 0
         assert settings_of(m).written < 4
+        assert status(m, parent, app) == SIGKILL
 
 
 def _kill_against_dump(m: Machine) -> object:

@@ -12,9 +12,15 @@ from pykmm.linux.mm_types import MM_ANONPAGES
 from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pykmm.linux.pid import PIDTYPE_TGID
 from pykmm.linux.sched import EXIT_ZOMBIE, PF_EXITING, task_struct
-from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT, SIGNAL_UNKILLABLE
+from pykmm.linux.sched.signal import (
+    SIGNAL_GROUP_EXIT,
+    SIGNAL_STOP_STOPPED,
+    SIGNAL_UNKILLABLE,
+)
 from pykmm.linux.signal import SEND_SIG_PRIV
 from pykmm.linux.uapi import (
+    POLLIN,
+    POLLRDNORM,
     PR_GET_CHILD_SUBREAPER,
     PR_SET_CHILD_SUBREAPER,
     SA_NOCLDWAIT,
@@ -22,12 +28,14 @@ from pykmm.linux.uapi import (
     SIG_IGN,
     SIGCHLD,
     SIGKILL,
+    SIGSTOP,
     SIGTERM,
     SIGUSR1,
     WNOHANG,
 )
 from pykmm.linux.uapi_sched import CLONE_NEWPID
-from pykmm.runner import explore
+from pykmm.mm.oom_kill_reaper import oom_reap_task_mm
+from pykmm.runner import explore, replay
 from pykmm.schedulers.random_walk import RandomWalk
 from pykmm.syscalls import (
     clone,
@@ -42,9 +50,17 @@ from pykmm.syscalls import (
     wait4,
 )
 from pykmm.syscalls import exit as exit_thread
-from pykmm.syscalls.signals import pidfd_open
+from pykmm.syscalls.signals import pidfd_open, poll
 from pykmm.workbench import Machine, Process
-from tests.lifecycle._people import call, is_gone, on_thread, plain, threads
+from tests.lifecycle._people import (
+    at,
+    call,
+    is_gone,
+    on_thread,
+    plain,
+    threads,
+    until,
+)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +121,7 @@ def test_l55_with_sa_nocldwait_the_signal_is_sent_all_the_same() -> None:
 def test_l57_a_writer_keeps_a_dying_task_before_its_exit_mm(seed: int) -> None:
     with Machine(scheduler=RandomWalk(seed)) as m:
         app = m.spawn("app", anon="16K")
+        lmkd = m.spawn("lmkd")
         mm = app.mm
         assert mm is not None
         seen: list[object] = []
@@ -113,22 +130,60 @@ def test_l57_a_writer_keeps_a_dying_task_before_its_exit_mm(seed: int) -> None:
         def _() -> None:
             mmap_write_lock(mm)
             kill(app.pid, SIGKILL)
-            while not plain(app.task, "flags") & PF_EXITING:
-                kill(getpid(), 0)
-            assert kill(app.pid, SIGKILL) == 0
-            for _ in range(50):  # it goes as far as it can
-                kill(getpid(), 0)
-            seen.append((plain(app.task, "mm") is mm, app.task._thread.kind))
+            until(lambda: at(app, "down_read_wait"))
+            seen.append(kill(app.pid, SIGKILL))
+            until(lambda: at(lmkd, "down_read_killable_wait"))
+            seen.append(oom_reap_task_mm(app.task, mm))
+            seen.append((plain(app.task, "mm") is mm, at(app, "down_read_wait")))
+            seen.append(bool(plain(app.task, "flags") & PF_EXITING))
+            seen.append(mm.rss_stat[MM_ANONPAGES].counter)
             mmap_write_unlock(mm)
 
+        @lmkd.runs
+        def _() -> int:
+            until(lambda: at(app, "down_read_wait"))
+            return process_mrelease(pidfd_open(app.pid, 0), 0)
+
         m.run()
-        assert seen == [(True, "down_read_wait")]
+        assert seen == [0, False, (True, True), True, 4]
+        assert lmkd.result == 0
         assert is_gone(app)
 
 
-def test_l56_who_has_let_go_of_its_memory_still_counts() -> None:
-    """Between hiding and dropping the mm: an observer finds every page there."""
-    found: set[object] = set()
+def _watch_exit(m: Machine) -> list[tuple[bool, int, int]]:
+    """Let a process exit, and look at it before and after each of its steps."""
+    app = m.spawn("app", anon="8K")
+    mm = app.mm
+    assert mm is not None
+    app.runs(lambda: exit_group(0))
+    seen: list[tuple[bool, int, int]] = []
+
+    class Watch:
+        def event(self, event: object) -> None:
+            del event
+            users, pages = mm.mm_users.counter, mm.rss_stat[MM_ANONPAGES].counter
+            seen.append((plain(app.task, "mm") is None, users, pages))
+
+        def at_rest(self, machine: object) -> None:
+            del machine
+
+    m.observers.append(Watch())
+    m.run()
+    return list(dict.fromkeys(seen))
+
+
+def test_l56_between_hiding_and_dropping_everything_is_still_there() -> None:
+    with Machine() as m:
+        assert _watch_exit(m) == [
+            (False, 1, 2),
+            (True, 1, 2),  # from step 5 of exit_mm() to step 9
+            (True, 0, 2),
+            (True, 0, 0),
+        ]
+
+
+def test_l56_whoever_looks_there_finds_it_so() -> None:
+    """The observer is a thread, and the schedule that stops the other is kept."""
 
     def scenario(m: Machine) -> object:
         app = m.spawn("app", anon="8K")
@@ -147,9 +202,10 @@ def test_l56_who_has_let_go_of_its_memory_still_counts() -> None:
         return observer.result
 
     result = explore(scenario, scheduler="pos", executions=150)
-    found = {o.value for o in result.outcomes}
-    assert (True, 1, 2) in found
-    assert (False, 1, 2) in found
+    outcomes = {o.value: o for o in result.outcomes}
+    assert {(True, 1, 2), (False, 1, 2)} <= outcomes.keys()
+    witness = outcomes[True, 1, 2].witness
+    assert replay(scenario, witness).outcome == (True, 1, 2)
 
 
 def test_l60_who_owns_an_address_space_when_the_owner_goes() -> None:
@@ -199,9 +255,28 @@ def test_l44_a_container_s_init_dies_from_above_only() -> None:
         assert call(m, "above", lambda: kill(init.pid, SIGTERM)) == 0
         assert init.signal.flags == SIGNAL_UNKILLABLE
         assert call(m, "above", lambda: kill(init.pid, SIGKILL)) == 0
-        # L45: an assignment, nothing else is left of the flags.
         assert init.signal.flags == SIGNAL_GROUP_EXIT
         assert plain(init, "exit_state") == EXIT_ZOMBIE
+
+
+def test_l45_a_kill_leaves_nothing_else_in_the_flags() -> None:
+    """Neither that it was an init, nor that its parent was owed word of a stop."""
+    with Machine() as m:
+        _, init = container(m)
+        assert call(m, "above", lambda: kill(init.pid, SIGSTOP)) == 0
+        stopped = init.signal.flags
+        assert stopped & SIGNAL_UNKILLABLE
+        assert stopped & SIGNAL_STOP_STOPPED
+        seen: list[int] = []
+
+        def above() -> None:
+            kill(init.pid, SIGKILL)
+            seen.append(init.signal.__dict__["flags"])
+
+        call(m, "above", above)
+        assert seen == [SIGNAL_GROUP_EXIT]
+        assert init.signal.flags == SIGNAL_GROUP_EXIT
+        assert init.signal.group_exit_code == SIGKILL
 
 
 def test_l44_the_kernel_kills_a_container_s_init() -> None:
@@ -276,9 +351,20 @@ def test_l63_a_dead_leader_is_told_of_when_its_last_thread_is_gone() -> None:
         told: list[int] = []
         parent.runs(lambda: sigaction(SIGCHLD, told.append))
         on_thread(app, 0, lambda: exit_thread(4))
+        poller = m.spawn("poller")
+        ready: list[int] = []
+
+        @poller.runs
+        def _() -> None:
+            fd = pidfd_open(app.pid, 0)
+            until(lambda: plain(app.task, "exit_state") == EXIT_ZOMBIE)
+            ready.append(poll(fd, wait=False))
+            ready.append(poll(fd, POLLIN | POLLRDNORM))
+
         m.run()
         assert plain(app.task, "exit_state") == EXIT_ZOMBIE
         assert told == []
+        assert ready == [0]  # and the second poll sleeps
         last = threads(app)[1]
         sighand = parent.task.__dict__["sighand"]
         seen: list[object] = []
@@ -291,6 +377,7 @@ def test_l63_a_dead_leader_is_told_of_when_its_last_thread_is_gone() -> None:
         call(m, "killer", lambda: kill(app.pid, SIGKILL))
         assert last._death is not None
         assert told == [SIGCHLD]
+        assert ready == [0, POLLIN | POLLRDNORM]
         call(m, "poker", lambda: kill(parent.pid, SIGUSR1))
         assert seen == [(0, 0), (app.pid, SIGKILL)]
 
