@@ -16,6 +16,7 @@ from attrs import frozen
 from .engine.ledger import Account
 from .engine.machine import MachineLocal
 from .errors import InvariantViolation, Leak, RefcountError
+from .linux.binfmts import linux_binprm
 from .linux.bitops import Bit
 from .linux.fdtable import pidfd_file
 from .linux.maple_tree import mtree_empty
@@ -84,6 +85,12 @@ def _borrows(task: Struct) -> bool:
     return bool(flags & PF_KTHREAD) and not _field(task, "exit_state")
 
 
+def _held_by_exec(task: Struct, mm: mm_struct) -> bool:
+    """Tell whether an exec is about to show *mm*, or to give it up."""
+    bprm = _field(task, "_bprm")
+    return isinstance(bprm, linux_binprm) and mm in (bprm.mm, bprm.old_mm)
+
+
 def _mm_users(machine: Machine) -> Iterator[tuple[Named, int, int]]:
     tasks = _alive(machine, task_struct)
     for mm in _alive(machine, mm_struct):
@@ -91,6 +98,7 @@ def _mm_users(machine: Machine) -> Iterator[tuple[Named, int, int]]:
         users = sum(
             _field(t, "mm") is mm and not _borrows(t) for t in tasks
         ) + _declared(mm.mm_users)
+        users += sum(_held_by_exec(t, mm) for t in tasks)
         yield mm.mm_users, users, mm.mm_users.counter
 
 
@@ -156,7 +164,9 @@ def _victims(machine: Machine) -> Iterator[tuple[Named, int, int]]:
 #: All laws, in the order in which they are checked.
 LAWS: Final = (
     Law(
-        "mm-users", "every user of an address space is a task that shows it", _mm_users
+        "mm-users",
+        "every user of an address space is a task that shows it, or is in an exec",
+        _mm_users,
     ),
     Law(
         "mm-count",

@@ -23,6 +23,7 @@ from ..linux.uapi import O_CLOEXEC
 from .file_table import fput
 
 __all__ = [
+    "do_close_on_exec",
     "dup_fd",
     "exit_files",
     "fd_install",
@@ -231,6 +232,25 @@ def file_close_fd(fd: int) -> OpenFile | None:
         files.fdt = {n: opened for n, opened in files.fdt.items() if n != fd}
     spin_unlock(files.file_lock)
     return found
+
+
+@mirrors("fs/file.c", checked="v7.2")
+def do_close_on_exec(files: files_struct) -> None:
+    """Close what is not to be handed to another program.
+
+    Context: May sleep; takes file_lock. Only current uses *files*.
+    """
+    spin_lock(files.file_lock)
+    closing = sorted(files.close_on_exec)
+    files.close_on_exec = frozenset()
+    for fd in closing:
+        opened = files.fdt.get(fd)
+        if opened is not None:
+            files.fdt = {n: other for n, other in files.fdt.items() if n != fd}
+            spin_unlock(files.file_lock)
+            filp_close(opened)
+            spin_lock(files.file_lock)
+    spin_unlock(files.file_lock)
 
 
 @mirrors("fs/file.c", checked="v7.2", abridged="a closed file is released at once")

@@ -8,7 +8,7 @@ from typing import Final
 from ..engine.annotate import mirrors
 from ..errno import ENOMEM
 from ..fs.file import dup_fd, put_files_struct
-from ..linux.atomic import atomic_inc
+from ..linux.atomic import atomic_inc, atomic_read
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.rculist import _append
 from ..linux.refcount import refcount_dec_and_test, refcount_inc
@@ -39,6 +39,7 @@ __all__ = [
     "dup_task_struct",
     "exit_copied_files",
     "exit_copied_mm",
+    "unshare_files",
 ]
 
 _NOBODY: Final = "nobody else knows the child, so its fields take no steps"
@@ -85,6 +86,23 @@ def copy_files(clone_flags: int, tsk: task_struct) -> int:
         return 0
     tsk.__dict__["files"] = dup_fd(oldf)
     return 0
+
+
+@mirrors("kernel/fork.c", checked="v7.2")
+def unshare_files() -> None:
+    """Give current a table of open files that nobody shares.
+
+    Context: May sleep; takes file_lock and task_lock.
+    """
+    task = current()
+    old = task.files
+    if old is None or atomic_read(old.count) == 1:
+        return
+    copy = dup_fd(old)
+    task_lock(task)
+    task.files = copy
+    task_unlock(task)
+    put_files_struct(old)
 
 
 def exit_copied_files(tsk: task_struct) -> None:

@@ -15,6 +15,7 @@ from ..linux.spinlock import spin_lock_irq, spin_unlock_irq
 from ..linux.uapi import (
     _NSIG,
     SIG_BLOCK,
+    SIG_IGN,
     SIG_SETMASK,
     SIG_UNBLOCK,
     SIGKILL,
@@ -31,6 +32,7 @@ from .signal_send import sig_handler_ignored
 
 __all__ = [
     "do_sigaction",
+    "flush_signal_handlers",
     "pause",
     "set_current_blocked",
     "sigpending",
@@ -43,6 +45,25 @@ def _own_sighand() -> sighand_struct:
     sighand: sighand_struct | None = current().__dict__["sighand"]
     assert sighand is not None  # only a released task has none
     return sighand
+
+
+@mirrors(
+    "kernel/signal.c",
+    checked="v7.2",
+    abridged="under siglock; what is ignored always stays ignored",
+)
+def flush_signal_handlers() -> None:
+    """Forget the handlers of a program that is no more.
+
+    Context: Takes siglock. Current is alone with its actions.
+    """
+    sighand = _own_sighand()
+    spin_lock_irq(sighand.siglock)
+    kept: dict[int, k_sigaction] = {
+        sig: SIG_IGN for sig in sighand.action if sighand._action(sig) == SIG_IGN
+    }
+    sighand.action = kept
+    spin_unlock_irq(sighand.siglock)
 
 
 @mirrors("kernel/signal.c", checked="v7.2", abridged="no action is immutable")

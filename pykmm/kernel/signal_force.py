@@ -13,12 +13,14 @@ from ..linux.uapi import SIG_DFL, SIG_IGN
 from .signal_queue import _ptrace
 from .signal_send import send_signal_locked
 
-__all__ = ["force_sig", "force_sig_fault", "force_sig_info_to_task"]
+__all__ = ["force_fatal_sig", "force_sig", "force_sig_fault", "force_sig_info_to_task"]
 
 
-@mirrors("kernel/signal.c", checked="v7.2", abridged="a handler is always asked")
-def force_sig_info_to_task(info: kernel_siginfo, t: task_struct) -> int:
-    """Send *t* a signal that it can handle, but neither block nor ignore.
+@mirrors("kernel/signal.c", checked="v7.2", abridged="seccomp forces nothing")
+def force_sig_info_to_task(
+    info: kernel_siginfo, t: task_struct, *, fatal: bool = False
+) -> int:
+    """Send *t* a signal that it can neither block nor ignore, nor handle if *fatal*.
 
     Context: Takes siglock.
     """
@@ -27,7 +29,7 @@ def force_sig_info_to_task(info: kernel_siginfo, t: task_struct) -> int:
     assert sighand is not None  # *t* is current
     spin_lock_irqsave(sighand.siglock)
     blocked = sig in t.blocked
-    if blocked or sighand._action(sig) == SIG_IGN:
+    if blocked or fatal or sighand._action(sig) == SIG_IGN:
         sighand.action = {**sighand.action, sig: SIG_DFL}
         if blocked:
             t.blocked = t.blocked - {sig}
@@ -48,6 +50,16 @@ def force_sig(sig: int) -> None:
     Context: As :func:`force_sig_info_to_task`.
     """
     force_sig_info_to_task(kernel_siginfo(sig, SEND_SIG_PRIV.si_code), current())
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
+def force_fatal_sig(sig: int) -> None:
+    """Kill current by *sig* on behalf of the kernel, whatever its handlers are.
+
+    Context: As :func:`force_sig_info_to_task`.
+    """
+    info = kernel_siginfo(sig, SEND_SIG_PRIV.si_code)
+    force_sig_info_to_task(info, current(), fatal=True)
 
 
 @mirrors("kernel/signal.c", checked="v7.2")

@@ -21,6 +21,7 @@ __all__ = [
     "mutex",
     "mutex_is_locked",
     "mutex_lock",
+    "mutex_lock_interruptible",
     "mutex_lock_killable",
     "mutex_trylock",
     "mutex_unlock",
@@ -94,6 +95,26 @@ def mutex_lock_killable(lock: mutex) -> int:
     if look_at_signals(Sleep.KILLABLE):
         return -EINTR
     t = wait_for(lock, "mutex_lock_killable_wait", lock._idle, Sleep.KILLABLE)
+    if t is None:
+        return -EINTR
+    _take(lock, t, waited=True)
+    return 0
+
+
+@mirrors("kernel/locking/mutex.c", checked="v7.2", inline=True)
+def mutex_lock_interruptible(lock: mutex) -> int:
+    """Take the mutex, or give up when a signal comes while it is somebody else's.
+
+    Context: May sleep. A free mutex is taken whatever signal is pending.
+    Return: 0, or -EINTR without the mutex.
+    """
+    might_sleep()
+    if _try(lock, "mutex_lock_interruptible"):
+        return 0
+    if look_at_signals(Sleep.INTERRUPTIBLE):
+        return -EINTR
+    kind = "mutex_lock_interruptible_wait"
+    t = wait_for(lock, kind, lock._idle, Sleep.INTERRUPTIBLE)
     if t is None:
         return -EINTR
     _take(lock, t, waited=True)

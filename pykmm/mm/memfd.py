@@ -12,6 +12,7 @@ from ..fs.file_table import fput
 from ..fs.hugetlbfs.inode import hugetlb_file_setup
 from ..linux.mm import VM_NORESERVE
 from ..linux.mm_types import file
+from ..linux.uapi import O_CLOEXEC
 from .shmem import shmem_file_setup
 
 __all__ = ["MFD_CLOEXEC", "MFD_HUGETLB", "memfd_create"]
@@ -42,7 +43,7 @@ def memfd_create(name: str, flags: int) -> int:
     made = memfd_alloc_file(f"memfd:{name}", flags)
     if isinstance(made, int):
         return made
-    fd = fd_install(made)
+    fd = fd_install(made, flags=O_CLOEXEC if flags & MFD_CLOEXEC else 0)
     if fd == -EMFILE:
         fput(made)
     return fd

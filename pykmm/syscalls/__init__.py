@@ -30,6 +30,7 @@ from .memory import (
 from .process import (
     clone,
     clone3,
+    execve,
     exit,
     exit_group,
     fork,
@@ -62,6 +63,7 @@ __all__ = [
     "clone",
     "clone3",
     "close",
+    "execve",
     "exit",
     "exit_group",
     "fork",

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errno import Errno
+from ..fs import exec as _exec
 from ..kernel import exit as _exit
 from ..kernel import exit_wait as _wait
 from ..kernel import ptrace as _ptrace
 from ..kernel import sys_prctl as _prctl
+from ..kernel.entry.common import NewProgram
 from ..kernel.fork_clone import clone3 as _clone3
 from ..kernel.fork_clone import kernel_clone
 from ..kernel.pid import pid_vnr
@@ -42,6 +44,7 @@ from ._return import syscall
 __all__ = [
     "clone",
     "clone3",
+    "execve",
     "exit",
     "exit_group",
     "fork",
@@ -153,6 +156,21 @@ def pthread_create(program: _Program = None, *, tid: UserWord | None = None) -> 
     word = UserWord() if tid is None else tid
     return clone(_PTHREAD, program, parent_tid=word, child_tid=word)
 
+
+def execve(program: _Program, name: str, *, setuid: int | None = None) -> int:
+    """Run *program* in place of this one, under the name of a file: *name*.
+
+    With *setuid* the file is that user's, and the program acts as that user.
+    Return: Not to the program that calls, unless a signal came before; whoever
+        execs is then the only thread of its process.
+    """
+    ret = _execve(name, setuid)
+    if ret:
+        return ret
+    raise NewProgram(program)
+
+
+_execve = syscall(_exec.do_execveat_common)
 
 exit_group = _exit.exit_group
 exit = _exit.exit_

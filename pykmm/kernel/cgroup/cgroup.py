@@ -68,3 +68,19 @@ def cgroup_post_fork(child: task_struct) -> None:
     spin_lock_irqsave(memcg.css_set_lock)
     memcg.procs = [*memcg.procs, child]
     spin_unlock_irqrestore(memcg.css_set_lock)
+
+
+def _replace_leader(old: task_struct, new: task_struct) -> None:
+    """Let the cgroup of *new* list it where it listed the leader before.
+
+    Linux lists threads, too, each where it came in; who walks over processes finds
+    the new leader somewhat later than here if others came in between.
+
+    Context: Takes css_set_lock.
+    """
+    memcg = new.memcg
+    if memcg is None:
+        return
+    spin_lock_irqsave(memcg.css_set_lock)
+    memcg.procs = [new if p is old else p for p in memcg.procs]
+    spin_unlock_irqrestore(memcg.css_set_lock)

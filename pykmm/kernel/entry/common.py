@@ -19,7 +19,7 @@ from ..sched.core import TaskGone
 from ..signal_action import _sleep_until_signal, set_current_blocked
 from ..signal_deliver import get_signal, ksignal
 
-__all__ = ["exit_to_user_mode_loop", "user_mode"]
+__all__ = ["NewProgram", "exit_to_user_mode_loop", "user_mode"]
 
 
 @mirrors("kernel/entry/common.c", checked="v7.2", abridged="signals are the only work")
@@ -70,6 +70,24 @@ def _handle_signal(found: ksignal) -> None:
     set_current_blocked(before)
 
 
+def _run(
+    program: Callable[[], object],
+) -> tuple[Callable[[], object] | None, object]:
+    """Run a program: what replaced it, if anything did, else its result."""
+    try:
+        return None, program()
+    except NewProgram as replaced:
+        return replaced.program, None
+
+
+class NewProgram(BaseException):
+    """Leaves a program that was replaced, for the one that came in its place."""
+
+    def __init__(self, program: Callable[[], object] | None) -> None:
+        super().__init__()
+        self.program = program
+
+
 def user_mode(program: Callable[[], object] | None) -> object:
     """Be a process: run its program, then sleep until it is killed.
 
@@ -79,8 +97,8 @@ def user_mode(program: Callable[[], object] | None) -> object:
     result: object = None
     try:
         exit_to_user_mode_loop()
-        if program is not None:
-            result = program()
+        while program is not None:
+            program, result = _run(program)
             current_thread().result = result
         while True:
             _sleep_until_signal()

@@ -29,6 +29,7 @@ from ..timer import timer_list
 from ..uapi import MPOL_BIND, SIGKILL
 
 if TYPE_CHECKING:
+    from ..binfmts import linux_binprm
     from ..cpuset import cpuset
     from ..fdtable import files_struct
     from ..memcontrol import mem_cgroup
@@ -214,6 +215,8 @@ class task_struct(Struct):
     #: A sighand that it was the last to use. Linux's are of a type-stable cache, and
     #: can be locked through an RCU read section; here they go with the task.
     _stale_sighand: sighand_struct | None = const(default=None)
+    #: What its exec keeps of address spaces, for the books at rest.
+    _bprm: linux_binprm | None = const(default=None)
     #: The number that a ``wait()`` keeps while it sleeps, for the books at rest.
     _waited_for: struct_pid | None = const(default=None)
 
