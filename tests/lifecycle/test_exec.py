@@ -19,6 +19,7 @@ from pykmm.linux.sched import current
 from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT
 from pykmm.linux.uapi import (
     O_CLOEXEC,
+    O_RDWR,
     PR_GET_DUMPABLE,
     SIG_BLOCK,
     SIG_IGN,
@@ -46,7 +47,9 @@ from pykmm.syscalls import (
     sigaction,
     sigpending,
     sigprocmask,
+    vfork,
     wait4,
+    write,
 )
 from pykmm.workbench import Machine, Process
 from tests.lifecycle._people import call, is_gone, on_thread, plain, threads
@@ -138,6 +141,48 @@ def test_l35_the_others_die_and_the_group_lives(who: int) -> None:
         assert survivor.group_leader is survivor
         assert survivor in m.tasks()
         assert survivor in plain(m.init.task, "children")
+
+
+def test_l6_a_thread_that_execs_takes_the_leaders_place() -> None:
+    with Machine() as m:
+        before, app, behind = m.spawn("a"), m.spawn("l", threads=2), m.spawn("c")
+        number, thread = app.pid, threads(app)[1]
+        on_thread(app, 1, lambda: execve(pause, "new"))
+        m.run()
+        assert m.tasks()[-3:] == [before.task, thread, behind.task]
+        assert (thread.pid, thread.tgid) == (number, number)
+        assert is_gone(app)
+
+
+def test_the_cgroup_lists_the_new_leader_where_the_old_one_was() -> None:
+    with Machine() as m:
+        group = m.cgroup("g")
+        app = m.spawn("app", threads=2, memcg=group)
+        last = m.spawn("last", memcg=group)
+        (thread,) = set(threads(app)) - {app.task}
+        on_thread(app, 1, lambda: execve(pause, "new"))
+        m.run()
+        assert set(group.procs) == {thread, last.task}
+
+
+def test_l18_who_has_left_the_memory_is_written_alone() -> None:
+    seen: list[object] = []
+
+    def adjust() -> None:
+        sharer = clone(CLONE_VM | SIGCHLD)
+        left = vfork(lambda: execve(pause, "new"))
+        fd = open("/proc/self/oom_score_adj", O_RDWR)
+        seen.append(write(fd, "300"))
+        for nr in (sharer, left):
+            seen.append(read(open(f"/proc/{nr}/oom_score_adj")))
+
+    with Machine() as m:
+        m.spawn("p", anon="16K").runs(adjust)
+        m.run()
+        assert seen[0] == 3
+        # The vfork child may still be about to leave when it is written to.
+        assert seen[1] == b"300\n"
+        assert seen[2] == b"0\n"
 
 
 @pytest.mark.parametrize("who", [0, 2])

@@ -10,14 +10,18 @@ import pytest
 from pykmm import explore
 from pykmm.errno import EBADF, EINTR, EINVAL, ESRCH
 from pykmm.fs.exec import do_execveat_common
+from pykmm.kernel.pid import find_task_by_vpid
 from pykmm.kernel.signal import kill as do_kill
 from pykmm.linux.completion import complete, completion, wait_for_completion
 from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_OOM_SKIP
 from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pykmm.linux.mutex import mutex_lock, mutex_unlock
+from pykmm.linux.rcupdate import rcu
+from pykmm.linux.rwsem import down_read_killable, up_read
 from pykmm.linux.sched import current
 from pykmm.linux.sched.mm import in_vfork
+from pykmm.linux.sched.signal import for_each_process
 from pykmm.linux.uapi import PIDFD_THREAD, POLLHUP, SIGKILL, SIGUSR1
 from pykmm.mm.oom_kill import mark_oom_victim, oom, tsk_is_oom_victim
 from pykmm.patches.kernels import v6_12
@@ -36,7 +40,7 @@ from pykmm.syscalls import (
     wait4,
 )
 from pykmm.workbench import Machine
-from tests.lifecycle._people import call, is_gone, on_thread, plain
+from tests.lifecycle._people import call, is_gone, on_thread, plain, threads
 
 # -- against a kill --------------------------------------------------------------------
 
@@ -266,3 +270,68 @@ def test_a_release_of_who_execs(
     values = {o.value for o in found.outcomes}
     assert values <= answers
     assert len(values) > 1
+
+
+# -- who looks meanwhile ---------------------------------------------------------------
+
+
+def _look_at_exec(m: Machine) -> object:
+    """W15: look a process up, and walk all of them, while a thread takes it over."""
+    app = m.spawn("app", threads=2)
+    leader, thread = threads(app)
+    number = app.pid
+    on_thread(app, 1, lambda: execve(pause, "new"))
+
+    def look() -> object:
+        with rcu():
+            found = find_task_by_vpid(number)
+            walked = [p for p in for_each_process() if p in (leader, thread)]
+        names = {leader: "leader", thread: "thread"}
+        return names.get(found), *(names[p] for p in walked)
+
+    looker = m.spawn("looker")
+    looker.runs(look)
+    m.run()
+    return looker.result
+
+
+def test_whoever_looks_finds_the_process_once() -> None:
+    explored = explore(_look_at_exec, scheduler="pct", executions=150)
+    assert explored.reports == ()
+    values = {o.value for o in explored.outcomes}
+    # Either is found, in both ways; neither way finds nobody, or both of them.
+    both = ("leader", "thread")
+    assert values == {(found, walked) for found in both for walked in both}
+
+
+def _memory_of_exec(m: Machine) -> object:
+    """Look whether the old memory is there when the exec's lock is free again."""
+    app = m.spawn("app", anon="16K")
+    old = app.mm
+    app.runs(lambda: execve(pause, "new"))
+
+    def look() -> object:
+        signal = app.task.signal
+        if down_read_killable(signal.exec_update_lock):
+            return None
+        switched = plain(app.task, "mm") is not old
+        gone = old is not None and not old.mm_users.counter
+        up_read(signal.exec_update_lock)
+        return switched, gone
+
+    looker = m.spawn("looker")
+    looker.runs(look)
+    m.run()
+    return looker.result
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_where_the_old_memory_goes(old: bool) -> None:
+    """In 6.12 under the exec's lock, today behind it."""
+    patches = (v6_12.patch,) if old else ()
+    scenario = Scenario(name="exec-mm", function=_memory_of_exec, patches=patches)
+    found = explore(scenario, scheduler="pct", executions=150)
+    assert found.reports == ()
+    values = {o.value for o in found.outcomes}
+    assert values >= {(False, False), (True, True)}
+    assert ((True, False) in values) is not old

@@ -49,6 +49,7 @@ from ...mm.memory import __zap_vma_range
 from ...mm.mmu_gather import tlb_finish_mmu, tlb_gather_mmu
 from ...mm.oom_kill_victim import _cmpxchg_oom_mm, oom
 from ..patch import Patch
+from .v6_12_exec import replaced as replaced_in_exec
 from .v6_12_exit import replaced as replaced_in_exit
 from .v6_12_fork import replaced as replaced_in_fork
 from .v6_12_madvise import replaced as replaced_in_madvise
@@ -140,6 +141,7 @@ for _function, _replacement in (
     *replaced(),
     *replaced_in_madvise(),
     *replaced_in_fork(),
+    *replaced_in_exec(),
     *replaced_in_exit(),
     *replaced_in_pidfd(),
 ):
