@@ -10,6 +10,7 @@ import pytest
 from pykmm.boot import Region
 from pykmm.engine import Config
 from pykmm.errno import EAGAIN, EBADF, EINVAL, ENOSYS, ESRCH
+from pykmm.kernel.fork import mmput
 from pykmm.linux.mm import mm_flags_set, mm_flags_test
 from pykmm.linux.mm_types import (
     MM_ANONPAGES,
@@ -21,6 +22,7 @@ from pykmm.linux.mm_types import (
     mm_struct,
 )
 from pykmm.linux.sched import PF_KTHREAD
+from pykmm.linux.sched.mm import mmgrab
 from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT, core_state
 from pykmm.linux.uapi import PIDFD_SELF_THREAD_GROUP, PIDFD_THREAD, SIGKILL
 from pykmm.syscalls import kill, pidfd_open, process_mrelease
@@ -166,9 +168,13 @@ def test_a_kernel_thread_that_borrows_the_mm_forbids_it() -> None:
         app = m.spawn("app", anon="16K")
         vhost = m.spawn("vhost", shares_mm=app)
         vhost.task.__dict__["flags"] = PF_KTHREAD
-        held(app)
+        mm = held(app)
+        mmgrab(mm)  # who borrows keeps the structure, and is no user
+        mmput(mm)
+        pin = m.hold_users(app, by="reader")  # has it look who else shows the mm
         ret = call(m, lambda: process_mrelease(pidfd_open(app.pid, 0), 0))
         assert ret == -EINVAL
+        m.let_go(pin)
 
 
 def test_a_passing_reader_does_not_forbid_it() -> None:

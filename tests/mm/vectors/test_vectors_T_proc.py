@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pykmm.errno import EACCES, EBADF, EFAULT, EINVAL, ENOENT, ERANGE, ESRCH
+from pykmm.kernel.fork import mmput
 from pykmm.kernel.fork_oom import copy_oom_score_adj, inherit_oom_score_adj
 from pykmm.linux.completion import completion
 from pykmm.linux.cred import CAP_EMPTY_SET, cred
 from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_MULTIPROCESS
 from pykmm.linux.sched import PF_KTHREAD
+from pykmm.linux.sched.mm import mmgrab
 from pykmm.linux.sched.signal import signal_struct
 from pykmm.linux.uapi import (
     CAP_SYS_RESOURCE,
@@ -249,6 +251,8 @@ def test_init_and_kernel_threads_do_not_follow(world: World) -> None:
     p = world.process("P")
     vhost = world.process("vhost", shares=p)
     vhost.task.__dict__["flags"] = PF_KTHREAD
+    mmgrab(world.mm(p))  # who borrows keeps the structure, and is no user
+    mmput(world.mm(p))
     run(world, lambda: put(p, "300"))
     assert adj(vhost) == (0, 0)
 
