@@ -6,13 +6,13 @@ same; only the hand-over is another one, and cheaper. It takes the greenlet pack
 which the extra ``fast`` installs: ``Machine(baton=Greenlets)``. The reference remains
 the other one: its threads are those that debuggers and profilers know.
 
-All flows of a machine belong to the OS thread that ran it first, and share what that
-one has; so the ambient thread has to be set whenever a flow goes on.
+All flows of a machine belong to the OS thread that ran it, and share what that one
+has; so the ambient thread has to be set whenever a flow goes on. Making a greenlet
+costs as much as forty switches, so the pool keeps those whose thread has ended.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from greenlet import getcurrent, greenlet
@@ -21,7 +21,8 @@ from .baton import Baton
 from .thread import Thread, ThreadState, ambient
 
 if TYPE_CHECKING:
-    from typing import Protocol
+    from collections.abc import Callable
+    from typing import Any, Protocol
 
     from .machine import Machine
     from .scheduler import Scheduler
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
         parent: Flow | None
 
-        def switch(self, *values: object) -> Thread | None: ...
+        def switch(self, *values: object) -> Any: ...
 
 
 __all__ = ["Greenlets"]
@@ -42,29 +43,40 @@ class Greenlets(Baton):
 
     def __init__(self, machine: Machine, scheduler: Scheduler) -> None:
         super().__init__(machine, scheduler)
-        self._flows: dict[Thread, Flow] = {}
-        self._home: Flow = getcurrent()
+        #: What switches to each thread that has begun and not ended.
+        self._switches: dict[Thread, Callable[..., Any]] = {}
+        self._come_home()
 
     def give_way(self, t: Thread, chosen: Thread | None) -> None:
         """Switch to *chosen*, or to the host; return when *t* is to go on."""
         if chosen is None:
-            self._home.switch(None)
+            self._home.switch()
+        elif chosen in self._switches:
+            self._switches[chosen]()
         else:
-            self._flow(chosen).switch()
+            self._start(chosen)
         ambient.thread = t
 
-    def _flow(self, t: Thread) -> Flow:
-        """Return the flow that *t* runs on; it gets one when it is first chosen."""
-        if t.state is ThreadState.NEW:
-            t.state = ThreadState.STARTED
-            self._flows[t] = greenlet(partial(self._live, t), self._home)
-        return self._flows[t]
+    def _start(self, t: Thread) -> None:
+        t.state = ThreadState.STARTED
+        flow: Flow = self._parked.pop() if self._parked else greenlet(_serve)
+        flow.parent = self._home
+        self._switches[t] = flow.switch
+        flow.switch(self, t)
 
-    def _live(self, t: Thread) -> Thread | None:
-        """Run *t* from start to end, then tell the host who is next."""
-        self.machine.live_body(t)
-        del self._flows[t]
-        return self.pick_after_end()
+    def live(self, t: Thread) -> Callable[..., Any]:
+        """Run *t* from start to end, and whoever is to begin then; say who goes on."""
+        switches = self._switches
+        while True:
+            self.machine.live_body(t)
+            chosen = self.pick_after_end()
+            if chosen is None or chosen in switches:
+                del switches[t]
+                self._parked.append(getcurrent())
+                return switches[chosen] if chosen else self._home.switch
+            chosen.state = ThreadState.STARTED
+            switches[chosen] = switches.pop(t)
+            t = chosen
 
     def run(self) -> None:
         """Run until nobody can go on, or somebody failed."""
@@ -73,22 +85,30 @@ class Greenlets(Baton):
         except BaseException as error:
             self.machine.fail(error, None)
             return
+        if chosen is None:
+            return
         self._come_home()
         outer, ambient.thread = ambient.thread, None
         try:
-            while chosen is not None:
-                chosen = self._flow(chosen).switch()
+            self.give_way(self.machine.boot, chosen)
         finally:
             ambient.thread = outer
 
     def unwind(self) -> None:
         """Take all started threads down, one after the other."""
         self._come_home()
-        for t in [x for x in self.machine.live if x.state is ThreadState.STARTED]:
-            self._flows[t].switch()
+        for switch in list(self._switches.values()):
+            switch()
 
     def _come_home(self) -> None:
-        """Have flows that end come back to here."""
-        self._home = getcurrent()
-        for flow in self._flows.values():
-            flow.parent = self._home
+        """Have the flows go on from here, and come back to here."""
+        self._home: Flow = getcurrent()
+        self._parked: list[Flow] = self.machine.pool.flows.parked
+
+
+def _serve(carrier: Greenlets, t: Thread) -> None:
+    """Be a flow: run one thread after the other, of whatever machine."""
+    while True:
+        go_on = carrier.live(t)
+        del carrier, t  # who is parked must not keep a machine
+        carrier, t = go_on()

@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 from _thread import allocate_lock
 from threading import Thread as OsThread
+from threading import local
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import Any
 
 __all__ = ["Pool", "Worker"]
 
@@ -47,6 +49,13 @@ class Worker:
         self.lock.release()
 
 
+class _Flows(local):
+    """Greenlets that wait for work: each OS thread can only use its own."""
+
+    def __init__(self) -> None:
+        self.parked: list[Any] = []
+
+
 class Pool:
     """A growing set of workers.
 
@@ -58,6 +67,7 @@ class Pool:
         self.idle: list[Worker] = []
         self.all: list[Worker] = []
         self.cpus = _one_cpu() if pin else None
+        self.flows = _Flows()
 
     def take(self) -> Worker:
         """Return an idle worker, or a new one."""
@@ -76,6 +86,7 @@ class Pool:
             worker.os_thread.join()
         self.all.clear()
         self.idle.clear()
+        self.flows.parked.clear()  # a greenlet that nobody knows any more ends
 
     def __enter__(self) -> Pool:
         return self

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 from attrs import evolve
 
-from pykmm.engine import Cell, Machine, Mutex, current_thread
+from pykmm.engine import Cell, Machine, Mutex, Pool, current_thread
 from pykmm.errors import Deadlock, KernelBug
 from pykmm.patches.bugs import BUGS
 from pykmm.runner import Scenario, explore
@@ -138,6 +140,52 @@ def test_runs_follow_one_another() -> None:
             assert x.peek() == number + 1
 
 
+def test_flows_are_used_again() -> None:
+    seen = set()
+
+    def program(m: Machine) -> object:
+        x = Cell(0)
+
+        def body() -> None:
+            x.get()
+            seen.add(greenlet.getcurrent())
+            x.get()
+
+        return p.run(m, body, body)
+
+    with Pool() as pool:
+        for _ in range(5):
+            execute(on_greenlets(p.litmus(program)), RoundRobin(), pool=pool)
+        assert len(seen) == 2
+        assert not any(flow.dead for flow in seen)
+        with Machine(baton=Greenlets, pool=pool) as m:
+            weak = weakref.ref(m)
+            m.thread("t", Cell(0).get)
+            m.run()
+        del m
+        gc.collect()
+        assert weak() is None  # who waits for work keeps no machine
+    seen.clear()
+    gc.collect()
+    assert _alive() == []
+
+
+def _alive() -> list[object]:
+    """Return the greenlets that have not ended, this one apart."""
+    flows = [x for x in gc.get_objects() if isinstance(x, greenlet.greenlet)]
+    return [x for x in flows if x is not greenlet.getcurrent() and not x.dead]
+
+
+def test_threads_share_a_pool_and_not_its_flows() -> None:
+    scenario = on_greenlets(p.litmus(p.lost_update(2)))
+    with Pool() as pool:
+        one = execute(scenario, RoundRobin(), pool=pool)
+        with ThreadPoolExecutor(1) as others:
+            other = others.submit(execute, scenario, RoundRobin(), pool=pool).result()
+    assert str(other.trace) == str(one.trace)
+    assert other.report is one.report is None
+
+
 def test_finally_runs_and_nothing_is_left() -> None:
     ended: list[str] = []
     with Machine(baton=Greenlets, scheduler=RoundRobin()) as m:
@@ -156,8 +204,7 @@ def test_finally_runs_and_nothing_is_left() -> None:
             m.run()
     assert ended == ["one", "two"]
     gc.collect()
-    flows = [x for x in gc.get_objects() if isinstance(x, greenlet.greenlet)]
-    assert all(flow is greenlet.getcurrent() or flow.dead for flow in flows)
+    assert _alive() == []
 
 
 def test_a_bug_is_the_machine_s_failure() -> None:
