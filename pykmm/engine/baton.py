@@ -50,7 +50,7 @@ class Baton:
     ) -> None:
         """Announce *t*'s next step and return when it may be taken."""
         machine = self.machine
-        if machine.stopping or t is machine.boot:
+        if machine.stopping:
             machine.enter_inert(t, obj, kind, guard)
             return
         t.obj = obj
@@ -64,9 +64,10 @@ class Baton:
                 t.unwinding = True
                 raise Unwind
         t.guard = None
-        owner = obj.owner
-        if (obj if owner is None else owner)._death is not None:
-            machine.use_after_free(obj, kind)
+        if machine.dead:
+            owner = obj.owner
+            if (obj if owner is None else owner)._death is not None:
+                machine.use_after_free(obj, kind)
 
     def kick(self, t: Thread) -> None:
         """Guards are looked at before each step anyway."""
@@ -76,8 +77,12 @@ class Baton:
     def pick(self, running: Thread | None) -> Thread | None:
         """Ask the scheduler for the next thread; None if nobody can run."""
         machine = self.machine
+        enabled = []
         while True:
-            enabled = [x for x in machine.live if x.guard is None or x.guard()]
+            for x in machine.live:
+                guard = x.guard
+                if guard is None or guard():
+                    enabled.append(x)
             if enabled:
                 break
             if not machine.clock.jump():

@@ -60,6 +60,7 @@ __all__ = [
 ]
 
 _INERT_STEPS_AT_MOST = 100_000
+_CONFIG = Config()
 
 
 class Machine:
@@ -85,7 +86,7 @@ class Machine:
         jitter: int = 0,
         seed: int = 0,
     ) -> None:
-        self.config = config or Config()
+        self.config = config or _CONFIG
         self.backend = backend
         self._own_pool = pool is None
         self.pool = pool or Pool(pin=backend is Backend.BATON)
@@ -154,7 +155,7 @@ class Machine:
         it is its creator, unless it is *made_by* all that was done to an object: in
         another order of the same steps somebody else would have come to make it.
         """
-        if not name or any(c.isspace() or c == "*" for c in name):
+        if name.split() != [name] or "*" in name:
             raise UsageError(
                 f"thread name={name!r} must hold no spaces and no '*': "
                 "schedules are written with it"
@@ -186,7 +187,7 @@ class Machine:
         ambient.thread = t
         try:
             t.guard = None
-            self.record(t, t.obj or Birth(t), t.access, None, blocking=True)
+            leave(t, t.obj or Birth(t), t.access, None, True)
             t.result = t.body()
             if t.held or t.atomic or t.rcu_depth:
                 held = ", ".join(lock.name for lock in t.held) or "an RCU read section"
@@ -222,18 +223,6 @@ class Machine:
         self.dead.append(obj)
 
     # -- steps ------------------------------------------------------------------
-
-    def record(
-        self, t: Thread, obj: Named, access: Access, value: object, *, blocking: bool
-    ) -> None:
-        """Append the event of a step that has just been taken."""
-        events = self.events
-        event = Event(len(events), t, t.kind, obj, access, blocking, value)
-        events.append(event)
-        if self.stacks:
-            event.stack = stack_here()
-        for observer in self.observers:
-            observer.event(event)
 
     def enter_inert(
         self, t: Thread, obj: Named, kind: str, guard: Callable[[], object] | None
@@ -373,11 +362,10 @@ def enter(
     if t.is_boot:
         t.machine.enter_inert(t, obj, kind, guard)
         return t
-    error = sys.exc_info()[1]
+    error = sys.exception()
     if error is not None and isinstance(error, Report):
-        t.machine.fail(
-            error, t
-        )  # a finally clause while it unwinds: no step of its own
+        # A finally clause while it unwinds: no step of its own.
+        t.machine.fail(error, t)
     t.machine.enter(t, obj, kind, guard, sleep)
     return t
 
@@ -391,7 +379,13 @@ def leave(
 ) -> None:
     """Record what the step did: its access class and what *obj* holds now."""
     machine = t.machine
-    if t is not machine.boot and not machine.stopping:
-        machine.record(t, obj, access, value, blocking=blocking)
+    if not (machine.stopping or t.is_boot):
+        events = machine.events
+        event = Event(len(events), t, t.kind, obj, access, blocking, value)
+        events.append(event)
+        if machine.stacks:
+            event.stack = stack_here()
+        for observer in machine.observers:
+            observer.event(event)
     if machine.after_step is not None:
         machine.after_step(t)

@@ -13,6 +13,7 @@ new class after decisions were based on the old ones is *news*.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..engine.events import CONFLICTS, Access
@@ -74,6 +75,7 @@ _AGAINST: Final = tuple(sum(1 << b for b in Access if CONFLICTS[a][b]) for a in 
 _Touched = tuple[tuple[int, int], ...]
 
 
+@cache
 def against(bits: int) -> int:
     """Return the set of classes that conflict with any class in *bits*."""
     found = 0

@@ -12,6 +12,7 @@ from math import comb, factorial
 
 import pytest
 
+from pykmm.engine import Machine, Mutex
 from tests.litmus import programs as p
 from tests.litmus.programs import explore_bare as explore
 
@@ -133,3 +134,24 @@ def test_number_of_deadlocks(program: p.Program, traces: int, dead: int) -> None
 def test_outcomes(program: p.Program, outcomes: list[object]) -> None:
     result = explore(p.litmus(program))
     assert sorted(map(repr, result.values)) == sorted(map(repr, outcomes))
+
+
+def test_every_order_of_three_by_three_sections_is_reached() -> None:
+    """Who was inside when, told by the program itself and not by its schedule."""
+
+    def program(m: Machine) -> object:
+        lock, log = Mutex(), []
+
+        def body(me: str) -> None:
+            for _ in range(3):
+                with lock:
+                    log.append(me)
+
+        p.run(m, *[lambda me=me: body(me) for me in "012"])
+        return "".join(log)
+
+    result = explore(p.litmus(program))
+    orders = {"".join(order) for order in permutations("000111222")}
+    assert len(orders) == 1680
+    assert set(result.values) == orders
+    assert (result.executions, result.blocked) == (1680, 0)
