@@ -152,9 +152,24 @@ _RECORDS = (
 _MACHINERY = ("pykmm.engine", "pykmm.detect")
 
 
+def _current_frames() -> dict[int, FrameType]:
+    """Return the frame that each OS thread is in.
+
+    A collection in the middle of that call may wait for ever for a lock that the
+    call holds (CPython issue 106883), so there is none.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if collects:
+            gc.enable()
+
+
 def _frames(machine: Machine) -> Iterator[object]:
     """Yield what is in the frames of the host, and of the machine's OS threads."""
-    running = sys._current_frames()
+    running = _current_frames()
     workers = [running.get(w.os_thread.ident or 0) for w in machine.pool.all]
     for top in (sys._getframe(1), *workers):
         frame: FrameType | None = top

@@ -34,7 +34,7 @@ def design(request: pytest.FixtureRequest) -> Patch:
 
 
 #: Designs with the flag; every other one refuses all flags.
-KILLS = ("B", "C", "D", "E")
+KILLS = ("B0", "B", "C", "D", "E")
 FLAGS = [*(1 << bit for bit in range(32)), 3, 0x5, 0x80000001, 0xFFFFFFFF]
 
 

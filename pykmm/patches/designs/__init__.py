@@ -14,11 +14,17 @@ from . import (
     exit_mm_pinned,
     mrelease_users,
     readers_lock,
+    reap_at_once,
     reap_in_chunks,
     reap_kill_count,
+    reap_kill_rfc,
     reap_kill_v1,
     reap_kill_v2,
     reap_kill_v3,
+    signal_expedite,
+    signal_mm_group,
+    signal_reaper,
+    thaw_one,
     walk_up,
 )
 
@@ -30,13 +36,19 @@ DESIGNS: Final[dict[str, Patch]] = {
     for module in (
         baseline,
         mrelease_users,
+        reap_kill_rfc,
         reap_kill_v1,
         reap_kill_count,
         reap_kill_v2,
         reap_kill_v3,
         exit_mm_pinned,
         readers_lock,
+        signal_mm_group,
+        signal_expedite,
+        signal_reaper,
         walk_up,
+        reap_at_once,
+        thaw_one,
         reap_in_chunks,
     )
 }

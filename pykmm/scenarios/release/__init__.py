@@ -41,6 +41,7 @@ SCENARIOS: Final = (
     _scene("S3'", scenes.sharer_out_of_reach, "and the caller may not kill it"),
     _scene("S4", families.vfork_child, "the victim is a vfork child"),
     _scene("S5", families.clones_meanwhile, "the victim clones a sharer meanwhile"),
+    _scene("S6", families.execs_meanwhile, "the victim execs meanwhile"),
     _scene("S7", scenes.callers_race, "two callers at once"),
     _scene("S8", disturbances.caller_is_killed, "a fatal signal reaches the caller"),
     _scene(
@@ -50,6 +51,11 @@ SCENARIOS: Final = (
         aio.patch,
     ),
     _scene("S10", families.init_shares, "init shares the memory"),
+    _scene(
+        "S11",
+        families.sharer_in_another_namespace,
+        "a sharer is outside of the caller's pid namespace",
+    ),
     _scene("S12", disturbances.dumps_core, "the victim is dumping core"),
     _scene("S13", scenes.nothing_left_to_gain, "MMF_OOM_SKIP is set on a live mm"),
     _scene("S14", disturbances.reader_touches, "the reader touches the memory"),

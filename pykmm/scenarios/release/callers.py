@@ -8,7 +8,9 @@ from typing import Final
 
 from ...engine.machine import Machine
 from ...linux.uapi import SIGKILL
-from ...syscalls import kill, pidfd_open, process_mrelease
+from ...patches.designs.signal_expedite import PIDFD_SIGNAL_EXPEDITE
+from ...patches.designs.signal_mm_group import PIDFD_SIGNAL_MM_GROUP
+from ...syscalls import kill, pidfd_open, pidfd_send_signal, process_mrelease
 
 __all__ = ["caller_for", "release"]
 
@@ -27,12 +29,29 @@ def _one_call(pid: int, fd: int) -> int:
     return process_mrelease(fd, _REAP_KILL)
 
 
+def _mm_group(pid: int, fd: int) -> int:
+    """Kill all who share the memory, then release it."""
+    del pid
+    flags = PIDFD_SIGNAL_MM_GROUP
+    return pidfd_send_signal(fd, SIGKILL, None, flags) or process_mrelease(fd, 0)
+
+
+def _expedite(pid: int, fd: int) -> int:
+    """Let the signal release, or see to it."""
+    del pid
+    return pidfd_send_signal(fd, SIGKILL, None, PIDFD_SIGNAL_EXPEDITE)
+
+
 #: What the designs that are not used in two calls ask for.
 _CALLERS: Final[dict[str, Callable[[int, int], int]]] = {
+    "B0": _one_call,
     "B": _one_call,
     "C": _one_call,
     "D": _one_call,
     "E": _one_call,
+    "H1": _mm_group,
+    "H2": _expedite,
+    "H3": _expedite,
 }
 
 

@@ -75,6 +75,8 @@ class Cast:
         With *read* somebody holds ``mm_users`` until all are at rest, and by default
         nobody *waits* for the victim.
         """
+        # One design hands its work to the reaper, which others would only wait for.
+        m._reaper = any(patch.name == "H3" for patch in m.applied)
         parent = None if waits else m.spawn("shell", uid=uid)
         app = m.spawn(
             "app",
@@ -85,20 +87,29 @@ class Cast:
             shares_mm=shares,
         )
         daemons = tuple(m.spawn(name, uid=caller_uid) for name in callers)
-        mm = app.mm
-        assert mm is not None  # it has just been spawned
-        cast = cls(m, app, mm, daemons, _private(app))
-        cast.roles = {"app": "V", "init": "P", "host": "R"}
-        cast.roles |= {daemon.name: "K" for daemon in daemons}
+        cast = cls.naming(m, app, daemons)
         if read:
             cast.reader = _reader(m, app)
         for daemon in daemons:
             cast.let_release(daemon)
         return cast
 
-    def let_release(self, daemon: Process) -> None:
-        """Let *daemon* kill the victim and release its memory, as the design has it."""
-        pid, machine = self.victim.pid, self.m
+    @classmethod
+    def naming(cls, m: Machine, app: Process, daemons: tuple[Process, ...]) -> Cast:
+        """Give a victim and its callers, who exist already, their parts."""
+        mm = app.mm
+        assert mm is not None  # it is alive
+        cast = cls(m, app, mm, daemons, _private(app))
+        cast.roles = {"app": "V", "init": "P", "host": "R", "oom_reaper": "O"}
+        cast.roles |= {daemon.name: "K" for daemon in daemons}
+        return cast
+
+    def let_release(self, daemon: Process, pid: int = 0) -> None:
+        """Let *daemon* kill the victim and release its memory, as the design has it.
+
+        It knows the victim by *pid*, or by the number that all know.
+        """
+        pid, machine = pid or self.victim.pid, self.m
 
         @daemon.runs
         def _() -> int:
@@ -146,7 +157,7 @@ class Cast:
             mm=self.mm,
             ret=results[0] if len(results) == 1 else results,
             target=self.victim.task,
-            callers=tuple(daemon.name for daemon in self.callers),
+            callers=(*(daemon.name for daemon in self.callers), "oom_reaper"),
             roles=self.roles,
             sharers=(*_tasks(self.sharers), *self._offspring()),
             bystanders=_tasks(self.bystanders),

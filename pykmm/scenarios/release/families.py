@@ -3,17 +3,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...boot import _map_all
 from ...linux.completion import completion
 from ...linux.mm_types import MMF_MULTIPROCESS
+from ...linux.sched import task_struct
 from ...linux.uapi import SIGCHLD
-from ...linux.uapi_sched import CLONE_VM
-from ...syscalls import clone, pause
-from ...workbench import Machine
+from ...linux.uapi_sched import CLONE_NEWPID, CLONE_VM
+from ...syscalls import clone, execve, fork, pause
+from ...workbench import Machine, Process
 from .cast import MEMORY, Cast
 from .outcomes import Judged
 
-__all__ = ["clones_meanwhile", "init_shares", "vfork_child"]
+__all__ = [
+    "clones_meanwhile",
+    "execs_meanwhile",
+    "init_shares",
+    "sharer_in_another_namespace",
+    "vfork_child",
+]
+
+_PARTS: Final = ("app", "lmkd")
+#: What the first child of a namespace's init is called there.
+_FIRST_CHILD: Final = 2
 
 
 def vfork_child(m: Machine) -> Judged:
@@ -46,6 +59,53 @@ def clones_meanwhile(m: Machine) -> Judged:
         pause()
 
     return cast.play()
+
+
+def execs_meanwhile(m: Machine) -> Judged:
+    """The victim turns to another program, and to other memory."""
+    cast = Cast.of(m, read=False)
+
+    @cast.victim.runs
+    def _() -> None:
+        execve(pause, "other")
+
+    return cast.play()
+
+
+def sharer_in_another_namespace(m: Machine) -> Judged:
+    """A process shares the memory that the caller cannot name.
+
+    It makes a pid namespace; the init of that makes the victim and the caller.
+    """
+    outer = m.spawn("outer", regions=MEMORY)
+
+    def chief() -> None:
+        clone(CLONE_VM | SIGCHLD)
+        fork()
+        pause()
+
+    @outer.runs
+    def _() -> None:
+        clone(CLONE_VM | CLONE_NEWPID | SIGCHLD, chief)
+        pause()
+
+    m.run()
+    inner = next(t for t in m.tasks() if t._thread_name == "chief")
+    with m._as_boot():
+        pairs = zip(inner.children, _PARTS, strict=True)
+        app, lmkd = (_named(m, task, name) for task, name in pairs)
+    cast = Cast.naming(m, app, (lmkd,))
+    cast.sharers = (outer,)
+    cast.roles |= {"outer": "X", "chief": "X"}
+    cast.let_release(lmkd, pid=_FIRST_CHILD)
+    return cast.play()
+
+
+def _named(m: Machine, task: task_struct, name: str) -> Process:
+    task._thread_name = name
+    process = Process(m, task, name)
+    m.processes.append(process)
+    return process
 
 
 def init_shares(m: Machine) -> Judged:

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
+from ...engine.events import Access
+from ...engine.fields import field_of
 from ...errno import ESRCH
+from ...linux.mm_types import mm_struct
 from ...linux.sched.signal import SIGNAL_GROUP_EXIT
 from .zaps import Visit, last_user, may_contend, visits
 
 if TYPE_CHECKING:
     from ...engine.machine import Machine
     from ...engine.thread import Thread
-    from ...linux.mm_types import mm_struct
     from ...linux.sched import task_struct
 
 __all__ = ["OUTCOMES", "Facts", "Judged", "Word", "judge"]
@@ -74,6 +76,26 @@ class Facts:
 
     def _calls(self, thread: Thread) -> bool:
         return thread.name in self.callers
+
+    @property
+    def took_hold(self) -> bool:
+        """Whether a caller took a reference on the address space."""
+        counts = (self.mm.mm_count, self.mm.mm_users)
+        return any(
+            event.access is Access.INC and event.obj in counts
+            for event in self.machine.events
+            if self._calls(event.thread)
+        )
+
+    @property
+    def switched(self) -> bool:
+        """Whether the target has turned to another address space."""
+        shown = field_of(self.target, "mm")
+        return any(
+            isinstance(event.value, mm_struct) and event.value is not self.mm
+            for event in self.machine.events
+            if event.obj is shown and event.access is Access.WRITE
+        )
 
     @property
     def errors(self) -> list[int]:
@@ -144,10 +166,7 @@ def _nokill(facts: Facts) -> bool:
 
 
 def _wrongmm(facts: Facts) -> bool:
-    if facts.errors or facts.target._death is not None:
-        return False
-    shown = facts.target.__dict__["mm"]
-    return shown is not None and shown is not facts.mm
+    return not facts.errors and facts.took_hold and facts.switched
 
 
 def _spur(facts: Facts) -> bool:

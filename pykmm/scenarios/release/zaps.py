@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Visit", "last_user", "may_contend", "visits"]
 
-_LOCKED: Final = "spin_lock"
-_UNLOCKED: Final = "spin_unlock"
 _COUNTED: Final = "add_mm_counter"
 
 
@@ -61,10 +59,10 @@ def visits(machine: Machine, mm: mm_struct) -> list[Visit]:
     found = []
     for event in machine.events:
         if isinstance(event.obj, _ptlock) and event.obj.mm is mm:
-            if event.kind == _LOCKED:
+            if event.access is Access.ACQUIRE:
                 held[event.thread] = event.index, event.obj.index
                 busy.discard(event.thread)
-            elif event.kind == _UNLOCKED:
+            elif event.access is Access.RELEASE:
                 start, table = held.pop(event.thread)
                 full = event.thread in busy
                 found.append(Visit(event.thread, table, start, event.index, full))
