@@ -20,12 +20,15 @@ HERE = Path(__file__).parent
 _MARK = "<!-- Made by docs/reference/generate.py; change the code instead. -->\n\n"
 
 
+#: What is a program, or needs a package that users of the rest do without.
+_LEFT_OUT = ("__main__", "strategies", "stateful", "pytest_plugin", "greenlets")
+
+
 def _import_everything() -> None:
     import pykmm
 
     for module in pkgutil.walk_packages(pykmm.__path__, "pykmm."):
-        # Strategies need hypothesis, which users of the rest do without.
-        if "__main__" not in module.name and "strategies" not in module.name:
+        if not any(word in module.name for word in _LEFT_OUT):
             importlib.import_module(module.name)
 
 
