@@ -9,17 +9,17 @@ from pykmm.syscalls import kill, pidfd_open, process_mrelease
 with Machine() as m:
     app = m.spawn("app", anon="256K")
     lmkd = m.spawn("lmkd")
-    mm = app.mm
-    assert mm is not None
+    assert app.mm is not None
+    resident = app.mm.rss_stat[MM_ANONPAGES]
 
     @lmkd.runs
     def _() -> int:
         fd = pidfd_open(app.pid, 0)
-        print("resident before:", mm.rss_stat[MM_ANONPAGES].counter, "pages")
+        print("resident before:", resident.counter, "pages")
         kill(app.pid, SIGKILL)
         ret = process_mrelease(fd, 0)
         print("process_mrelease:", ret)
-        print("resident after:", mm.rss_stat[MM_ANONPAGES].counter, "pages")
+        print("resident after:", resident.counter, "pages")
         return ret
 
     m.run()

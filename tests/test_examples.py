@@ -15,7 +15,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) >= 9
+    assert len(EXAMPLES) >= 12
     assert sorted(p.stem for p in (ROOT / "examples").glob("*.out")) == [
         example.stem for example in EXAMPLES
     ]
