@@ -9,7 +9,7 @@ What stands where, from the bottom up:
 - ``linux``, ``lib``, ``kernel``, ``mm``, ``fs``: what exists in Linux, at its paths
 - ``patches``, ``invariants``: variants of the kernel, and the laws it keeps
 - ``runner``, ``scenarios``, ``workbench``: booting machines and exploring them
-- ``compare``: designs of kill-and-release against their outcomes
+- ``comparison``: designs of kill-and-release against their outcomes
 - ``report``, ``predict``, ``oracle``: real reports, the live machine, worlds for ports
 
 Importing this gives the workbench and nothing that Linux owns.
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .compare import compare
+    from .comparison import compare
     from .engine.config import BASELINE, Config
     from .engine.scheduler import Schedule
     from .errors import Report, UsageError
@@ -54,7 +54,7 @@ _HOMES = {
     "Schedule": "engine.scheduler",
     "Trace": "trace.record",
     "UsageError": "errors",
-    "compare": "compare",
+    "compare": "comparison",
     "explore": "runner",
     "replay": "runner",
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pykmm.compare import as_markdown, as_text, compare
-from pykmm.compare.cells import scene_names
+from pykmm.comparison import as_markdown, as_text, compare
+from pykmm.comparison.cells import scene_names
 from pykmm.errors import UsageError
 
 from . import compare_walks, compare_why, output
@@ -18,7 +18,7 @@ from .words import many
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from pykmm.compare import Comparison
+    from pykmm.comparison import Comparison
 
 __all__ = ["run"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pykmm.compare.picture import Picture
-from pykmm.compare.walks import ORDERS, Spread, meet, spread
+from pykmm.comparison.picture import Picture
+from pykmm.comparison.walks import ORDERS, Spread, meet, spread
 
 from .output import show, show_json
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pykmm.compare.cells import fill, scene_names, staged
-from pykmm.compare.picture import Picture
+from pykmm.comparison.cells import fill, scene_names, staged
+from pykmm.comparison.picture import Picture
 from pykmm.engine.scheduler import Schedule
 from pykmm.errors import UsageError
 from pykmm.runner import replay

@@ -39,6 +39,8 @@ class Named:
     #: Free running: the raw lock around a step, and who waits for the state.
     raw: LockType | None = None
     waiters: list[Thread] | None = None
+    #: The owner's field that this is, once somebody has asked.
+    _place: str = ""
 
     @property
     def uid(self) -> Hashable:
@@ -53,6 +55,13 @@ class Named:
         return type(self).__name__ if owner is None else f"{owner.name}.{self._field()}"
 
     def _field(self) -> str:
+        place = self._place
+        if not place:
+            place = self._find_place()
+            self._place = place if place != "?" else ""
+        return place
+
+    def _find_place(self) -> str:
         for key, value in list(vars(self.owner).items()):
             if value is self:
                 return str(key)

@@ -20,7 +20,7 @@ LAYERS = (
     ("mm", "kernel", "fs", "drivers"),
     ("patches", "invariants", "boot", "syscalls"),
     ("runner", "scenario", "scenarios", "workbench"),
-    ("compare", "report", "predict", "oracle", "strategies", "stateful"),
+    ("comparison", "report", "predict", "oracle", "strategies", "stateful"),
     ("__init__", "__main__", "cli", "pytest_plugin"),
 )
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}

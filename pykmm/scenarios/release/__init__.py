@@ -39,6 +39,7 @@ SCENARIOS: Final = (
     _scene("S2", scenes.parent_waits, "the same, and the victim's parent waits"),
     _scene("S3", scenes.sharer_lives, "a live process shares the memory"),
     _scene("S3'", scenes.sharer_out_of_reach, "and the caller may not kill it"),
+    _scene("S3-exit", families.sharer_leaves, "a sharer exits by itself"),
     _scene("S4", families.vfork_child, "the victim is a vfork child"),
     _scene("S5", families.clones_meanwhile, "the victim clones a sharer meanwhile"),
     _scene("S6", families.execs_meanwhile, "the victim execs meanwhile"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from ...boot import _map_all
@@ -11,7 +12,7 @@ from ...linux.mm_types import MMF_MULTIPROCESS
 from ...linux.sched import task_struct
 from ...linux.uapi import SIGCHLD
 from ...linux.uapi_sched import CLONE_NEWPID, CLONE_VM
-from ...syscalls import clone, execve, fork, pause
+from ...syscalls import clone, execve, exit_group, fork, pause
 from ...workbench import Machine, Process
 from .cast import MEMORY, Cast
 from .outcomes import Judged
@@ -21,6 +22,7 @@ __all__ = [
     "execs_meanwhile",
     "init_shares",
     "sharer_in_another_namespace",
+    "sharer_leaves",
     "vfork_child",
 ]
 
@@ -106,6 +108,13 @@ def _named(m: Machine, task: task_struct, name: str) -> Process:
     process = Process(m, task, name)
     m.processes.append(process)
     return process
+
+
+def sharer_leaves(m: Machine) -> Judged:
+    """A process that shares the memory exits by itself, for its own reasons."""
+    cast = Cast.of(m, read=False)
+    cast.share("helper").runs(partial(exit_group, 0))
+    return cast.play()
 
 
 def init_shares(m: Machine) -> Judged:

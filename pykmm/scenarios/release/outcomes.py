@@ -111,6 +111,12 @@ def is_dying(task: task_struct) -> bool:
     return bool(task.__dict__["signal"].__dict__["flags"] & SIGNAL_GROUP_EXIT)
 
 
+def was_killed(task: task_struct) -> bool:
+    """Tell whether the group of *task* dies, or died, of a signal."""
+    code: int = task.__dict__["signal"].__dict__["group_exit_code"]
+    return is_dying(task) and bool(code & 0x7F)
+
+
 # -- the predicates ------------------------------------------------------------------
 
 
@@ -149,7 +155,7 @@ def _livezap(facts: Facts) -> bool:
 
 
 def _innocent(facts: Facts) -> bool:
-    return any(is_dying(t) for t in (*facts.sharers, *facts.bystanders))
+    return any(was_killed(t) for t in (*facts.sharers, *facts.bystanders))
 
 
 def _partial(facts: Facts) -> bool:

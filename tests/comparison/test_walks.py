@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pykmm.compare.picture import Picture
-from pykmm.compare.walks import ORDERS, Spread, free_running, meet, spread
+from pykmm.comparison.picture import Picture
+from pykmm.comparison.walks import ORDERS, Spread, free_running, meet, spread
 
 
 def picture(order: str, seed: int = 1, tables: int = 8) -> Picture:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pykmm.compare import Cell, as_markdown, as_text, compare
-from pykmm.compare.cells import fill, scene_names, staged
+from pykmm.comparison import Cell, as_markdown, as_text, compare
+from pykmm.comparison.cells import fill, scene_names, staged
 from pykmm.errors import UsageError
 from pykmm.patches.designs import DESIGNS
 from pykmm.runner import replay

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .cells import Cell
-    from .comparison import Comparison
+    from .table import Comparison
 
 __all__ = ["as_markdown", "as_text", "legend"]
 

@@ -6,8 +6,8 @@ and each has a schedule that shows it.
 """
 
 from .cells import Cell, Finding, fill
-from .comparison import Comparison, compare
 from .render import as_markdown, as_text
+from .table import Comparison, compare
 
 __all__ = [
     "Cell",

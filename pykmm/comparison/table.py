@@ -78,7 +78,7 @@ def compare(
     scenario: str | Sequence[str] | None = None,
     *,
     designs: Sequence[str] | None = None,
-    executions: int = 1000,
+    executions: int = 600,
     executor: Executor | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Comparison:
