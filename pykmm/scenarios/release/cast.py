@@ -13,11 +13,11 @@ from typing import Final
 from attrs import define, field
 
 from ...boot import Region
-from ...engine.machine import Machine as AnyMachine
-from ...invariants import Hold
+from ...invariants import Hold, holds
 from ...linux.mm import PMD_SHIFT, VM_SHARED, for_each_vma
 from ...linux.mm_types import MM_ANONPAGES, VMA_ITERATOR, mm_struct
 from ...linux.sched import task_struct
+from ...linux.sched.mm import mmdrop, mmgrab
 from ...workbench import Machine, Process
 from .callers import release
 from .outcomes import Facts, Judged, judge
@@ -131,8 +131,7 @@ class Cast:
                 self.afterwards()
             self.m.run()
         if self.reader is not None:
-            self.m.let_go(self.reader)
-            self.m.run()
+            _let_go(self.m, self.mm, self.reader)
         return judged
 
     def _offspring(self) -> tuple[task_struct, ...]:
@@ -182,13 +181,27 @@ def _tasks(processes: Sequence[Process]) -> tuple[task_struct, ...]:
     return tuple(process.task for process in processes)
 
 
-def _reader(m: Machine, app: Process) -> Hold | None:
-    """Let somebody read *app*, who keeps what the design lets readers keep."""
-    if _keeps_users(m):
-        return m.hold_users(app, by="reader (mm_users)")
-    return None
+def _reader(m: Machine, app: Process) -> Hold:
+    """Let somebody read *app*, who keeps what the design lets readers keep.
+
+    Under design G that is the structure, and not the memory.
+    """
+    if any(patch.name == "G" for patch in m.applied):
+        mm = app.mm
+        assert mm is not None  # it has just been spawned
+        with m._as_boot():
+            mmgrab(mm)
+            hold = Hold(mm.mm_count, "reader (mm_count)")
+            holds().append(hold)
+        return hold
+    return m.hold_users(app, by="reader (mm_users)")
 
 
-def _keeps_users(m: AnyMachine) -> bool:
-    """Tell whether readers hold users; under design G their sections are short."""
-    return all(patch.name != "G" for patch in m.applied)
+def _let_go(m: Machine, mm: mm_struct, hold: Hold) -> None:
+    if hold.counter is mm.mm_users:
+        m.let_go(hold)
+    else:
+        with m._as_boot():
+            holds().remove(hold)
+            mmdrop(mm)
+    m.run()
