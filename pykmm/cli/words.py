@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pykmm.scenario import Scenario
     from pykmm.trace import Trace
 
-__all__ = ["PREFERRED", "command", "drawn", "many", "report_dict", "splat"]
+__all__ = ["PREFERRED", "command", "drawn", "many", "quoted", "report_dict", "splat"]
 
 #: What people look for first in a drawing: the two lives of an address space.
 PREFERRED = ("mm_users", "mm_count")
@@ -31,14 +31,19 @@ def many(number: int, what: str) -> str:
 
 def command(scenario: Scenario, schedule: Schedule | str) -> str:
     """Write the line that runs *schedule* again; a shell takes it as it is."""
-    text = str(schedule)
-    quoted = f'"{text}"' if _NEEDS_NO_CARE.fullmatch(text) else shlex.quote(text)
     kernel = "".join(
         f"--{patch.kind} {shlex.quote(patch.name)} "
         for patch in scenario.patches
         if patch.kind != "situation"  # those come with the scenario
     )
-    return f"python -m pykmm replay {kernel}{shlex.quote(scenario.name)} {quoted}"
+    name = shlex.quote(scenario.name)
+    return f"python -m pykmm replay {kernel}{name} {quoted(schedule)}"
+
+
+def quoted(schedule: Schedule | str) -> str:
+    """Write *schedule* as one word of a shell."""
+    text = str(schedule)
+    return f'"{text}"' if _NEEDS_NO_CARE.fullmatch(text) else shlex.quote(text)
 
 
 def drawn(

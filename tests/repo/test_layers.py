@@ -52,6 +52,7 @@ BESIDE = {
     ("__main__", "cli"): "it runs a command",
     ("__main__", "__init__"): "it prints the version",
     ("cli", "__init__"): "it prints the version",
+    ("pytest_plugin", "cli"): "it says the same in the same words",
 }
 
 #: What comes from outside, and the one place that may know of it.
