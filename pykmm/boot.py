@@ -17,6 +17,7 @@ from .engine.thread import Sleep
 from .errors import UsageError
 from .kernel.entry.common import user_mode
 from .kernel.fork import mm_alloc
+from .kernel.fork_limit import count_threads
 from .kernel.fork_task import init_task_pid
 from .kernel.pid import attach_pid
 from .kernel.pid_alloc import alloc_pid
@@ -41,6 +42,8 @@ from .linux.pid_namespace import init_pid_ns
 from .linux.rculist import list_add_tail_rcu
 from .linux.refcount import refcount_inc
 from .linux.sched import PF_KTHREAD, task_struct
+from .linux.sched.coredump import TASK_DUMPABLE_OWNER
+from .linux.sched.exec_state import task_exec_state
 from .linux.sched.mm import mmget
 from .linux.sched.signal import (
     SIGNAL_UNKILLABLE,
@@ -126,6 +129,7 @@ def build_process(
     sighand = sighand_struct()
     signal = signal_struct(
         _siglock=sighand.siglock,
+        leader=True,
         flags=SIGNAL_UNKILLABLE if pid == 1 else 0,
         oom_score_adj=oom_score_adj,
         oom_score_adj_min=0,
@@ -141,6 +145,7 @@ def build_process(
         exit_signal=SIGCHLD,
         flags=PF_KTHREAD if kthread else 0,
         memcg=memcg,
+        exec_state=_exec_state(mm),
     )
     task.group_leader = task
     task._thread_name = thread_name
@@ -176,6 +181,15 @@ def _give_mm(
     task.active_mm = mm
 
 
+def _exec_state(mm: mm_struct | None) -> task_exec_state:
+    """Return what the users of *mm* share; who has it alone may be looked into."""
+    owner: task_struct | None = None if mm is None else mm.owner
+    if owner is None:
+        return task_exec_state(dumpable=TASK_DUMPABLE_OWNER)
+    shared: task_exec_state = owner.__dict__["exec_state"]
+    return shared
+
+
 def _map_all(mm: mm_struct, regions: Sequence[Region]) -> None:
     start = _BASE
     for region in regions:
@@ -198,7 +212,8 @@ def _map_all(mm: mm_struct, regions: Sequence[Region]) -> None:
 
 def _enlist(task: task_struct, number: pid, parent: task_struct | None) -> None:
     """Do what ``copy_process()`` does past the point of no failure."""
-    inc_rlimit_ucounts(task.cred.uid, 1)
+    inc_rlimit_ucounts(task.__dict__["cred"].uid, 1)
+    count_threads(1)
     task.real_parent = parent
     task.parent = parent
     if parent is not None:
@@ -221,13 +236,14 @@ def build_thread(leader: task_struct, thread_name: str) -> task_struct:
     task = task_struct(
         pid=pid_nr(number),
         tgid=leader.tgid,
-        cred=leader.cred,
+        cred=leader.__dict__["cred"],
         comm=leader.__dict__["comm"],
         signal=signal,
         sighand=sighand,
         files=leader.__dict__["files"],
         exit_signal=-1,
         memcg=leader.memcg,
+        exec_state=leader.__dict__["exec_state"],
     )
     task.group_leader = leader
     task._thread_name = thread_name
@@ -237,7 +253,8 @@ def build_thread(leader: task_struct, thread_name: str) -> task_struct:
     task.active_mm = mm
     task.real_parent = leader.__dict__["real_parent"]
     task.parent = leader.__dict__["parent"]
-    inc_rlimit_ucounts(task.cred.uid, 1)
+    inc_rlimit_ucounts(task.__dict__["cred"].uid, 1)
+    count_threads(1)
     refcount_inc(sighand.count)
     refcount_inc(signal.sigcnt)
     atomic_inc(signal.live)

@@ -70,6 +70,10 @@ class Config:
     min_free_kbytes: int | None = field(
         default=None, validator=validators.optional(_not_negative)
     )
+    #: kernel.threads-max; None for no limit on all threads together.
+    threads_max: int | None = field(
+        default=None, validator=validators.optional(_positive)
+    )
     #: vm.panic_on_oom, vm.oom_kill_allocating_task and vm.oom_dump_tasks.
     panic_on_oom: int = field(default=0, validator=_flag)
     oom_kill_allocating_task: int = field(default=0, validator=_flag)

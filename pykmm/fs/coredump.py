@@ -15,10 +15,11 @@ from ..engine.fields import embedded, kernel_struct
 from ..engine.machine import MachineLocal
 from ..engine.objects import Struct
 from ..errno import EAGAIN
+from ..kernel.exec_state import task_exec_state_get_dumpable
 from ..kernel.signal_queue import task_clear_jobctl_pending
 from ..linux.atomic import atomic_add, atomic_dec, atomic_read, atomic_set, atomic_t
 from ..linux.bitops import clear_bit
-from ..linux.compiler import READ_ONCE, WRITE_ONCE
+from ..linux.compiler import WRITE_ONCE
 from ..linux.completion import wait_for_completion
 from ..linux.freezer import freezing
 from ..linux.mm import (
@@ -50,6 +51,7 @@ from ..linux.sched import (
     current,
     task_struct,
 )
+from ..linux.sched.coredump import TASK_DUMPABLE_OFF
 from ..linux.sched.jobctl import JOBCTL_PENDING_MASK
 from ..linux.sched.signal import (
     SIGNAL_GROUP_EXIT,
@@ -350,7 +352,7 @@ def vfs_coredump(siginfo: kernel_siginfo) -> None:
 
     Context: May sleep.
     """
-    if not READ_ONCE(current().signal)._dumpable:
+    if task_exec_state_get_dumpable(current()) == TASK_DUMPABLE_OFF:
         return
     state = core_state(dumper=current())
     if coredump_wait(siginfo.si_signo, state) < 0:

@@ -8,17 +8,19 @@ step by step, and a failure kills.
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..errno import ERESTARTNOINTR, Errno
+from ..errno import EAGAIN, ERESTARTNOINTR, Errno
 from ..kernel.fork import mm_alloc, mmput
 from ..kernel.pid import task_active_pid_ns, task_pid_nr_ns
 from ..kernel.signal_force import force_fatal_sig
+from ..kernel.ucount import is_rlimit_overlimit
 from ..linux.binfmts import linux_binprm
 from ..linux.compiler import READ_ONCE
 from ..linux.mutex import mutex_lock_interruptible, mutex_unlock
 from ..linux.ptrace import ptrace_event
 from ..linux.rcupdate import rcu
-from ..linux.sched import current
-from ..linux.sched.signal import fatal_signal_pending
+from ..linux.resource import RLIMIT_NPROC
+from ..linux.sched import PF_NPROC_EXCEEDED, current
+from ..linux.sched.signal import fatal_signal_pending, rlimit
 from ..linux.uapi import O_CREAT, PTRACE_EVENT_EXEC, SIGSEGV
 from .binfmt_elf import load_elf_binary
 from .exec_begin import exec_mm_put_old
@@ -75,7 +77,7 @@ def exec_binprm(bprm: linux_binprm) -> int:
     return ret
 
 
-@mirrors("fs/exec.c", checked="v7.2", abridged="no tracer makes an exec unsafe")
+@mirrors("fs/exec.c", checked="v7.2", abridged="only a tracer makes an exec unsafe")
 def bprm_execve(bprm: linux_binprm) -> int:
     """Run the program; a failure past the point of no return kills.
 
@@ -98,9 +100,14 @@ def do_execveat_common(filename: str, setuid: int | None) -> int:
     """Make current run the program *filename*, which may be another user's.
 
     Context: May sleep; no lock held.
-    Return: 0: the old program must not go on; -ERESTARTNOINTR; another error if
-        current is to die.
+    Return: 0: the old program must not go on; -ERESTARTNOINTR; -EAGAIN for who has
+        become a user with too many processes; another error if current is to die.
     """
+    me = current()
+    if me.flags & PF_NPROC_EXCEEDED:
+        if is_rlimit_overlimit(me.cred.uid, rlimit(RLIMIT_NPROC)):
+            return -EAGAIN
+        me.flags &= ~PF_NPROC_EXCEEDED
     bprm = alloc_bprm(filename, setuid)
     retval = bprm_execve(bprm)
     free_bprm(bprm)

@@ -7,6 +7,9 @@ from attrs import evolve
 
 from ..engine.annotate import mirrors
 from ..errno import EINTR
+from ..kernel.capability import ns_capable, ptracer_capable
+from ..kernel.cred import commit_creds
+from ..kernel.exec_state import task_exec_state_set_dumpable
 from ..kernel.exit import mm_update_next_owner
 from ..kernel.fork import mmput
 from ..kernel.fork_copy import __cleanup_sighand, unshare_files
@@ -15,17 +18,20 @@ from ..kernel.signal_action import flush_signal_handlers
 from ..linux.binfmts import linux_binprm
 from ..linux.bug import BUG_ON
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
+from ..linux.cred import CAP_EMPTY_SET, CAP_FULL_SET, init_user_ns
 from ..linux.cred import cred as struct_cred
-from ..linux.cred import init_user_ns
 from ..linux.mm_types import mm_struct
 from ..linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
 from ..linux.mutex import mutex_unlock
 from ..linux.refcount import refcount_read
 from ..linux.rwsem import down_write_killable, up_write
-from ..linux.sched import current, task_struct, tasklist_lock
+from ..linux.sched import PF_FORKNOEXEC, current, task_struct, tasklist_lock
+from ..linux.sched.coredump import TASK_DUMPABLE_OFF, TASK_DUMPABLE_OWNER
+from ..linux.sched.exec_state import task_exec_state
 from ..linux.sched.signal import sighand_struct
 from ..linux.sched.task import task_lock, task_unlock
 from ..linux.spinlock import spin_lock, spin_unlock, write_lock_irq, write_unlock_irq
+from ..linux.uapi import CAP_SETUID
 from .exec_thread import de_thread
 from .file import do_close_on_exec
 
@@ -33,10 +39,12 @@ __all__ = ["begin_new_exec", "exec_mm_put_old", "exec_mmap", "setup_new_exec"]
 
 
 def _show(tsk: task_struct, mm: mm_struct) -> None:
-    """Let current show its new address space."""
+    """Let current show its new address space, and nobody look into it yet."""
+    exec_state = task_exec_state()
     task_lock(tsk)
     tsk.active_mm = mm
     tsk.mm = mm
+    tsk.exec_state = exec_state
     task_unlock(tsk)
 
 
@@ -101,29 +109,37 @@ def unshare_sighand(me: task_struct) -> int:
 def bprm_creds_from_file(bprm: linux_binprm) -> None:
     """Say as whom the new program acts, now that its file is known.
 
-    Only in the first user namespace: others know no root's number here.
+    Whoever traces it would act as its user, too: unless it might anyway, the program
+    runs as before. Root's capabilities come only in the first user namespace: others
+    know no root's number here.
     """
     old = bprm.cred
     assert old is not None  # prepared before
-    euid = old.euid if bprm.setuid is None else bprm.setuid
-    new = struct_cred(uid=old.uid, euid=euid, suid=euid, user_ns=old.user_ns)
-    if old.user_ns is not init_user_ns:
-        new = evolve(new, cap_effective=old.cap_effective)
+    euid = old.euid
+    if bprm.setuid is not None:
+        safe = ptracer_capable(current(), old.user_ns)
+        safe = safe or ns_capable(old.user_ns, CAP_SETUID)
+        euid = bprm.setuid if safe else old.uid
+    new = evolve(old, euid=euid, suid=euid, sgid=old.egid)
+    if old.user_ns is init_user_ns:
+        full = CAP_FULL_SET
+        new = evolve(
+            new,
+            cap_permitted=full if 0 in (new.uid, euid) else CAP_EMPTY_SET,
+            cap_effective=full if euid == 0 else CAP_EMPTY_SET,
+        )
     bprm.cred = new
+
+
+def _secureexec(old: struct_cred, new: struct_cred) -> bool:
+    """Tell whether the program acts as somebody whom its user is not."""
+    return (new.euid, new.egid) != (old.uid, old.gid)
 
 
 def _set_task_comm(me: task_struct, name: str) -> None:
     task_lock(me)
     me.comm = name[:15]
     task_unlock(me)
-
-
-def _commit_creds(me: task_struct, new: struct_cred) -> None:
-    """Act as *new*; who comes to be somebody else is not to be looked into."""
-    old = me.cred
-    me.cred = new
-    if old.euid != new.euid or not new.cap_effective <= old.cap_effective:
-        WRITE_ONCE(me.signal)._dumpable = False
 
 
 @mirrors(
@@ -153,12 +169,19 @@ def begin_new_exec(bprm: linux_binprm) -> int:
         return retval
     bprm.mm = None
     unshare_sighand(me)
-    cred = me.cred
-    WRITE_ONCE(me.signal)._dumpable = cred.euid == cred.uid
+    if me.flags & PF_FORKNOEXEC:
+        me.flags &= ~PF_FORKNOEXEC
+    cred, new = me.cred, bprm.cred
+    assert new is not None  # nobody has taken it yet
+    if _secureexec(cred, new) and me.pdeath_signal:
+        me.pdeath_signal = 0
+    if (cred.euid, cred.egid) == (cred.uid, cred.gid):
+        task_exec_state_set_dumpable(TASK_DUMPABLE_OWNER)
+    else:
+        task_exec_state_set_dumpable(TASK_DUMPABLE_OFF)
     _set_task_comm(me, bprm.filename.rsplit("/", 1)[-1])
     flush_signal_handlers()
-    assert bprm.cred is not None  # nobody has taken it yet
-    _commit_creds(me, bprm.cred)
+    commit_creds(new)
     bprm.cred = None
     return 0
 

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
+from ..linux.compiler import READ_ONCE
 from ..linux.cred import cred, init_user_ns, user_namespace
 from ..linux.sched import current, task_struct
+from ..linux.uapi import CAP_SYS_PTRACE
 
 __all__ = [
     "capable",
     "has_capability_noaudit",
     "has_ns_capability",
     "ns_capable",
+    "ptracer_capable",
 ]
 
 
@@ -66,3 +69,13 @@ def capable(cap: int) -> bool:
     Context: Any.
     """
     return ns_capable(init_user_ns, cap)
+
+
+@mirrors("kernel/capability.c", checked="v7.2", abridged="no LSM but the default one")
+def ptracer_capable(tsk: task_struct, ns: user_namespace) -> bool:
+    """Tell whether *tsk*'s tracer might trace anybody in *ns*, or there is none.
+
+    Context: Any.
+    """
+    tracer = READ_ONCE(tsk).ptracer_cred
+    return tracer is None or _cap_capable(tracer, ns, CAP_SYS_PTRACE)

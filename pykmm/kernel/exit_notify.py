@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ..engine.annotate import mirrors
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
-from ..linux.pid import PIDTYPE_PGID, PIDTYPE_SID, is_global_init, pid
+from ..linux.pid import PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_TGID, is_global_init, pid
 from ..linux.ptrace import ptrace_reparented
 from ..linux.rculist import list_entries
 from ..linux.sched import (
@@ -28,14 +28,14 @@ from ..linux.sched.signal import (
     same_thread_group,
     thread_group_empty,
 )
-from ..linux.signal import SEND_SIG_PRIV
+from ..linux.signal import SEND_SIG_NOINFO, SEND_SIG_PRIV
 from ..linux.spinlock import read_lock, read_unlock, write_lock_irq, write_unlock_irq
 from ..linux.uapi import SIGCHLD, SIGCONT, SIGHUP
 from .exit_release import release_task
 from .pid import task_active_pid_ns
 from .pid_namespace import zap_pid_ns_processes
 from .ptrace_link import exit_ptrace
-from .signal import __kill_pgrp_info
+from .signal import __kill_pgrp_info, group_send_sig_info
 from .signal_notify import do_notify_parent, do_notify_pidfd
 from .signal_queue import _ptrace
 
@@ -208,7 +208,18 @@ def _reparent_leader(
     kill_orphaned_pgrp(p, father)
 
 
-@mirrors("kernel/exit.c", checked="v7.2", abridged="no signal of a parent's death")
+def _tell_of_death(t: task_struct) -> None:
+    """Send *t* what it wants when its parent's thread dies.
+
+    Only if it has ever asked is there a step: to ask it needs tasklist_lock.
+    """
+    if t.__dict__["pdeath_signal"] is not None:
+        sig = READ_ONCE(t).pdeath_signal
+        if sig:
+            group_send_sig_info(sig, SEND_SIG_NOINFO, t, PIDTYPE_TGID)
+
+
+@mirrors("kernel/exit.c", checked="v7.2")
 def forget_original_parent(father: task_struct, dead: list[task_struct]) -> None:
     """Give the children of a dead task away, and set free whom it traced.
 
@@ -225,6 +236,7 @@ def forget_original_parent(father: task_struct, dead: list[task_struct]) -> None
             t.real_parent = reaper
             if not _ptrace(t):
                 t.parent = reaper
+            _tell_of_death(t)
         if reaper is not None and not same_thread_group(reaper, father):
             _reparent_leader(father, p, dead)
     if reaper is not None:

@@ -20,6 +20,7 @@ from ..linux.sched import EXIT_DEAD, EXIT_ZOMBIE, task_struct, tasklist_lock
 from ..linux.sched.signal import SIGNAL_GROUP_EXIT, thread_group_empty
 from ..linux.sched.task import put_task_struct
 from ..linux.spinlock import spin_lock, spin_unlock, write_lock_irq, write_unlock_irq
+from .fork_limit import count_threads
 from .pid import detach_pid, free_pids, put_pid, wake_pidfd
 from .ptrace_link import ptrace_unlink
 from .signal_notify import do_notify_parent
@@ -34,6 +35,7 @@ def _unhash_process(
     """Take *p* off its pids and lists, in ``__unhash_process()``'s order."""
     thread_pid = p.thread_pid
     assert thread_pid is not None  # released once
+    count_threads(-1)
     detach_pid(pids, p, PIDTYPE_PID)
     wake_pidfd(thread_pid)
     if group_dead:
@@ -98,7 +100,7 @@ def release_task(p: task_struct) -> None:
     following: task_struct | None = p
     while following is not None:
         p = following
-        dec_rlimit_ucounts(p.cred.uid, 1)
+        dec_rlimit_ucounts(p.__dict__["cred"].uid, 1)
         pids: list[pid | None] = [None] * 4
         thread_pid = READ_ONCE(p).thread_pid
         assert thread_pid is not None  # released once

@@ -90,7 +90,7 @@ class wait_opts:
 
 
 def _tell(wo: wait_opts, p: task_struct, cause: int, status: int) -> int:
-    wo.wo_info = kernel_siginfo(SIGCHLD, cause, wo._nr, p.cred.uid, status)
+    wo.wo_info = kernel_siginfo(SIGCHLD, cause, wo._nr, p.__dict__["cred"].uid, status)
     return wo._nr
 
 

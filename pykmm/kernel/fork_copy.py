@@ -26,12 +26,14 @@ from ..linux.uapi_sched import (
     CLONE_THREAD,
     CLONE_VM,
 )
+from .exec_state import task_exec_state_copy
 from .fork import mmput
 from .fork_mm import dup_mm
 from .fork_oom import inherit_oom_score_adj
 
 __all__ = [
     "__cleanup_sighand",
+    "copy_exec_state",
     "copy_files",
     "copy_mm",
     "copy_sighand",
@@ -166,7 +168,6 @@ def copy_signal(clone_flags: int, tsk: task_struct) -> int:
     sig.__dict__["rlim"] = READ_ONCE(own.signal).rlim
     task_unlock(own.group_leader)
     inherit_oom_score_adj(sig)
-    sig.__dict__["_dumpable"] = READ_ONCE(own.signal)._dumpable
     return 0
 
 
@@ -190,6 +191,18 @@ def copy_mm(clone_flags: int, tsk: task_struct) -> int:
         mm = made
     tsk.__dict__["mm"] = tsk.__dict__["active_mm"] = mm
     return 0
+
+
+@mirrors("kernel/fork.c", checked="v7.2", abridged="nobody counts who shares it")
+def copy_exec_state(clone_flags: int, tsk: task_struct) -> None:
+    """Share what says who may look into current, or copy it.
+
+    Context: Nobody else knows *tsk*.
+    """
+    if clone_flags & CLONE_VM:
+        tsk.__dict__["exec_state"] = current().exec_state
+    else:
+        task_exec_state_copy(tsk)
 
 
 def exit_copied_mm(tsk: task_struct) -> None:

@@ -35,6 +35,7 @@ from ..linux.resource import RLIMIT_NPROC
 from ..linux.sched import (
     PF_FORKNOEXEC,
     PF_KTHREAD,
+    PF_NPROC_EXCEEDED,
     PF_WQ_WORKER,
     current,
     task_struct,
@@ -71,6 +72,7 @@ from .cgroup.cgroup import cgroup_post_fork
 from .cred import copy_creds, exit_creds
 from .fork_copy import (
     __cleanup_sighand,
+    copy_exec_state,
     copy_files,
     copy_mm,
     copy_sighand,
@@ -80,6 +82,7 @@ from .fork_copy import (
     exit_copied_mm,
 )
 from .fork_flags import _check_clone_flags
+from .fork_limit import count_threads, too_many_threads
 from .fork_oom import copy_oom_score_adj
 from .fork_task import free_signal_struct, init_task_pid
 from .nsproxy import copy_namespaces
@@ -137,10 +140,14 @@ def _copy_parts(p: task_struct, args: kernel_clone_args, undo: ExitStack) -> int
     if error:
         return error
     undo.callback(exit_creds, p)
-    if is_rlimit_overlimit(p.cred.uid, rlimit(RLIMIT_NPROC)):
+    if is_rlimit_overlimit(p.__dict__["cred"].uid, rlimit(RLIMIT_NPROC)):
         if not capable(CAP_SYS_RESOURCE) and not capable(CAP_SYS_ADMIN):
             return -EAGAIN
-    p.__dict__["flags"] = p.__dict__["flags"] & ~(PF_KTHREAD | PF_WQ_WORKER)
+    if current().flags & PF_NPROC_EXCEEDED:
+        current().flags &= ~PF_NPROC_EXCEEDED
+    if too_many_threads():
+        return -EAGAIN
+    p.__dict__["flags"] &= ~(PF_KTHREAD | PF_WQ_WORKER | PF_NPROC_EXCEEDED)
     p.__dict__["flags"] |= PF_FORKNOEXEC
     if flags & CLONE_CHILD_SETTID:
         p.__dict__["set_child_tid"] = args.child_tid
@@ -157,6 +164,7 @@ def _copy_parts(p: task_struct, args: kernel_clone_args, undo: ExitStack) -> int
     if error:
         return error
     undo.callback(exit_copied_mm, p)
+    copy_exec_state(flags, p)
     return copy_namespaces(flags, p)
 
 
@@ -253,6 +261,7 @@ def _publish(
         else:
             _attach_leader(p, number, delayed)
         attach_pid(p, PIDTYPE_PID)
+        count_threads(1)
         _forget(delayed)
     spin_unlock(sighand.siglock)
     write_unlock_irq(tasklist_lock())
@@ -272,7 +281,7 @@ def _number(p: task_struct, number: pid, clone_flags: int) -> None:
 @mirrors(
     "kernel/fork.c",
     checked="v7.2",
-    abridged="no limit on all tasks together, no cgroup that refuses, no tracer, and "
+    abridged="no cgroup that refuses, no tracer, and "
     "nothing of what has no part in memory and signals",
 )
 def copy_process(args: kernel_clone_args) -> task_struct | Errno:

@@ -25,7 +25,7 @@ def copy_namespaces(flags: int, tsk: task_struct) -> int:
     """
     if not flags & CLONE_NEWPID:
         return 0
-    if not ns_capable(tsk.cred.user_ns, CAP_SYS_ADMIN):
+    if not ns_capable(tsk.__dict__["cred"].user_ns, CAP_SYS_ADMIN):
         return -EPERM
     if tsk.__dict__["pid_ns_for_children"] is not None:
         return -EINVAL
@@ -34,6 +34,6 @@ def copy_namespaces(flags: int, tsk: task_struct) -> int:
     if above.level + 1 > MAX_PID_NS_LEVEL:
         return -ENOSPC
     tsk.__dict__["pid_ns_for_children"] = pid_namespace(
-        parent=above, level=above.level + 1, user_ns=tsk.cred.user_ns
+        parent=above, level=above.level + 1, user_ns=tsk.__dict__["cred"].user_ns
     )
     return 0

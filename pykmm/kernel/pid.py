@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
+from ..engine.fields import step_read
 from ..engine.machine import enter, leave
-from ..linux.compiler import READ_ONCE
+from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.lockdep import lockdep_assert_held_write
 from ..linux.pid import (
     PIDTYPE_MAX,
     PIDTYPE_PID,
+    PIDTYPE_TGID,
     get_pid,
     ns_of_pid,
     pid,
@@ -194,9 +196,12 @@ def get_task_pid(task: task_struct, kind: int) -> pid:
     Context: Enters an RCU read section; *task* has not been released.
     """
     with rcu():
-        found = (
-            READ_ONCE(task).thread_pid if kind == PIDTYPE_PID else _borne(task, kind)
-        )
+        if kind == PIDTYPE_PID:
+            found: pid | None = READ_ONCE(task).thread_pid
+        elif kind == PIDTYPE_TGID:
+            found = _borne(task, kind)
+        else:
+            found = step_read(task.signal, "pids")[kind]
         assert found is not None  # not released
         return get_pid(found)
 
@@ -229,8 +234,13 @@ def __change_pid(
     list_del_rcu(task.pid_links[kind])
     if kind == PIDTYPE_PID:
         task.thread_pid = new
+    elif new is None:
+        # No step: who is being released is met again under its siglock.
+        task.signal.pids[kind] = None
     else:
-        task.signal.pids[kind] = new
+        borne = list(task.signal.pids)
+        borne[kind] = new
+        WRITE_ONCE(task.signal).pids = borne
     if not any(pid_has_task(p, other) for other in reversed(range(PIDTYPE_MAX))):
         pids[kind] = p
 

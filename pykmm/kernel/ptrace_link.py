@@ -8,10 +8,11 @@ from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.machine import enter, leave
 from ..engine.thread import Sleep, current_thread
-from ..errno import EPERM
+from ..errno import EPERM, ERESTARTNOINTR
 from ..linux._waiting import fatal_or_any
 from ..linux.bug import BUG_ON
 from ..linux.compiler import READ_ONCE
+from ..linux.mutex import mutex_lock_interruptible, mutex_unlock
 from ..linux.pid import PIDTYPE_PID
 from ..linux.ptrace import PT_EXITKILL, PT_PTRACED
 from ..linux.sched import (
@@ -23,6 +24,7 @@ from ..linux.sched import (
     task_struct,
     tasklist_lock,
 )
+from ..linux.sched.coredump import TASK_DUMPABLE_OWNER
 from ..linux.sched.jobctl import (
     JOBCTL_STOP_PENDING,
     JOBCTL_STOPPED,
@@ -57,6 +59,7 @@ from ..linux.uapi import (
 )
 from ..linux.wait import wake_up_interruptible
 from .capability import ns_capable
+from .exec_state import task_exec_state_get_dumpable
 from .signal_notify import do_notify_parent
 from .signal_queue import (
     _ptrace,
@@ -92,14 +95,15 @@ def __ptrace_may_access(task: task_struct) -> int:
     """
     if same_thread_group(task, current()):
         return 0
-    tcred = task.cred
+    own, tcred = current().cred, READ_ONCE(task).cred
+    users = {tcred.uid, tcred.euid, tcred.suid} == {own.uid}
+    groups = {tcred.gid, tcred.egid, tcred.sgid} == {own.gid}
     capable = ns_capable(tcred.user_ns, CAP_SYS_PTRACE)
-    own = current().cred.uid
-    if not capable and {own} != {tcred.uid, tcred.euid, tcred.suid}:
+    if not (users and groups) and not capable:
         return -EPERM
-    if not READ_ONCE(task.signal)._dumpable and not capable:
-        return -EPERM
-    return 0
+    # Only now: who changes its users says before that it is not to be looked into.
+    dumpable = task_exec_state_get_dumpable(task) == TASK_DUMPABLE_OWNER
+    return 0 if dumpable or capable else -EPERM
 
 
 @mirrors("kernel/ptrace.c", checked="v7.2", abridged="one kind of access; no LSM")
@@ -115,6 +119,7 @@ def ptrace_may_access(task: task_struct) -> bool:
 def _ptrace_link(child: task_struct, tracer: task_struct) -> None:
     tracer.ptraced = [child, *tracer.ptraced]
     child.parent = tracer
+    child.ptracer_cred = current().cred
 
 
 def _set_ptrace(child: task_struct, value: int) -> None:
@@ -156,15 +161,8 @@ def _wait_for_trap(task: task_struct) -> None:
     leave(t, jobctl, Access.READ, task.__dict__["jobctl"], blocking=True)
 
 
-@mirrors("kernel/ptrace.c", checked="v7.2", abridged="no seizing; execs do not mind")
-def ptrace_attach(task: task_struct) -> int:
-    """Become the tracer of *task*, which is going to stop.
-
-    Context: Takes tasklist_lock for writing; may sleep, killably.
-    Return: 0 or -EPERM.
-    """
-    if task.__dict__["flags"] & PF_KTHREAD or same_thread_group(task, current()):
-        return -EPERM
+def _attach(task: task_struct) -> int:
+    """Link *task* to current, if current may look into it; no exec is under way."""
     with task_locked(task):
         retval = __ptrace_may_access(task)
     if retval:
@@ -175,10 +173,29 @@ def ptrace_attach(task: task_struct) -> int:
         _ptrace_link(task, current())
         ptrace_set_stopped(task)
     write_unlock_irq(tasklist_lock())
-    if refused:
+    return -EPERM if refused else 0
+
+
+@mirrors("kernel/ptrace.c", checked="v7.2", abridged="no seizing")
+def ptrace_attach(task: task_struct) -> int:
+    """Become the tracer of *task*, which is going to stop.
+
+    Whose program runs as another user is settled first: an exec keeps the tracer out.
+
+    Context: Takes cred_guard_mutex of *task*, and tasklist_lock for writing in it; may
+        sleep, killably.
+    Return: 0; -EPERM; -ERESTARTNOINTR for a signal during the other's exec.
+    """
+    if task.__dict__["flags"] & PF_KTHREAD or same_thread_group(task, current()):
         return -EPERM
-    _wait_for_trap(task)
-    return 0
+    guard = task.signal.cred_guard_mutex
+    if mutex_lock_interruptible(guard):
+        return -ERESTARTNOINTR
+    retval = _attach(task)
+    mutex_unlock(guard)
+    if retval == 0:
+        _wait_for_trap(task)
+    return retval
 
 
 @mirrors("kernel/ptrace.c", checked="v7.2", abridged="no LSM")
@@ -210,6 +227,7 @@ def __ptrace_unlink(child: task_struct) -> None:
     tracer = child.parent
     assert tracer is not None
     child.parent = child.real_parent
+    child.ptracer_cred = None
     tracer.ptraced = [p for p in tracer.ptraced if p is not child]
     spin_lock(_sighand(child).siglock)
     child.ptrace = 0

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..errno import EINVAL, EPERM, ESRCH
+from ..linux.compiler import READ_ONCE
 from ..linux.pid import (
     PIDTYPE_MAX,
     PIDTYPE_PGID,
     PIDTYPE_PID,
-    PIDTYPE_SID,
     PIDTYPE_TGID,
     pid,
 )
 from ..linux.rculist import list_for_each_entry_rcu
 from ..linux.rcupdate import rcu
 from ..linux.sched import current, task_struct, tasklist_lock
-from ..linux.sched.signal import for_each_process, same_thread_group
+from ..linux.sched.signal import for_each_process, same_thread_group, task_session
 from ..linux.signal import SEND_SIG_PRIV, kernel_siginfo
 from ..linux.spinlock import read_lock, read_unlock
 from ..linux.uapi import _NSIG, CAP_KILL, SI_TKILL, SI_USER, SIGCONT
@@ -55,7 +55,7 @@ def kill_ok_by_cred(t: task_struct) -> bool:
     The target's effective user does not count: a set-user-id program cannot be
     protected from whoever started it, nor be killed by those it acts as.
     """
-    cred, tcred = current().cred, t.cred
+    cred, tcred = current().cred, READ_ONCE(t).cred
     return (
         cred.euid in (tcred.suid, tcred.uid)
         or cred.uid in (tcred.suid, tcred.uid)
@@ -82,9 +82,8 @@ def check_kill_permission(sig: int, info: kernel_siginfo, t: task_struct) -> int
 
 def _same_session(t: task_struct) -> bool:
     """Tell whether a shell could be continuing its own job; one that is gone counts."""
-    # No step: who is being released is met again under its siglock.
-    own, theirs = (x.signal.__dict__["pids"][PIDTYPE_SID] for x in (current(), t))
-    return theirs is None or theirs is own
+    theirs = task_session(t)
+    return theirs is None or theirs is task_session(current())
 
 
 @mirrors("kernel/signal.c", checked="v7.2")

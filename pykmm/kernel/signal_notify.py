@@ -55,8 +55,8 @@ def _death(tsk: task_struct, sig: int, parent: task_struct) -> kernel_siginfo:
     status, nr = _exit_code(tsk), _nr_for(tsk, parent)
     if status & 0x7F:
         code = CLD_DUMPED if status & 0x80 else CLD_KILLED
-        return kernel_siginfo(sig, code, nr, tsk.cred.uid, status & 0x7F)
-    return kernel_siginfo(sig, CLD_EXITED, nr, tsk.cred.uid, status >> 8)
+        return kernel_siginfo(sig, code, nr, tsk.__dict__["cred"].uid, status & 0x7F)
+    return kernel_siginfo(sig, CLD_EXITED, nr, tsk.__dict__["cred"].uid, status >> 8)
 
 
 def _exit_code(tsk: task_struct) -> int:
@@ -103,7 +103,7 @@ def _stop_info(tsk: task_struct, why: int, parent: task_struct) -> kernel_siginf
     else:
         status = _exit_code(tsk) & 0x7F
     nr = _nr_for(tsk, parent)
-    return kernel_siginfo(SIGCHLD, why, nr, tsk.cred.uid, status)
+    return kernel_siginfo(SIGCHLD, why, nr, tsk.__dict__["cred"].uid, status)
 
 
 @mirrors("kernel/signal.c", checked="v7.2")

@@ -3,21 +3,31 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..engine.annotate import mirrors
 from ..errno import EINVAL
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.pid import is_child_reaper
 from ..linux.rculist import list_entries
 from ..linux.sched import current, task_struct, tasklist_lock
+from ..linux.sched.coredump import TASK_DUMPABLE_OFF, TASK_DUMPABLE_OWNER
 from ..linux.spinlock import read_lock, read_unlock
 from ..linux.uapi import (
+    _NSIG,
     PR_GET_CHILD_SUBREAPER,
     PR_GET_DUMPABLE,
+    PR_GET_PDEATHSIG,
     PR_SET_CHILD_SUBREAPER,
     PR_SET_DUMPABLE,
+    PR_SET_PDEATHSIG,
 )
+from .exec_state import task_exec_state_get_dumpable, task_exec_state_set_dumpable
 
 __all__ = ["prctl"]
+
+#: That only root may see a core is for the kernel to say.
+_MAY_BE_SET: Final = (TASK_DUMPABLE_OFF, TASK_DUMPABLE_OWNER)
 
 
 def _propagate(leader: task_struct) -> None:
@@ -44,7 +54,22 @@ def _set_child_subreaper(wanted: bool) -> None:
         read_unlock(tasklist_lock())
 
 
-@mirrors("kernel/sys.c", checked="v7.2", abridged="subreapers and core dumps only")
+def _set_pdeath_signal(sig: int) -> None:
+    """Say what current gets when its parent's thread dies, unless that is too late.
+
+    The lock makes sure that it is either sent, or the new parent is seen afterwards.
+    """
+    read_lock(tasklist_lock())
+    current().pdeath_signal = sig
+    read_unlock(tasklist_lock())
+
+
+@mirrors(
+    "kernel/sys.c",
+    checked="v7.2",
+    abridged="subreapers, core dumps and parents' deaths only; what is asked for is "
+    "returned",
+)
 def prctl(option: int, value: int = 0) -> int:
     """System call: set or ask what holds for the calling process.
 
@@ -55,9 +80,14 @@ def prctl(option: int, value: int = 0) -> int:
         return 0
     if option == PR_GET_CHILD_SUBREAPER:
         return int(READ_ONCE(current().signal).is_child_subreaper)
-    if option == PR_SET_DUMPABLE and value in (0, 1):
-        WRITE_ONCE(current().signal)._dumpable = bool(value)
+    if option == PR_SET_DUMPABLE and value in _MAY_BE_SET:
+        task_exec_state_set_dumpable(value)
         return 0
     if option == PR_GET_DUMPABLE:
-        return int(READ_ONCE(current().signal)._dumpable)
+        return task_exec_state_get_dumpable(current())
+    if option == PR_SET_PDEATHSIG and 0 <= value <= _NSIG:
+        _set_pdeath_signal(value)
+        return 0
+    if option == PR_GET_PDEATHSIG:
+        return current().pdeath_signal or 0
     return -EINVAL

@@ -7,7 +7,8 @@ set. So they are plain values here, which need no counting and no steps.
 
 from __future__ import annotations
 
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 import attrs
 from attrs import frozen
@@ -37,17 +38,28 @@ def _of_root(new: cred) -> frozenset[int]:
     return CAP_FULL_SET if new.euid == 0 else CAP_EMPTY_SET
 
 
+def _as(name: str) -> Any:  # a field specifier
+    """Declare a field that is as another one unless it is given."""
+    return attrs.field(default=attrs.Factory(attrgetter(name), takes_self=True))
+
+
 @frozen(kw_only=True)
 class cred:
-    """A user as whom a task acts, and what it may do beyond others.
+    """A user and a group as whom a task acts, and what it may do beyond others.
 
-    By default all users are the real one, root may everything, others nothing.
+    By default all users are the real one, each with a group of that number; root may
+    everything, others nothing.
     """
 
     uid: int = 0
-    euid: int = attrs.field(default=attrs.Factory(lambda c: c.uid, takes_self=True))
-    suid: int = attrs.field(default=attrs.Factory(lambda c: c.uid, takes_self=True))
+    euid: int = _as("uid")
+    suid: int = _as("uid")
+    gid: int = _as("uid")
+    egid: int = _as("gid")
+    sgid: int = _as("gid")
     cap_effective: frozenset[int] = attrs.field(
         default=attrs.Factory(_of_root, takes_self=True)
     )
+    #: What of it may become effective.
+    cap_permitted: frozenset[int] = _as("cap_effective")
     user_ns: user_namespace = init_user_ns

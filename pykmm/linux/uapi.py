@@ -13,6 +13,8 @@ __all__ = [
     "CAP_IPC_LOCK",
     "CAP_KILL",
     "CAP_LAST_CAP",
+    "CAP_SETGID",
+    "CAP_SETUID",
     "CAP_SYS_ADMIN",
     "CAP_SYS_NICE",
     "CAP_SYS_PTRACE",
@@ -67,8 +69,10 @@ __all__ = [
     "PROT_WRITE",
     "PR_GET_CHILD_SUBREAPER",
     "PR_GET_DUMPABLE",
+    "PR_GET_PDEATHSIG",
     "PR_SET_CHILD_SUBREAPER",
     "PR_SET_DUMPABLE",
+    "PR_SET_PDEATHSIG",
     "PTRACE_ATTACH",
     "PTRACE_CONT",
     "PTRACE_DETACH",
@@ -212,6 +216,8 @@ __WALL: Final = 0x40000000
 __WCLONE: Final = 0x80000000
 
 #: Options of ``prctl()``.
+PR_SET_PDEATHSIG: Final = 1
+PR_GET_PDEATHSIG: Final = 2
 PR_GET_DUMPABLE: Final = 3
 PR_SET_DUMPABLE: Final = 4
 PR_SET_CHILD_SUBREAPER: Final = 36
@@ -274,6 +280,8 @@ OOM_ADJUST_MAX: Final = 15
 
 CAP_DAC_OVERRIDE: Final = 1
 CAP_KILL: Final = 5
+CAP_SETGID: Final = 6
+CAP_SETUID: Final = 7
 CAP_IPC_LOCK: Final = 14
 CAP_SYS_RAWIO: Final = 17
 CAP_SYS_PTRACE: Final = 19

@@ -114,7 +114,7 @@ def dump_task(p: task_struct, oc: oom_control) -> int:
     row = _sprintf(
         _ROW,
         task.pid,
-        _as_int(task.cred.uid),
+        _as_int(task.__dict__["cred"].uid),
         task.tgid,
         mm.__dict__["total_vm"],
         anon + file + shmem,
@@ -202,7 +202,7 @@ def dump_oom_victim(oc: oom_control, victim: task_struct) -> None:
     cpuset_print_current_mems_allowed()
     mem_cgroup_print_oom_context(oc.memcg, victim)
     pr_cont(
-        f",task={task_comm(victim)},pid={victim.pid},uid={_as_int(victim.cred.uid)}"
+        f",task={task_comm(victim)},pid={victim.pid},uid={_as_int(victim.__dict__['cred'].uid)}"
     )
 
 
@@ -220,7 +220,7 @@ def print_kill(message: str, victim: task_struct, mm: mm_struct) -> None:
         anon,
         file,
         shmem,
-        victim.cred.uid,
+        victim.__dict__["cred"].uid,
         mm.pgtables_bytes.counter >> 10,
         _adj(victim),
     )

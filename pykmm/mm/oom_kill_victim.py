@@ -237,7 +237,7 @@ def mark_oom_victim(tsk: task_struct) -> None:
         mmgrab(mm)
     thaw_process(tsk)
     atomic_inc(oom().oom_victims)
-    trace_mark_victim(tsk, tsk.cred.uid)
+    trace_mark_victim(tsk, tsk.__dict__["cred"].uid)
 
 
 @mirrors("mm/oom_kill.c", checked="v7.2")

@@ -202,7 +202,7 @@ def test_who_dumps_says_so_in_its_status(
         dump_to(m, pattern)
         parent = m.spawn("parent")
         app = m.spawn("app", anon="8K", threads=2, parent=parent)
-        app.task.signal._dumpable = dumpable
+        app.task.exec_state.dumpable = int(dumpable)
         on_thread(app, 0, lambda: kill(getpid(), SIGSEGV))
         m.run()
         assert status(m, parent, app) == expected

@@ -11,6 +11,7 @@ from typing import Final
 from ...drivers.tty.sysrq import write_sysrq_trigger
 from ...errno import EACCES, EISDIR, ENOENT, Errno
 from ...kernel.capability import capable
+from ...kernel.exec_state import task_exec_state_get_dumpable
 from ...kernel.pid import (
     find_task_by_vpid,
     put_pid,
@@ -18,11 +19,13 @@ from ...kernel.pid import (
     task_pid_nr_ns,
 )
 from ...kernel.sysctl import sysctl_tables
+from ...linux.compiler import READ_ONCE
 from ...linux.pid import PIDTYPE_PID, PIDTYPE_TGID, get_pid
 from ...linux.pid import pid as struct_pid
 from ...linux.proc_fs import ProcFile, proc_ops
 from ...linux.rcupdate import rcu
-from ...linux.sched import current
+from ...linux.sched import current, task_struct
+from ...linux.sched.coredump import TASK_DUMPABLE_OWNER
 from ...linux.uapi import CAP_DAC_OVERRIDE, O_RDWR, O_WRONLY
 from ...mm.vmstat import vmstat_show
 from .base import (
@@ -36,6 +39,7 @@ from .proc_sysctl import proc_sys_file, sysctl_perm
 
 __all__ = ["proc_open"]
 
+_ROOT: Final = 0
 _MAY_READ: Final = 4
 _MAY_WRITE: Final = 2
 _TASK_DIR: Final = "task"
@@ -74,6 +78,13 @@ def _root_files() -> dict[str, tuple[int, proc_ops]]:
     }
 
 
+def _dump_owner(task: task_struct) -> int:
+    """Return whose the files of *task* are: root's, if nobody may look into it."""
+    owner = task.cred.euid if task is current() else READ_ONCE(task).cred.euid
+    dumpable = task_exec_state_get_dumpable(task) == TASK_DUMPABLE_OWNER
+    return owner if dumpable else _ROOT
+
+
 def _find_task(number: str, tgid: int | None) -> tuple[struct_pid, int] | None:
     """Find a task by its number: its pid, with a reference, and whose it is.
 
@@ -88,7 +99,7 @@ def _find_task(number: str, tgid: int | None) -> tuple[struct_pid, int] | None:
         if tgid is not None and task_pid_nr_ns(task, ns, PIDTYPE_TGID) != tgid:
             return None
         found: struct_pid | None = task.__dict__["thread_pid"]
-        return None if found is None else (get_pid(found), task.cred.uid)
+        return None if found is None else (get_pid(found), _dump_owner(task))
 
 
 def _own_number(kind: int) -> int:

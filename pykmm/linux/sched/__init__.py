@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..memcontrol import mem_cgroup
     from ..pid_namespace import pid_namespace
     from ..uaccess import UserWord
+    from .exec_state import task_exec_state
     from .signal import sighand_struct, signal_struct
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "PF_KTHREAD",
     "PF_MEMALLOC",
     "PF_NOFREEZE",
+    "PF_NPROC_EXCEEDED",
     "PF_POSTCOREDUMP",
     "PF_SIGNALED",
     "PF_SUSPEND_TASK",
@@ -68,6 +70,7 @@ PF_FORKNOEXEC: Final = 0x40
 PF_DUMPCORE: Final = 0x200
 PF_SIGNALED: Final = 0x400
 PF_MEMALLOC: Final = 0x800
+PF_NPROC_EXCEEDED: Final = 0x1000
 PF_NOFREEZE: Final = 0x8000
 PF_KTHREAD: Final = 0x200000
 PF_SUSPEND_TASK: Final = 0x80000000
@@ -116,8 +119,6 @@ class task_struct(Struct):
     # -- fixed before anybody can find the task
     pid: int = const(default=0)
     tgid: int = const(default=0)
-    #: Only the task itself could put another one there, and no call here does.
-    cred: struct_cred = const(default=_ROOT)
     group_leader: task_struct = const(default=None)
     signal: signal_struct = const(default=None)
     #: None is the root memory cgroup; the mems are None for all nodes.
@@ -154,6 +155,15 @@ class task_struct(Struct):
     in_user_fault: bool = owned(default=False)
     #: Where the task ran into a limit and has to wait for somebody else's help.
     memcg_in_oom: mem_cgroup | None = owned(default=None)
+    cred: struct_cred = owned(default=_ROOT)
+    #: What it gets when its parent's thread dies. None: it never asked for anything,
+    #: which it can only do with tasklist_lock, so whoever holds that need not look.
+    pdeath_signal: int | None = owned(default=None)
+    #: What exec left, shared by all that were cloned with ``CLONE_VM`` since. It is
+    #: replaced with alloc_lock held.
+    exec_state: task_exec_state = guarded(
+        by="alloc_lock", default=None, lockless=True, owner="self"
+    )
 
     # -- protected by tasklist_lock
     exit_state: int = guarded(by=tasklist_lock, default=0, lockless=True)
@@ -173,6 +183,10 @@ class task_struct(Struct):
     # tasklist_lock, too, so that whoever holds either may look
     ptrace: int = guarded(by=_siglock, default=0, lockless=True)
     ptraced: list[task_struct] = guarded(by=tasklist_lock, factory=list)
+    #: As whom its tracer acted when it became that.
+    ptracer_cred: struct_cred | None = guarded(
+        by=tasklist_lock, default=None, lockless=True
+    )
 
     # -- protected by sighand->siglock
     sighand: sighand_struct | None = shared(default=None)

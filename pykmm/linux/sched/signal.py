@@ -4,10 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from ...engine.annotate import extern, mirrors
-from ...engine.fields import const, embedded, guarded, kernel_struct, shared
+from ...engine.fields import (
+    const,
+    embedded,
+    guarded,
+    kernel_struct,
+    shared,
+    step_read,
+)
 from ...engine.machine import MachineLocal
 from ...engine.objects import Root, Struct
 from ..atomic import atomic_t
@@ -15,6 +22,7 @@ from ..bitops import test_bit
 from ..compiler import READ_ONCE, data_race
 from ..completion import completion
 from ..mutex import mutex
+from ..pid import PIDTYPE_PGID, PIDTYPE_SID
 from ..rculist import list_for_each_entry_rcu, list_head, list_is_last
 from ..refcount import refcount_t
 from ..resource import INIT_RLIMITS, rlimit64
@@ -56,6 +64,8 @@ __all__ = [
     "signal_set_stop_flags",
     "signal_struct",
     "signal_wake_up",
+    "task_pgrp",
+    "task_session",
     "thread_group_empty",
     "thread_group_leader",
 ]
@@ -164,6 +174,8 @@ class signal_struct(Struct):
     thread_head: list_head[task_struct] = embedded(list_head)
     wait_chldexit: wait_queue_head_t = embedded(wait_queue_head_t)
     pids: list[pid | None] = guarded(by=tasklist_lock, factory=lambda: [None] * 4)
+    #: Whether it leads its session.
+    leader: bool = guarded(by=tasklist_lock, default=False)
 
     #: Whether the parent is never told of the end; set before anybody finds it.
     autoreap: bool = const(default=False)
@@ -176,8 +188,6 @@ class signal_struct(Struct):
     #: ancestor may.
     is_child_subreaper: bool = shared(default=False)
     has_child_subreaper: bool = shared(default=False)
-    #: Whether its memory may be dumped; Linux keeps that with what exec leaves.
-    _dumpable: bool = shared(default=True)
     oom_flag_origin: bool = shared(default=False)
     #: Written under ``oom_adj_mutex``; read under ``task_lock()`` of a member.
     oom_score_adj: int = shared(default=0)
@@ -253,6 +263,24 @@ def delay_group_leader(p: task_struct) -> bool:
     Context: As :func:`thread_group_empty`.
     """
     return thread_group_leader(p) and not thread_group_empty(p)
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def task_pgrp(task: task_struct) -> pid | None:
+    """Return the group of *task*'s process; None once that has been released.
+
+    Context: RCU read section or tasklist_lock.
+    """
+    return cast("pid | None", step_read(task.signal, "pids")[PIDTYPE_PGID])
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def task_session(task: task_struct) -> pid | None:
+    """Return the session of *task*'s process; None once that has been released.
+
+    Context: RCU read section or tasklist_lock.
+    """
+    return cast("pid | None", step_read(task.signal, "pids")[PIDTYPE_SID])
 
 
 @mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)

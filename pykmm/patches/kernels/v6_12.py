@@ -118,7 +118,7 @@ def mark_oom_victim(tsk: task_struct) -> None:
         mmgrab(mm)
     __thaw_task(tsk)
     atomic_inc(oom().oom_victims)
-    trace_mark_victim(tsk, tsk.cred.uid)
+    trace_mark_victim(tsk, tsk.__dict__["cred"].uid)
 
 
 @patch.replaces(freezer.freezing_slow_path)
