@@ -44,8 +44,14 @@ class vma_refcnt(Lock):
         return self.vma.vm_mm.mmap_lock
 
     def held_by(self, thread: Thread) -> bool:
-        """Tell whether *thread* may look at the mapping."""
-        return self in thread.held or self.mmap_lock.held_by(thread)
+        """Tell whether *thread* may look at the mapping.
+
+        Who comes to it through its file may, too: its range does not change then.
+        """
+        if self in thread.held or self.mmap_lock.held_by(thread):
+            return True
+        file = self.vma.__dict__["vm_file"]
+        return file is not None and file.f_mapping.i_mmap_rwsem.held_by(thread)
 
     def held_exclusively_by(self, thread: Thread) -> bool:
         """Tell whether *thread* may change the mapping: no fault can be at it."""

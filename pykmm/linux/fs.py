@@ -6,10 +6,21 @@ from __future__ import annotations
 from typing import Final
 
 from ..engine.annotate import mirrors
-from .mm_types import file
+from .mm_types import address_space, file
 from .refcount import refcount_inc
+from .rwsem import down_read, down_write, up_read, up_write
 
-__all__ = ["FMODE_READ", "FMODE_WRITE", "S_APPEND", "S_SWAPFILE", "get_file"]
+__all__ = [
+    "FMODE_READ",
+    "FMODE_WRITE",
+    "S_APPEND",
+    "S_SWAPFILE",
+    "get_file",
+    "i_mmap_lock_read",
+    "i_mmap_lock_write",
+    "i_mmap_unlock_read",
+    "i_mmap_unlock_write",
+]
 
 FMODE_READ: Final = 1
 FMODE_WRITE: Final = 2
@@ -25,3 +36,39 @@ def get_file(f: file) -> file:
     """
     refcount_inc(f.f_ref)
     return f
+
+
+@mirrors("include/linux/fs.h", checked="v7.2", inline=True)
+def i_mmap_lock_write(mapping: address_space) -> None:
+    """Keep out whoever looks for the mappings of a file.
+
+    Context: May sleep.
+    """
+    down_write(mapping.i_mmap_rwsem)
+
+
+@mirrors("include/linux/fs.h", checked="v7.2", inline=True)
+def i_mmap_unlock_write(mapping: address_space) -> None:
+    """Let the others look for them again.
+
+    Context: The caller holds the lock.
+    """
+    up_write(mapping.i_mmap_rwsem)
+
+
+@mirrors("include/linux/fs.h", checked="v7.2", inline=True)
+def i_mmap_lock_read(mapping: address_space) -> None:
+    """Keep the mappings of a file as they are.
+
+    Context: May sleep.
+    """
+    down_read(mapping.i_mmap_rwsem)
+
+
+@mirrors("include/linux/fs.h", checked="v7.2", inline=True)
+def i_mmap_unlock_read(mapping: address_space) -> None:
+    """Let mappings of the file come and go again.
+
+    Context: The caller holds the lock.
+    """
+    up_read(mapping.i_mmap_rwsem)

@@ -137,8 +137,16 @@ class address_space(Struct):
     i_pages_lock: spinlock_t = embedded(spinlock_t)
     #: Bitmaps of cached pages, by file offset in units of 512 pages.
     i_pages: dict[int, int] = const(factory=dict)
-    #: How many of them have which origin.
+    #: How many of them have which origin, and which: bitmaps, as above.
     _nrpages: dict[_Origin, int] = guarded(by="i_pages_lock", factory=dict)
+    _i_origins: dict[_Origin, dict[int, int]] = guarded(by="i_pages_lock", factory=dict)
+    #: The mappings of the file, in any address space.
+    i_mmap_rwsem: rw_semaphore = embedded(rw_semaphore)
+    i_mmap: dict[vm_area_struct, None] = guarded(by="i_mmap_rwsem", factory=dict)
+    #: Of its inode: who changes its size or punches holes keeps others out; and how
+    #: many bytes it has since it was cut: until then it has no end.
+    i_rwsem: rw_semaphore = embedded(rw_semaphore)
+    _i_size: int | None = const(default=None)
     #: How often it is open, a mapping's reference to an open file apart.
     nr_files: int = guarded(by="i_pages_lock", default=0)
     #: Whether the file has a name; without one its pages go with the last user.

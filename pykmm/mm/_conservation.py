@@ -3,8 +3,8 @@
 
 Every page is free, mapped as anonymous memory, in a page cache, a huge page, or a
 page of page tables. Counters are sums of what the page tables hold. A cgroup is
-charged for just those pages that came from it, or from one below. Nothing here takes
-a step.
+charged for just those pages that came from it, or from one below. A file knows just
+its mappings. Nothing here takes a step.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ..linux.mm_types import (
     _Rss,
     address_space,
     mm_struct,
+    vm_area_struct,
 )
 from ..linux.pgtable import SharedPages, _moved
 from .gup_pages import pinned
@@ -56,6 +57,7 @@ def _books() -> list[str]:
         wrong.append(
             f"{nr_swap_pages().counter} swap slots free, {swapped} used, of {slots}"
         )
+    wrong += _misplaced(spaces, files)
     return wrong + _mischarged(spaces, files, shared)
 
 
@@ -129,6 +131,25 @@ def _mischarged(
         for memcg in cgroups
         if memcg.memory.usage != found.get(memcg, 0)
     ]
+
+
+def _misplaced(
+    spaces: Iterable[mm_struct], files: Iterable[address_space]
+) -> Iterator[str]:
+    """Compare the mappings that files know with those that there are."""
+    found: dict[address_space, set[vm_area_struct]] = {}
+    for mm in spaces:
+        for slot in mm.__dict__["mm_mt"]._slots:
+            opened = slot.entry.__dict__["vm_file"]
+            if opened is not None:
+                found.setdefault(opened.f_mapping, set()).add(slot.entry)
+    for mapping in files:
+        known, there = set(mapping.__dict__["i_mmap"]), found.get(mapping, set())
+        if known != there:
+            yield (
+                f"{mapping.name} knows {len(known - there)} mappings that are gone, "
+                f"and does not know {len(there - known)} of its own"
+            )
 
 
 def _entries(mm: mm_struct, member: int) -> int:

@@ -30,6 +30,11 @@ from .mempolicy_alloc import alloc_pages
 from .mmu_gather import mmu_gather, tlb_remove_table
 from .rmap import unlink_anon_vmas
 from .swap import folios_put_refs
+from .vma_file import (
+    unlink_file_vma_batch_add,
+    unlink_file_vma_batch_final,
+    unlink_vma_file_batch,
+)
 from .vma_unmap import unmap_desc
 
 if TYPE_CHECKING:
@@ -275,7 +280,7 @@ def _free_pmd_range(
     return len(tables) + 1
 
 
-@mirrors("mm/memory.c", checked="v7.2", abridged="files do not know their mappings")
+@mirrors("mm/memory.c", checked="v7.2")
 def free_pgtables(tlb: mmu_gather, unmap: unmap_desc) -> None:
     """Free the page tables of the mappings that *unmap* describes.
 
@@ -293,12 +298,16 @@ def free_pgtables(tlb: mmu_gather, unmap: unmap_desc) -> None:
         if unmap.mm_wr_locked:
             vma_start_write(vma)
         unlink_anon_vmas(vma)
+        batch = unlink_vma_file_batch()
+        unlink_file_vma_batch_add(batch, vma)
         while following is not None and following.vm_start <= vma.vm_end + PMD_SIZE:
             vma = following
             following = mas_find(mas, last)
             if unmap.mm_wr_locked:
                 vma_start_write(vma)
             unlink_anon_vmas(vma)
+            unlink_file_vma_batch_add(batch, vma)
+        unlink_file_vma_batch_final(batch)
         ceiling = unmap.pg_end if following is None else following.vm_start
         free_pgd_range(tlb, addr, vma.vm_end, unmap.pg_start, ceiling)
         vma = following

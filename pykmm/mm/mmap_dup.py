@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..errno import EINTR, ENOMEM
 from ..lib.maple_tree import __mt_destroy, __mt_dup, mas_store
-from ..linux.fs import get_file
+from ..linux.fs import get_file, i_mmap_lock_write, i_mmap_unlock_write
 from ..linux.gfp_types import GFP_KERNEL
 from ..linux.maple_tree import MA_STATE, ULONG_MAX, mt_clear_in_rcu, mt_set_in_rcu
 from ..linux.mm import (
@@ -48,6 +48,7 @@ from .mmap import tear_down_vmas
 from .mmap_limits import vm_stat_account
 from .rmap import anon_vma_fork
 from .vma import unmap_region
+from .vma_file import __vma_link_file
 from .vma_init import vm_area_dup, vm_area_free
 from .vma_unmap import unmap_desc
 
@@ -88,7 +89,10 @@ def _dup_vma(mm: mm_struct, mpnt: vm_area_struct) -> int:
     if tmp.vm_ops is not None and tmp.vm_ops.open is not None:
         tmp.vm_ops.open(tmp)
     if tmp.vm_file is not None:
-        get_file(tmp.vm_file)
+        mapping = get_file(tmp.vm_file).f_mapping
+        i_mmap_lock_write(mapping)
+        __vma_link_file(tmp, mapping)
+        i_mmap_unlock_write(mapping)
     return 0 if tmp.vm_flags & VM_WIPEONFORK else copy_page_range(tmp, mpnt)
 
 
@@ -141,8 +145,7 @@ def _undo(mm: mm_struct, vmi: vma_iterator, first_left: vm_area_struct | None) -
 @mirrors(
     "mm/mmap.c",
     checked="v7.2",
-    abridged="files do not know their mappings; no uprobes, userfaultfd, KSM or "
-    "huge pages; stores need no memory",
+    abridged="no uprobes, userfaultfd, KSM or huge pages; stores need no memory",
 )
 def dup_mmap(mm: mm_struct, oldmm: mm_struct) -> int:
     """Copy all mappings of *oldmm* into the empty *mm*.

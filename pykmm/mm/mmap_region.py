@@ -72,6 +72,7 @@ from .mmap_limits import vm_stat_account
 from .page_counter import page_counter_charge
 from .rmap import _anon_vma_at_boot
 from .swapfile import _swap_alloc
+from .vma_file import vma_link_file
 from .vma_init import vm_area_alloc
 from .vma_ops import (
     generic_file_vm_ops,
@@ -295,6 +296,7 @@ def _new_vma(
     vma_start_write(vma)
     vma_mark_attached(vma)
     mas_store(MA_STATE(mm.mm_mt, start, start + length - 1), vma)
+    vma_link_file(vma)
     mm.map_count += 1
     pages = length >> PAGE_SHIFT
     vm_stat_account(mm, flags, pages)

@@ -13,6 +13,7 @@ from ..linux.mmap_lock import vma_start_write
 from .internal import VMA_OP_REMAP, vma_close
 from .mmap_find import find_vma_prev
 from .rmap import anon_vma_clone, unlink_anon_vmas
+from .vma_file import vma_link_file
 from .vma_init import vm_area_dup, vm_area_free
 from .vma_iter import (
     vma_iter_config,
@@ -40,6 +41,7 @@ def vma_link(mm: mm_struct, vma: vm_area_struct) -> int:
         return -ENOMEM
     vma_start_write(vma)
     vma_iter_store_new(vmi, vma)
+    vma_link_file(vma)
     mm.map_count += 1
     return 0
 

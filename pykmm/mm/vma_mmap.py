@@ -36,6 +36,7 @@ from ..linux.vm_flags import VM_DATA_DEFAULT_FLAGS, VM_LOCKED_MASK
 from .internal import vma_supports_mlock
 from .mmap_limits import may_expand_vm, vm_stat_account
 from .shmem import shmem_zero_setup
+from .vma_file import vma_link_file
 from .vma_init import vm_area_alloc, vm_area_free
 from .vma_iter import (
     vma_iter_config,
@@ -165,6 +166,7 @@ def __mmap_new_vma(map: mmap_state) -> vm_area_struct | int:
     vma_start_write(vma)
     vma_iter_store_new(map.vmi, vma)
     map.mm.map_count += 1
+    vma_link_file(vma)
     return vma
 
 

@@ -8,11 +8,13 @@ import attrs
 from ..engine.annotate import mirrors
 from ..fs.file_table import fput
 from ..linux.bug import WARN_ON_ONCE
+from ..linux.fs import i_mmap_lock_write, i_mmap_unlock_write
 from ..linux.mm_types import file, mm_struct, vm_area_struct, vma_iterator
 from ..linux.mmap_lock import vma_mark_detached
 from ..linux.rmap import anon_vma
 from .internal import anon_vma_lock_write, anon_vma_unlock_write
 from .rmap import unlink_anon_vmas
+from .vma_file import __remove_shared_vm_struct, __vma_link_file
 from .vma_init import vm_area_free
 from .vma_iter import vma_iter_store_new
 
@@ -53,6 +55,10 @@ def vma_prepare(vp: VmaPrepare) -> None:
 
     Context: ``mmap_lock`` for writing. May sleep.
     """
+    if vp.file is not None:
+        i_mmap_lock_write(vp.file.f_mapping)
+        if vp.insert is not None:
+            __vma_link_file(vp.insert, vp.file.f_mapping)
     if vp.anon_vma is not None:
         anon_vma_lock_write(vp.anon_vma)
 
@@ -63,11 +69,17 @@ def vma_complete(vp: VmaPrepare, vmi: vma_iterator, mm: mm_struct) -> None:
 
     Context: ``mmap_lock`` for writing. May sleep.
     """
-    if vp.insert is not None and (vp.remove is None or vp.file is None):
+    if vp.remove is not None and vp.file is not None:
+        __remove_shared_vm_struct(vp.remove, vp.file.f_mapping)
+        if vp.remove2 is not None:
+            __remove_shared_vm_struct(vp.remove2, vp.file.f_mapping)
+    elif vp.insert is not None:
         vma_iter_store_new(vmi, vp.insert)
         mm.map_count += 1
     if vp.anon_vma is not None:
         anon_vma_unlock_write(vp.anon_vma)
+    if vp.file is not None:
+        i_mmap_unlock_write(vp.file.f_mapping)
     for gone in (vp.remove, vp.remove2):
         if gone is not None:
             vma_mark_detached(gone)

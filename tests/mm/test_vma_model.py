@@ -29,7 +29,7 @@ from pykmm.linux.uapi_mman import (
     PROT_READ,
     PROT_WRITE,
 )
-from pykmm.mm._conservation import _books
+from pykmm.mm._conservation import _books, _misplaced
 from pykmm.syscalls import (
     madvise,
     mlock,
@@ -167,6 +167,7 @@ def agree(model: Model) -> None:
     private = sum(bool(f & VM_ACCOUNT) for f in flags.values())
     shared = sum(f.__dict__["promised"] for f in _mappings())
     assert vm_committed_as().counter == private + shared
+    assert list(_misplaced([own()], _mappings())) == []
 
 
 def _mappings() -> list[address_space]:
