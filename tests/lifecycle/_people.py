@@ -6,6 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pykmm.engine.events import Access
+from pykmm.engine.machine import enter, leave
+from pykmm.engine.objects import Named
+from pykmm.engine.thread import Sleep
 from pykmm.linux.rculist import list_entries
 from pykmm.linux.sched import task_struct
 from pykmm.syscalls import getpid, kill
@@ -36,6 +40,16 @@ def until(condition: Callable[[], object]) -> None:
     """Take steps of no consequence until the others have come so far."""
     while not condition():
         kill(getpid(), 0)
+
+
+def wait_for(
+    obj: Named,
+    guard: Callable[[], object],
+    sleep: Sleep = Sleep.UNINTERRUPTIBLE,
+) -> None:
+    """Wait, in one step, until *guard*, which looks at *obj* only."""
+    t = enter(obj, "until", guard, sleep)
+    leave(t, obj, Access.WAIT, None, True)
 
 
 def at(p: Process, *kinds: str) -> bool:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from pykmm import Config, Machine
 from pykmm.engine import Scheduler, Timers
+from pykmm.invariants import Hold, holds
 from pykmm.linux.mm import VM_LOCKED, for_each_vma
 from pykmm.linux.mm_types import VMA_ITERATOR, mm_struct, vm_area_struct
 from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
+from pykmm.linux.sched.mm import mmdrop, mmgrab
 from pykmm.linux.uapi import SIGKILL
 from pykmm.mm.memory_copy import copy_page_range
 from pykmm.mm.mmap import _map_region
@@ -35,6 +37,10 @@ S = (
 )
 
 
+#: Two mappings, with two pages and three.
+TWO = ({"kind": "anon", "populate_pages": 2}, {"kind": "anon", "populate_pages": 3})
+
+
 def boot(scheduler: Scheduler | None = None, swap: int = 64) -> Machine:
     """Return a machine of 32 MiB, with *swap* pages of swap."""
     config = Config(node_pages=(1 << 13,), total_swap_pages=swap, timers=Timers.IDLE)
@@ -51,6 +57,24 @@ def maps(
         _map_region(mm, base + number * 4 * MIB, 2 * MIB, **kind)  # type: ignore[arg-type]  # as they stand above
         for number, kind in enumerate(kinds)
     ]
+
+
+def memory(p: Process) -> mm_struct:
+    """Return the address space that a process shows."""
+    assert p.mm is not None
+    return p.mm
+
+
+def keep(mm: mm_struct) -> None:
+    """Keep the structure, whoever leaves."""
+    mmgrab(mm)
+    holds().append(Hold(mm.mm_count, "the test"))
+
+
+def unkeep(mm: mm_struct) -> None:
+    """Undo :func:`keep`."""
+    holds()[:] = [hold for hold in holds() if hold.counter is not mm.mm_count]
+    mmdrop(mm)
 
 
 def rss(mm: mm_struct) -> tuple[int, ...]:

@@ -8,18 +8,22 @@ from collections.abc import Callable
 import pytest
 
 from pykmm import Machine
-from pykmm.errno import EAGAIN, ENOENT, ESRCH
+from pykmm.errno import ECHILD, ENOENT, ESRCH
 from pykmm.kernel.pid import find_task_by_vpid, pid_task
-from pykmm.linux.cred import cred
 from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_MULTIPROCESS
-from pykmm.linux.pid import PIDTYPE_PID, PIDTYPE_TGID
+from pykmm.linux.pid import PIDTYPE_PID, PIDTYPE_TGID, is_global_init
 from pykmm.linux.rculist import list_entries
-from pykmm.linux.resource import RLIMIT_NPROC, rlimit64
 from pykmm.linux.sched import PF_FORKNOEXEC, current, task_struct
 from pykmm.linux.sched.signal import init_tasks
 from pykmm.linux.uaccess import UserWord
-from pykmm.linux.uapi import CAP_SYS_RESOURCE, SIGCHLD, SIGKILL
+from pykmm.linux.uapi import (
+    __WALL,
+    PR_SET_DUMPABLE,
+    SIGCHLD,
+    SIGKILL,
+    WNOHANG,
+)
 from pykmm.linux.uapi_sched import (
     CLONE_CHILD_SETTID,
     CLONE_FILES,
@@ -41,9 +45,11 @@ from pykmm.syscalls import (
     kill,
     open,
     pidfd_open,
+    prctl,
     process_mrelease,
     pthread_create,
     read,
+    setuid,
     wait4,
     write,
 )
@@ -121,13 +127,40 @@ def test_l3_a_thread_exits_alone() -> None:
         assert word.value == 0
         assert all(t.pid != tid for t in m.alive if isinstance(t, task_struct))
 
-        def waits() -> object:
-            return wait4(-1)
 
-        asked = m.spawn("asked")
-        asked.runs(waits)
+def test_l3_a_thread_is_nobodys_to_wait_for() -> None:
+    """Not its group's, nor the parent's of its leader, dead or alive."""
+    everybody = __WALL | WNOHANG
+    told: list[object] = []
+
+    def body() -> None:
+        tid = pthread_create(lambda: exit(0))
+        alive = pthread_create()
+        told.extend([tid, wait4(tid, everybody), wait4(alive, everybody)])
+
+    with Machine() as m:
+        shell = m.spawn("shell")
+        p = m.spawn("p", parent=shell)
+        p.runs(body)
         m.run()
-        assert asked.result == -10
+        tid = told.pop(0)
+        assert isinstance(tid, int)
+        shell.runs(lambda: [wait4(nr, everybody) for nr in (tid, tid + 1, -1)])
+        m.run()
+        assert told == [-ECHILD] * 2
+        assert shell.result == [-ECHILD, -ECHILD, (0, 0)]
+        assert counts(p.task) == (2, 2, 2, 2)
+
+
+def test_l12_all_threads_of_the_first_process_are_init() -> None:
+    with Machine() as m:
+        other = m.spawn("other", threads=2)
+        m.init.runs(pthread_create)
+        m.run()
+        group = list_entries(m.init.task.signal.thread_head)
+        assert [is_global_init(t) for t in group] == [True, True]
+        theirs = list_entries(other.task.signal.thread_head)
+        assert [is_global_init(t) for t in theirs] == [False, False]
 
 
 def test_l3_the_group_counts_a_thread_until_its_structure_is_gone() -> None:
@@ -185,11 +218,13 @@ def test_l15_who_makes_memory_shared_between_processes(
 
 def test_l16_what_the_killer_knows_of_the_parent_is_not_inherited() -> None:
     def body() -> object:
-        own = current().signal
-        own.__dict__.update(
-            oom_score_adj=500, oom_score_adj_min=100, oom_flag_origin=True
-        )
-        mm = current().__dict__["mm"]
+        _set_adj("self", 100)  # root, so nobody goes lower
+        setuid(NOBODY)
+        prctl(PR_SET_DUMPABLE, 1)
+        _set_adj("self", 500)
+        own, mm = current().signal, current().__dict__["mm"]
+        # Who swaps off or is a victim makes no system call that forks.
+        own.__dict__["oom_flag_origin"] = True
         own.__dict__["oom_mm"] = mm
         children = [fork(), clone(CLONE_VM | SIGCHLD)]
         own.__dict__["oom_mm"] = None
@@ -261,52 +296,6 @@ def test_l22_users_and_keepers_of_memory() -> None:
         assert copy is not p.mm
         assert (copy.mm_users.counter, copy.mm_count.counter) == (1, 1)
         assert copy.owner is newest(m)
-
-
-def _limit(soft: int) -> None:
-    signal = current().signal
-    limits = list(signal.__dict__["rlim"])
-    limits[RLIMIT_NPROC] = rlimit64(soft, soft)
-    signal.__dict__["rlim"] = tuple(limits)
-
-
-def test_l21_a_limit_of_processes() -> None:
-    told: list[object] = []
-
-    def body() -> None:
-        _limit(3)
-        told.append([fork(), pthread_create(), fork(), pthread_create()])
-
-    with Machine() as m:
-        p = run(m, body, uid=NOBODY)
-        assert told == [[4, 5, -EAGAIN, -EAGAIN]]
-        assert p.task.signal.sigcnt.counter == 2
-        # Another user's processes do not count, and root's have no limit.
-        assert run(m, lambda: (_limit(0), fork()), uid=0).result == (None, 7)
-        assert newest(m).signal.__dict__["rlim"][RLIMIT_NPROC].rlim_cur == 0
-
-
-def test_l21_a_capability_lifts_the_limit() -> None:
-    with Machine() as m:
-        p = m.spawn("p")
-        p.task.cred = cred(uid=NOBODY, cap_effective=frozenset({CAP_SYS_RESOURCE}))
-        p.runs(lambda: (_limit(0), fork()))
-        m.run()
-        assert p.result == (None, 4)
-
-
-def test_a_reaped_child_makes_room_for_another() -> None:
-    def body() -> object:
-        _limit(2)
-        first = fork(lambda: exit_group(0))
-        full = fork()
-        return first, full, wait4(first), fork()
-
-    with Machine() as m:
-        p = run(m, body, uid=NOBODY)
-        first, full, reaped, second = p.result  # type: ignore[misc]  # four
-        assert (first, full, reaped) == (4, -EAGAIN, (4, 0))
-        assert second > first
 
 
 def test_numbers_are_told_where_the_program_wants_them() -> None:

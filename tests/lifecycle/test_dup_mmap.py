@@ -12,10 +12,8 @@ from pykmm.kernel.signal import kill as do_kill
 from pykmm.linux.completion import complete, completion, wait_for_completion
 from pykmm.linux.maple_tree import XA_ZERO_ENTRY, mt_in_rcu, mtree_empty
 from pykmm.linux.mm import (
-    VM_DONTCOPY,
     VM_LOCKED,
     VM_LOCKONFAULT,
-    VM_WIPEONFORK,
     get_mm_counter,
 )
 from pykmm.linux.mm_types import (
@@ -31,11 +29,23 @@ from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pykmm.linux.sched import current
 from pykmm.linux.sched.task import kernel_clone_args
 from pykmm.linux.uapi import SIGCHLD, SIGKILL
+from pykmm.linux.uapi_mman import MADV_DONTFORK, MADV_WIPEONFORK, MLOCK_ONFAULT
 from pykmm.mm import mmap_dup
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.patches.kernels import v6_12
-from pykmm.syscalls import exit_group, fork, kill, pause, wait4
+from pykmm.syscalls import (
+    exit_group,
+    fork,
+    kill,
+    madvise,
+    mlock2,
+    mmap,
+    pause,
+    touch,
+    wait4,
+)
 from pykmm.workbench import Process
+from tests.lifecycle._memory import FIXED, RW
 from tests.lifecycle.pages_setup import MIB, PAGE, boot, maps, rss
 
 FLAGS = (MMF_OOM_SKIP, MMF_UNSTABLE)
@@ -306,24 +316,28 @@ def _shared(mm: mm_struct) -> list[int]:
 def test_l30_what_a_child_does_not_get() -> None:
     with boot() as m:
         app = m.spawn("app")
-        kinds = [
-            {"kind": "anon", "populate_pages": 1},
-            {"kind": "anon", "populate_pages": 2, "extra_flags": VM_DONTCOPY},
-            {"kind": "anon", "populate_pages": 3, "extra_flags": VM_WIPEONFORK},
-            {"kind": "anon", "populate_pages": 4, "extra_flags": VM_LOCKED},
-        ]
-        maps(app, *kinds)
-        app.runs(fork)
+
+        def program() -> None:
+            at = [mmap(n * MIB, 8 * PAGE, RW, FIXED) for n in range(64, 68)]
+            for number, start in enumerate(at):
+                touch(start, (number + 1) * PAGE)
+            assert madvise(at[1], 8 * PAGE, MADV_DONTFORK) == 0
+            assert madvise(at[2], 8 * PAGE, MADV_WIPEONFORK) == 0
+            assert mlock2(at[3], 8 * PAGE, MLOCK_ONFAULT) == 0
+            fork()
+
+        app.runs(program)
         m.run()
         old, new = app.mm, m.tasks()[-1].__dict__["mm"]
         assert old is not None
-        assert old.total_vm - new.total_vm == 2 * MIB // PAGE
+        assert old.total_vm - new.total_vm == 8
         assert new.map_count == 3
         plain, wiped, locked = areas(new)
         assert wiped.anon_vma is None
         assert plain.anon_vma is not None
         assert not locked.vm_flags & (VM_LOCKED | VM_LOCKONFAULT)
-        assert (old.locked_vm, new.locked_vm) == (2 * MIB // PAGE, 0)
+        assert areas(old)[3].vm_flags & VM_LOCKED
+        assert (old.locked_vm, new.locked_vm) == (8, 0)
         assert rss(new)[MM_ANONPAGES] == 5
         assert mt_in_rcu(_tree_of(new))
 

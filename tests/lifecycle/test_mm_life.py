@@ -11,13 +11,13 @@ from pykmm import Machine
 from pykmm.boot import start_kthread
 from pykmm.errno import EACCES, EINTR, EINVAL, ESRCH
 from pykmm.errors import KernelBug, UseAfterFree
-from pykmm.invariants import Hold, holds
+from pykmm.invariants import holds
 from pykmm.kernel.fork import mm_alloc, mmput, mmput_async
 from pykmm.kernel.fork_mm import get_task_mm, mm_access
 from pykmm.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pykmm.linux.completion import complete, completion, wait_for_completion
 from pykmm.linux.maple_tree import mtree_empty
-from pykmm.linux.mm import mm_flags_set, mm_flags_test
+from pykmm.linux.mm import mm_flags_set
 from pykmm.linux.mm_types import (
     MM_ANONPAGES,
     MMF_HAS_MDWE,
@@ -43,8 +43,6 @@ from pykmm.linux.sched.task import task_locked
 from pykmm.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from pykmm.linux.uapi import SIGCHLD, SIGKILL
 from pykmm.linux.uapi_sched import CLONE_VM
-from pykmm.mm.mmap import find_vma
-from pykmm.mm.oom_kill import __oom_reap_task_mm
 from pykmm.mm.oom_kill_reaper import queue_oom_reaper
 from pykmm.mm.oom_kill_victim import mark_oom_victim, process_shares_mm
 from pykmm.mm.page_alloc import nr_free_pages
@@ -56,11 +54,9 @@ from pykmm.syscalls import (
     pidfd_open,
     process_mrelease,
 )
-from pykmm.workbench import Process
-from tests.lifecycle.pages_setup import boot, maps, rss
+from tests.lifecycle.pages_setup import TWO, boot, keep, maps, memory, rss, unkeep
 
 NOBODY = 65534
-TWO = ({"kind": "anon", "populate_pages": 2}, {"kind": "anon", "populate_pages": 3})
 
 
 def counts(mm: mm_struct) -> tuple[int, int]:
@@ -74,25 +70,22 @@ def run(m: Machine, body: Callable[[], object], **facts: object) -> object:
     return program.result
 
 
-def memory(p: Process) -> mm_struct:
-    assert p.mm is not None
-    return p.mm
-
-
 def test_l67_only_the_last_user_tears_down() -> None:
     with boot() as m:
-        app = m.spawn("app")
+        app = m.spawn("app", parent=m.spawn("shell"))
         maps(app, *TWO)
         mm = memory(app)
-        mmgrab(mm)
-        mmget(mm)
-        mmput(mm)
-        assert (counts(mm), mm.map_count) == ((1, 2), 2)
-        mmput(mm)
-        assert counts(mm) == (0, 1)
+        keep(mm)
+        reader = m.hold_users(app, "a reader")
+        assert counts(mm) == (2, 2)
+        app.runs(lambda: exit_group(0))
+        m.run()
+        assert (counts(mm), mm.map_count, rss(mm)[MM_ANONPAGES]) == ((1, 2), 2, 5)
+        m.let_go(reader)
+        assert (counts(mm), rss(mm)[MM_ANONPAGES]) == ((0, 1), 0)
         assert mtree_empty(_tree_of(mm))
-        app.task.__dict__["mm"] = None
-        mmdrop(mm)
+        unkeep(mm)
+        assert mm not in m.alive
 
 
 def test_l68_no_user_after_the_last_one() -> None:
@@ -118,26 +111,22 @@ def test_l69_a_reader_is_the_last_user() -> None:
         reference = m.hold_users(app, "reader")
         with task_locked(app.task):
             mark_oom_victim(app.task)
+        queue_oom_reaper(app.task)
         kill(app.pid, SIGKILL)
-        m.run()
+        m.run()  # until the reaper has been there, after two seconds
         assert (app.mm, app.task.__dict__["exit_state"]) == (None, EXIT_ZOMBIE)
-        assert not mm.flags._has(MMF_OOM_SKIP)
+        assert (rss(mm)[MM_ANONPAGES], mm.map_count) == (0, 2)
+        skip = mm.flags.bit(MMF_OOM_SKIP)
+        by = [e.thread.name for e in m.events if e.obj is skip and e.kind == "set_bit"]
+        assert by == ["oom_reaper"]
 
         def reader() -> object:
             released = process_mrelease(pidfd_open(app.pid, 0), 0)
-            before = rss(mm)[MM_ANONPAGES]
-            mmap_read_lock(mm)
-            reaped = __oom_reap_task_mm(mm)
-            mmap_read_unlock(mm)
-            left = rss(mm)[MM_ANONPAGES], mm.__dict__["map_count"]
             mmput(mm)
-            return released, before, reaped, left, mtree_empty(_tree_of(mm))
+            return released, mtree_empty(_tree_of(mm))
 
         holds().remove(reference)
-        assert run(m, reader) == (-ESRCH, 5, True, (0, 2), True)
-        skip = mm.flags.bit(MMF_OOM_SKIP)
-        by = [e.thread.name for e in m.events if e.obj is skip and e.kind == "set_bit"]
-        assert by == ["program"]
+        assert run(m, reader) == (-ESRCH, True)
 
 
 def test_l70_the_last_user_in_atomic_context() -> None:
@@ -164,67 +153,6 @@ def test_l70_the_last_user_in_atomic_context() -> None:
         workers = [e.thread.name for e in m.events if e.kind == "set_bit"]
         assert "program" not in workers
         assert any(t.name.startswith("kworker") for t in m.threads)
-
-
-def test_l71_the_order_of_the_end() -> None:
-    with boot() as m:
-        app = m.spawn("app", parent=m.spawn("shell"))
-        first, second = maps(app, *TWO)
-        mm = memory(app)
-        app.runs(lambda: exit_group(0))
-        m.run()
-        told = []
-        names = {
-            "down_read": "read lock",
-            "up_read": "read unlock",
-            "down_write": "write lock",
-            "up_write": "write unlock",
-        }
-        for e in m.events:
-            if e.obj is mm.mmap_lock and e.kind in names:
-                told.append(names[e.kind])
-            elif e.obj is mm.flags.bit(MMF_OOM_SKIP) and e.kind == "set_bit":
-                told.append("SKIP")
-        # exit_mm() first, and then exit_mmap().
-        assert told == [
-            *("read lock", "read unlock"),
-            *("read lock", "read unlock", "SKIP", "write lock", "write unlock"),
-        ]
-        order = [x for x in m.dead if x in (first, second)]
-        assert order == [first, second]
-
-
-def test_l72_nothing_to_take_down() -> None:
-    with boot() as m:
-        app = m.spawn("app", parent=m.spawn("shell"))
-        mm = memory(app)
-        app.runs(lambda: exit_group(0))
-        m.run()
-        kinds = [e.kind for e in m.events if e.obj is mm.mmap_lock]
-        assert kinds[2:] == ["down_read", "up_read", "down_write", "up_write"]
-        assert not mm.flags._has(MMF_OOM_SKIP)
-
-
-def test_l73_a_reader_behind_the_end_finds_nothing() -> None:
-    with boot() as m:
-        app = m.spawn("app", parent=m.spawn("shell"))
-        maps(app, *TWO)
-        mm = memory(app)
-        mmgrab(mm)
-        holds().append(Hold(mm.mm_count, "the test"))
-        app.runs(lambda: exit_group(0))
-        m.run()
-
-        def late() -> object:
-            mmap_read_lock(mm)
-            seen = mm_flags_test(MMF_OOM_SKIP, mm), find_vma(mm, 0)
-            mmap_read_unlock(mm)
-            mmdrop(mm)
-            return seen
-
-        holds().clear()
-
-        assert run(m, late) == (True, None)
 
 
 def test_l75_a_queued_writer_keeps_the_reaper_out() -> None:
@@ -357,6 +285,8 @@ def test_l32_a_kernel_thread_borrows_memory() -> None:
     with boot() as m:
         app = m.spawn("app", anon="16K", parent=m.spawn("shell"))
         mm = memory(app)
+        app.task._program = None  # it sleeps through its end
+        user = m.hold_users(app, "a reader")  # or nobody looks who else there is
         told: list[object] = []
 
         def body() -> None:
@@ -369,28 +299,30 @@ def test_l32_a_kernel_thread_borrows_memory() -> None:
             wait_for_completion(asked)
             kthread_unuse_mm(mm)
             told.append((counts(mm), own.mm is None, own.active_mm is mm))
+            complete(returned)
 
-        borrowed, asked = completion(), completion()
+        borrowed, asked, returned = completion(), completion(), completion()
         start_kthread(m, "worker", body)
 
         def lmkd() -> None:
             wait_for_completion(borrowed)
-            mmget(mm)
             fd = pidfd_open(app.pid, 0)
-            app.task.signal.__dict__["flags"] |= 4  # it is dying, and still there
+            kill(app.pid, SIGKILL)
             told.append(process_mrelease(fd, 0))
-            app.task.signal.__dict__["flags"] &= ~4
-            mmput(mm)
             complete(asked)
+            wait_for_completion(returned)
+            told.append(process_mrelease(fd, 0))
 
         m.spawn("lmkd").runs(lmkd)
         m.run()
         assert told == [
-            ((1, 1), (1, 2), None),
+            ((2, 1), (2, 2), None),
             True,
             -EINVAL,
-            ((1, 2), True, True),
+            ((2, 2), True, True),
+            0,
         ]
+        m.let_go(user)
 
 
 def test_the_owner_of_shared_memory_hands_it_on() -> None:

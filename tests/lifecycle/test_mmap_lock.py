@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pykmm import explore
-from pykmm.engine import Access, Config, Named, Sleep, Thread, Timers, enter, leave
+from pykmm.engine import Config, Sleep, Thread, Timers
 from pykmm.errno import EINTR
 from pykmm.errors import Deadlock
 from pykmm.linux.jiffies import schedule_timeout_uninterruptible
@@ -27,6 +27,7 @@ from pykmm.linux.rwsem import down_write_trylock, rw_semaphore
 from pykmm.linux.uapi import SIGKILL
 from pykmm.syscalls import exit_group, kill, mmap, munmap, touch
 from pykmm.workbench import Machine
+from tests.lifecycle._people import wait_for
 
 PAGE = 4096
 
@@ -42,16 +43,6 @@ def mm(m: Machine) -> mm_struct:
     mm = m.spawn("app").mm
     assert mm is not None
     return mm
-
-
-def until(
-    obj: Named,
-    guard: Callable[[], object],
-    sleep: Sleep = Sleep.UNINTERRUPTIBLE,
-) -> None:
-    """Wait until *guard*, which looks at *obj* only."""
-    t = enter(obj, "until", guard, sleep)
-    leave(t, obj, Access.WAIT, None, True)
 
 
 def holders(lock: rw_semaphore, threads: list[Thread]) -> str:
@@ -72,7 +63,7 @@ def queue_up(m: Machine, mm: mm_struct, names: str) -> list[Thread]:
         reads = name.startswith("R")
 
         def body() -> None:
-            until(lock, lambda: len(lock.queue) == number and lock.writer)
+            wait_for(lock, lambda: len(lock.queue) == number and lock.writer)
             (mmap_read_lock if reads else mmap_write_lock)(mm)
             (mmap_read_unlock if reads else mmap_write_unlock)(mm)
 
@@ -91,14 +82,14 @@ def test_l81_trylocks_with_a_reader_and_a_queue(m, mm):
         mmap_read_lock(mm)
         seen["a reader, no queue"] = mmap_read_trylock(mm), down_write_trylock(lock)
         mmap_read_unlock(mm)
-        until(lock, lambda: lock.queue)
+        wait_for(lock, lambda: lock.queue)
         seen["a reader, a queue"] = mmap_read_trylock(mm)
         mmap_read_unlock(mm)
         # The writer has been woken, and has not run.
         seen["nobody, a queue"] = mmap_read_trylock(mm), bool(lock.writer)
 
     def writer() -> None:
-        until(lock, lambda: "a reader, no queue" in seen)
+        wait_for(lock, lambda: "a reader, no queue" in seen)
         mmap_write_lock(mm)
         mmap_write_unlock(mm)
 
@@ -131,7 +122,7 @@ def test_l82_l83_who_is_let_in(m, mm, names, give_back, after):
 
     def holder() -> None:
         mmap_write_lock(mm)
-        until(lock, lambda: len(lock.queue) == len(threads))
+        wait_for(lock, lambda: len(lock.queue) == len(threads))
         give_back(mm)
         seen.append(holders(lock, threads))
         downgraded = give_back is mmap_write_downgrade
@@ -155,14 +146,14 @@ def test_l82_a_late_writer_may_win_before_the_one_that_was_woken(m, mm):
 
     def holder() -> None:
         mmap_write_lock(mm)
-        until(lock, lambda: lock.queue)
+        wait_for(lock, lambda: lock.queue)
         mmap_write_unlock(mm)
         mmap_write_lock(mm)  # the same thread, but as late as another
         order.append("late")
         mmap_write_unlock(mm)
 
     def woken() -> None:
-        until(lock, lambda: lock.writer)
+        wait_for(lock, lambda: lock.writer)
         mmap_write_lock(mm)
         order.append("woken")
         mmap_write_unlock(mm)
@@ -185,12 +176,12 @@ def test_l84_l107_a_free_lock_is_had_even_when_killed(m, mm, lock_it, held):
 
     @app.runs
     def _() -> None:
-        until(lock, lambda: lock.writer if held else True)
-        until(signals, app.task._signal_pending)
+        wait_for(lock, lambda: lock.writer if held else True)
+        wait_for(signals, app.task._signal_pending)
         got.append(lock_it(mm))
         got.append(len(lock.queue))
         done.append(True)
-        until(lock, lambda: done)  # whoever waits at the lock looks again
+        wait_for(lock, lambda: done)  # whoever waits at the lock looks again
         if not got[0]:
             (mmap_read_unlock if lock.readers else mmap_write_unlock)(mm)
 
@@ -202,7 +193,7 @@ def test_l84_l107_a_free_lock_is_had_even_when_killed(m, mm, lock_it, held):
             mmap_write_lock(mm)
         kill(app.pid, SIGKILL)
         if held:
-            until(lock, lambda: done)
+            wait_for(lock, lambda: done)
             mmap_write_unlock(mm)
 
     m.run()
@@ -215,23 +206,23 @@ def test_l85_a_killed_head_makes_way_for_the_others(m, mm):
 
     @w1.runs
     def _() -> None:
-        until(lock, lambda: lock.readers == 1)
+        wait_for(lock, lambda: lock.readers == 1)
         got.append(("W1", mmap_write_lock_killable(mm)))
 
     def first_reader() -> None:
         mmap_read_lock(mm)
-        until(lock, lambda: lock.readers == 2)
+        wait_for(lock, lambda: lock.readers == 2)
         mmap_read_unlock(mm)
 
     def r1() -> None:
-        until(lock, lambda: lock.queue)
+        wait_for(lock, lambda: lock.queue)
         mmap_read_lock(mm)
         got.append(("R1", 0))
         mmap_read_unlock(mm)
 
     @killer.runs
     def _() -> None:
-        until(lock, lambda: len(lock.queue) == 2)
+        wait_for(lock, lambda: len(lock.queue) == 2)
         kill(w1.pid, SIGKILL)
 
     m.thread("first", first_reader)
@@ -248,13 +239,13 @@ def test_l86_nothing_ends_the_wait_of_an_exit(m):
 
     @app.runs
     def _() -> None:
-        until(lock, lambda: lock.writer)
+        wait_for(lock, lambda: lock.writer)
         exit_group(0)
 
     @killer.runs
     def _() -> None:
         mmap_write_lock(mm)
-        until(lock, lambda: lock.queue)
+        wait_for(lock, lambda: lock.queue)
         kill(app.pid, SIGKILL)
         schedule_timeout_uninterruptible(10)
         seen.append([w.thread.name for w in lock.queue])
@@ -270,11 +261,11 @@ def test_l87_asking_again_behind_a_writer_is_a_deadlock(m, mm):
 
     def reader() -> None:
         mmap_read_lock(mm)
-        until(lock, lambda: lock.queue)
+        wait_for(lock, lambda: lock.queue)
         mmap_read_lock(mm)
 
     def writer() -> None:
-        until(lock, lambda: lock.readers)
+        wait_for(lock, lambda: lock.readers)
         mmap_write_lock(mm)
 
     m.thread("reader", reader)
@@ -293,12 +284,12 @@ def test_l88_who_has_waited_for_4_ms_is_not_overtaken_any_more(m, mm):
 
     def first() -> None:
         mmap_write_lock(mm)
-        until(lock, lambda: lock.queue)
+        wait_for(lock, lambda: lock.queue)
         schedule_timeout_uninterruptible(3)
         mmap_write_unlock(mm)
         mmap_write_lock(mm)  # steals it from the one that was woken
         order.append(("stolen", lock.handoff))
-        until(lock, lambda: lock.handoff)
+        wait_for(lock, lambda: lock.handoff)
         mmap_write_unlock(mm)
         order.append(("trylock", mmap_read_trylock(mm), down_write_trylock(lock)))
         mmap_write_lock(mm)
@@ -306,7 +297,7 @@ def test_l88_who_has_waited_for_4_ms_is_not_overtaken_any_more(m, mm):
         mmap_write_unlock(mm)
 
     def woken() -> None:
-        until(lock, lambda: lock.writer)
+        wait_for(lock, lambda: lock.writer)
         mmap_write_lock(mm)
         order.append("woken")
         mmap_write_unlock(mm)
@@ -334,7 +325,7 @@ def munmap_beside_a_reaper(m: Machine) -> object:
         munmap(addr, 2 * PAGE)
 
     def reaper() -> None:
-        until(lock, lambda: before and lock.readers == 1, Sleep.INTERRUPTIBLE)
+        wait_for(lock, lambda: before and lock.readers == 1, Sleep.INTERRUPTIBLE)
         seen.append(mmap_read_trylock(mm))
         seen.append(before[0] - len(tree._entries()))
         seen.append(lock.readers)

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 from pykmm import Machine, explore
-from pykmm.errno import ENOMEM
-from pykmm.kernel.pid_alloc import disable_pid_allocation
 from pykmm.linux.pid_namespace import PIDNS_ADDING, pid_namespace
 from pykmm.linux.sched import EXIT_ZOMBIE, current, task_struct
 from pykmm.linux.uapi import SIGCHLD, SIGKILL
@@ -96,22 +94,6 @@ def test_nobody_in_the_namespace_can_kill_its_init() -> None:
         kill(init.pid, SIGKILL)
         m.run()
         assert init.__dict__["exit_state"] == EXIT_ZOMBIE
-
-
-def test_l21_a_fork_into_a_dying_namespace() -> None:
-    told: list[object] = []
-
-    def first() -> None:
-        number = current().__dict__["thread_pid"]
-        disable_pid_allocation(number.numbers[1].ns)
-        told.append(fork())
-        pause()
-
-    with Machine() as m:
-        p = m.spawn("p")
-        p.runs(lambda: clone(CLONE_NEWPID | SIGCHLD, first))
-        m.run()
-        assert told == [-ENOMEM]
 
 
 def forks_while_its_init_dies(m: Machine) -> object:

@@ -14,7 +14,6 @@ from pykmm.linux.completion import (
     wait_for_completion,
     wait_for_completion_killable,
 )
-from pykmm.linux.cred import CAP_EMPTY_SET, cred
 from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pykmm.linux.pid import PIDTYPE_TGID
 from pykmm.linux.sched import EXIT_ZOMBIE
@@ -32,6 +31,8 @@ from pykmm.syscalls import (
     exit_group,
     kill,
     pause,
+    setresuid,
+    tkill,
     wait4,
 )
 from pykmm.workbench import Machine
@@ -223,23 +224,23 @@ def test_l51_two_threads_that_end_the_process_agree() -> None:
 
 def test_l52_whose_users_count() -> None:
     with Machine() as m:
-        app = m.spawn("app", uid=1)
-        app.task.cred = cred(uid=1, euid=2, suid=3)
-
-        def ask(**users: int) -> object:
-            own = m.spawn("asker")
-            own.task.cred = cred(**users, cap_effective=CAP_EMPTY_SET)
-            own.runs(lambda: kill(app.pid, 0))
-            m.run()
-            return own.result
-
-        assert ask(uid=9, euid=3) == 0  # the saved one
-        assert ask(uid=9, euid=1) == 0
-        assert ask(uid=3, euid=9) == 0
-        assert ask(uid=2, euid=2) == -EPERM  # the effective one does not count
-        app.runs(lambda: kill(app.pid, 0))
+        app = m.spawn("app", threads=2)
+        app.runs(lambda: setresuid(1, 2, 3))
         m.run()
-        assert app.result == 0
+
+        def ask(real: int, effective: int) -> object:
+            become = real, effective, effective
+            return call(m, "asker", lambda: (setresuid(*become), kill(app.pid, 0))[1])
+
+        assert ask(9, 3) == 0  # the saved one
+        assert ask(9, 1) == 0
+        assert ask(3, 9) == 0
+        assert ask(2, 2) == -EPERM  # the effective one does not count
+        assert ask(9, 9) == -EPERM
+        # A thread of the same process may be anybody.
+        other = on_thread(app, 1, lambda: (setresuid(9, 9, 9), tkill(app.pid, 0)))
+        m.run()
+        assert other.result == (0, 0)
 
 
 def test_l53_everybody_nobody_and_a_number_that_is_none() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from pykmm.engine.config import Config
 from pykmm.errno import EAGAIN
+from pykmm.linux.cred import cred
 from pykmm.linux.resource import RLIMIT_NPROC
-from pykmm.linux.uapi import SIGKILL
+from pykmm.linux.uapi import CAP_SYS_RESOURCE, SIGKILL
 from pykmm.schedulers.random_walk import RandomWalk
 from pykmm.syscalls import (
     execve,
@@ -22,7 +23,53 @@ from pykmm.syscalls import (
 from pykmm.workbench import Machine
 from tests.lifecycle._people import call, is_gone, until
 
-NOBODY = 1000
+NOBODY = 65534
+
+
+def _limit(soft: int) -> None:
+    assert setrlimit(RLIMIT_NPROC, soft, soft) == 0
+
+
+def test_l21_a_limit_of_processes() -> None:
+    told: list[object] = []
+
+    def body() -> None:
+        _limit(3)
+        told.append([fork(), pthread_create(), fork(), pthread_create()])
+
+    with Machine() as m:
+        p = m.spawn("p", uid=NOBODY)
+        p.runs(body)
+        m.run()
+        assert told == [[4, 5, -EAGAIN, -EAGAIN]]
+        assert p.task.signal.sigcnt.counter == 2
+        # Another user's processes do not count, and root's have no limit.
+        assert call(m, "root", lambda: (_limit(0), fork())) == (None, 7)
+        assert m.tasks()[-1].signal.__dict__["rlim"][RLIMIT_NPROC].rlim_cur == 0
+
+
+def test_l21_a_capability_lifts_the_limit() -> None:
+    with Machine() as m:
+        p = m.spawn("p")
+        p.task.cred = cred(uid=NOBODY, cap_effective=frozenset({CAP_SYS_RESOURCE}))
+        p.runs(lambda: (_limit(0), fork()))
+        m.run()
+        assert p.result == (None, 4)
+
+
+def test_a_reaped_child_makes_room_for_another() -> None:
+    def body() -> object:
+        _limit(2)
+        first = fork(lambda: exit_group(0))
+        full = fork()
+        return first, full, wait4(first), fork()
+
+    with Machine() as m:
+        found = call(m, "p", body, uid=NOBODY)
+        assert isinstance(found, tuple)
+        first, full, reaped, second = found
+        assert (first, full, reaped) == (4, -EAGAIN, (4, 0))
+        assert second > first
 
 
 def test_too_many_processes_are_noticed_at_the_next_exec() -> None:

@@ -12,14 +12,18 @@ from pykmm.engine.thread import current_thread
 from pykmm.errno import ESRCH
 from pykmm.errors import KernelWarning
 from pykmm.invariants import Hold, holds
-from pykmm.kernel.exit_release import release_task
 from pykmm.kernel.fork_clone import kernel_clone
 from pykmm.kernel.signal_send import do_send_sig_info, lock_task_sighand
+from pykmm.linux.compiler import data_race
 from pykmm.linux.mm_types import MMF_OOM_SKIP, MMF_UNSTABLE
 from pykmm.linux.pid import PIDTYPE_TGID
 from pykmm.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from pykmm.linux.sched import EXIT_ZOMBIE, task_struct
-from pykmm.linux.sched.signal import for_each_process, for_each_thread
+from pykmm.linux.sched.signal import (
+    SIGNAL_GROUP_EXIT,
+    for_each_process,
+    for_each_thread,
+)
 from pykmm.linux.sched.task import (
     get_task_struct,
     kernel_clone_args,
@@ -30,6 +34,9 @@ from pykmm.linux.signal import SEND_SIG_PRIV
 from pykmm.linux.uapi import SIGCHLD, SIGKILL, SIGUSR1, WNOHANG
 from pykmm.mm.oom_kill import find_lock_task_mm
 from pykmm.mm.oom_kill_victim import process_shares_mm
+from pykmm.patches.kernels import v6_12
+from pykmm.scenario import Scenario
+from pykmm.schedulers.random_walk import RandomWalk
 from pykmm.syscalls import (
     exit,
     exit_group,
@@ -58,21 +65,26 @@ def zombie(m: Machine, name: str, threads: int = 1) -> Process:
 
 
 def test_l4_a_walker_on_a_released_process_reaches_the_end() -> None:
-    with Machine() as m:
-        a, b, c = m.spawn("a"), zombie(m, "b"), m.spawn("c")
+    with Machine(scheduler=RandomWalk(0)) as m:
+        shell = m.spawn("shell")
+        a, b, c = m.spawn("a"), m.spawn("b", parent=shell), m.spawn("c")
+        b.runs(lambda: exit_group(0))
+        m.run()
         seen: list[task_struct] = []
 
         def walker() -> None:
             rcu_read_lock()
             for p in for_each_process():
                 seen.append(p)
-                if p is b.task:
-                    release_task(p)
+                while p is b.task and p.__dict__["sighand"] is not None:
+                    data_race(p).exit_state
             alive = b.task in m.alive
             rcu_read_unlock()
             assert alive  # no grace period ended under the walker
 
+        shell.runs(lambda: wait4(b.pid))
         run(m, walker)
+        assert shell.result == (b.pid, 0)
         assert [p for p in seen if p in (a.task, b.task, c.task)] == [
             a.task,
             b.task,
@@ -120,9 +132,13 @@ def test_l7_l8_a_leader_that_exits_before_its_thread() -> None:
             return found is p.task, found.tgid == p.pid, holder is current_thread()
 
         assert run(m, look) == (False, True, True)
+        signal = p.task.signal.__dict__
+        assert (signal["quick_threads"], signal["flags"]) == (1, 0)
         shell.runs(lambda: (wait4(p.pid, WNOHANG), kill(p.pid, SIGUSR1), wait4(p.pid)))
         m.run()
         assert shell.result == ((0, 0), 0, (p.pid, 0x700))
+        assert (signal["quick_threads"], signal["flags"]) == (0, SIGNAL_GROUP_EXIT)
+        assert signal["group_exit_code"] == 0x700
 
 
 def test_l9_l13_a_released_process_that_somebody_keeps() -> None:
@@ -131,10 +147,8 @@ def test_l9_l13_a_released_process_that_somebody_keeps() -> None:
         get_task_struct(p.task)
         holds().append(Hold(p.task.usage, "the test"))
 
-        def reap() -> None:
-            release_task(p.task)
-
-        run(m, reap)
+        kill(p.task.real_parent.pid, SIGKILL)  # init reaps what it leaves
+        m.run()
         assert p.task.usage.counter == 1
         assert p.task.__dict__["sighand"] is None
 
@@ -198,9 +212,15 @@ def released_while_it_exits(m: Machine) -> object:
     return str(told[0]), mm.flags._has(MMF_UNSTABLE)
 
 
-def test_l74_l80_memory_that_goes_while_it_is_released() -> None:
-    within_one = explore(released_while_it_exits, executions=400, bound=1)
-    sampled = explore(released_while_it_exits, scheduler="pct", executions=300)
+@pytest.mark.parametrize("old", [False, True])
+def test_l74_l80_memory_that_goes_while_it_is_released(old: bool) -> None:
+    scenario = Scenario(
+        name="exit-release",
+        function=released_while_it_exits,
+        patches=(v6_12.patch,) if old else (),
+    )
+    within_one = explore(scenario, executions=400, bound=1)
+    sampled = explore(scenario, scheduler="pct", executions=300)
     # No mapping is counted wrong, whoever waits for whom.
     assert within_one.reports == sampled.reports == ()
     # Too early, in the middle, behind the end although decided before it, too late.
