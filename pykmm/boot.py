@@ -128,7 +128,7 @@ def build_process(
         raise UsageError(f"spawn(): pid={pid!r} is in use: choose another number")
     sighand = sighand_struct()
     signal = signal_struct(
-        _siglock=sighand.siglock,
+        _sighand=sighand,
         leader=True,
         flags=SIGNAL_UNKILLABLE if pid == 1 else 0,
         oom_score_adj=oom_score_adj,

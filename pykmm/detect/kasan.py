@@ -18,6 +18,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from ..engine.fields import is_made
 from ..engine.objects import Named, Struct
 from ..engine.thread import ambient
 
@@ -56,12 +57,14 @@ class Kasan:
 
 def _is_poisoned(struct: Struct, name: str) -> bool:
     """Tell whether touching *name* takes no step that would be a report anyway."""
-    if name.startswith("_") or name not in struct.__dict__:
-        return False
     rules: Mapping[str, Rule] | None = getattr(type(struct), "_rules", None)
     if rules is not None:
         rule = rules.get(name)
-        return rule is not None and rule.kind == "const"
+        if name.startswith("_") or rule is None or rule.kind != "const":
+            return False
+        return not rule.lazy or is_made(struct, name)
+    if name.startswith("_") or name not in struct.__dict__:
+        return False
     value = struct.__dict__[name]
     parts = value if isinstance(value, list) else [value]
     return not any(isinstance(part, Named) for part in parts)

@@ -9,10 +9,11 @@ no test for any variant.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, update_wrapper
 from importlib import import_module
 from inspect import CO_VARARGS
+from types import CodeType, FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from attrs import frozen
@@ -20,7 +21,7 @@ from attrs import frozen
 from ..errors import UsageError
 from .thread import ambient
 
-__all__ = ["SYMBOLS", "Symbol", "extern", "mirrors", "original"]
+__all__ = ["SYMBOLS", "Replacements", "Symbol", "extern", "mirrors", "original"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -79,22 +80,63 @@ def mirrors(
     return decorate
 
 
-#: What runs when a function that a patch can replace is called. It is spelled for
-#: each list of parameters, because passing on whatever comes costs a multiple.
-_DISPATCH = """
-def dispatching(_ambient, _function):
-    def call({takes}):
-        _thread = _ambient.thread
-        if _thread is not None and _thread.machine.patches:
-            _patch = _thread.machine.patches.get(_function)
-            if _patch is not None:
-                return _patch({gives})
-        return _function({gives})
-    return call
-"""
+#: Where an original function keeps what its callers call.
+_CALLED = "_called"
+
+
+class Replacements(dict[object, Callable[..., object]]):
+    """What a machine's patches put in the place of original functions."""
+
+    def __setitem__(self, function: object, replacement: Callable[..., object]) -> None:
+        called = getattr(function, _CALLED, None)
+        if called is not None and called.__code__ is getattr(function, "__code__", 0):
+            _divert(called, function)
+        super().__setitem__(function, replacement)
+
+    def update(  # type: ignore[override]  # one mapping is all that is ever given
+        self, functions: Mapping[object, Callable[..., object]]
+    ) -> None:
+        """Put all of *functions* there."""
+        for function, replacement in functions.items():
+            self[function] = replacement
 
 
 def _dispatching(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Return what callers get for *function*: a twin with the same code.
+
+    Most functions are never replaced, so looking whether one is has to cost nothing.
+    As the kernel does it, only a function that somebody replaces gets other code.
+    """
+    closed = bool(function.__code__.co_freevars)
+    code = _nothing.__code__ if closed else function.__code__
+    twin = FunctionType(code, function.__globals__)
+    twin.__defaults__ = function.__defaults__
+    twin.__kwdefaults__ = function.__kwdefaults__
+    setattr(function, _CALLED, twin)
+    if closed:  # a function can only get code with as many free variables
+        _divert(twin, function)
+    return cast("Callable[_P, _R]", update_wrapper(twin, function))
+
+
+#: What runs when a function that some machine has replaced is called. It is spelled
+#: for each list of parameters, because passing on whatever comes costs a multiple.
+_DIVERSION = """
+def call({takes}, _ambient, _function):
+    _thread = _ambient.thread
+    if _thread is not None:
+        _patch = _thread.machine.patches.get(_function)
+        if _patch is not None:
+            return _patch({gives})
+    return _function({gives})
+"""
+
+
+def _nothing() -> None:
+    """Stand in for code that is about to be put there."""
+
+
+def _divert(called: FunctionType, function: Any) -> None:
+    """Have *called* look at each call whether its machine replaces *function*."""
     code = function.__code__
     plain, only = code.co_argcount, code.co_kwonlyargcount
     names = code.co_varnames[: plain + only]
@@ -102,23 +144,23 @@ def _dispatching(function: Callable[_P, _R]) -> Callable[_P, _R]:
     if code.co_flags & CO_VARARGS:
         takes.append("*" + code.co_varnames[plain + only])
         gives.append(takes[-1])
-    elif only:
+    else:
         takes.append("*")
     takes += names[plain:]
     gives += [f"{name}={name}" for name in names[plain:]]
-    call = _spelled(", ".join(takes), ", ".join(gives))(ambient, function)
-    call.__defaults__ = function.__defaults__
-    call.__kwdefaults__ = function.__kwdefaults__
-    return cast("Callable[_P, _R]", update_wrapper(call, function))
+    found = {"_ambient": ambient, "_function": function}
+    called.__kwdefaults__ = {**(called.__kwdefaults__ or {}), **found}
+    called.__code__ = _spelled(", ".join(takes), ", ".join(gives))
 
 
 @cache
-def _spelled(takes: str, gives: str) -> Any:
-    """Return what makes dispatching functions with these parameters."""
+def _spelled(takes: str, gives: str) -> CodeType:
+    """Return the code that diverts functions with these parameters."""
     made: dict[str, Any] = {}
-    source = _DISPATCH.format(takes=takes, gives=gives)
+    source = _DIVERSION.format(takes=takes, gives=gives)
     exec(compile(source, __file__, "exec"), made)
-    return made["dispatching"]
+    code: CodeType = made["call"].__code__
+    return code
 
 
 def original(function: Callable[_P, _R]) -> Callable[_P, _R]:

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 import attrs
 
 from ..errors import ContextError, UsageError
+from .defaults import dict_with_defaults
 from .events import Access
 from .machine import enter, leave
 from .objects import Field, Struct
@@ -112,6 +113,8 @@ def kernel_struct(cls: type[_T]) -> type[_T]:
             setattr(made, attribute.name, _Shared(attribute.name))
         elif rule.kind == "embedded" or rule.lazy:
             setattr(made, attribute.name, _Lazy(attribute))
+        elif not isinstance(attribute.default, (_Factory, type(_MISSING))):
+            setattr(made, attribute.name, attribute.default)
     rules = {a.name: a.metadata["rule"] for a in attrs.fields(cast("Any", made))}
     cast("Any", made)._rules = rules
     cast("Any", made).__init__ = _constructor(made)
@@ -128,26 +131,32 @@ def _constructor(made: type) -> Callable[..., None]:
     names = frozenset(a.name for a in fields)
     plain = {a.name: a.default for a in fields if not isinstance(a.default, _Factory)}
     needed = frozenset(name for name in plain if plain[name] is _MISSING)
-    defaults = {name: plain[name] for name in plain if name not in needed}
     factories = [
         (a.name, a.default.factory)
         for a in fields
         if isinstance(a.default, _Factory) and not a.metadata["rule"].lazy
     ]
-
-    size = len(needed) + len(defaults) + len(factories)
+    # What nobody ever writes has no key.
+    state_of = dict_with_defaults({n: plain[n] for n in plain if n not in needed})
+    #: The lists of keywords that were found to be right: each call has its own.
+    right: set[tuple[str, ...]] = set()
+    register = cast("type[Struct]", made)._register
+    then: Callable[[Any], None] | None = getattr(made, "__attrs_post_init__", None)
 
     def __init__(self: Any, **values: Any) -> None:  # noqa: N807 -- it becomes one
-        state = defaults.copy()
+        if (given := tuple(values)) not in right:
+            if odd := sorted(values.keys() - names) or sorted(needed - values.keys()):
+                raise TypeError(
+                    f"{made.__name__}(): wrong or missing: {', '.join(odd)}"
+                )
+            right.add(given)
         for name, factory in factories:
             if name not in values:
-                state[name] = factory()
-        state.update(values)
-        self.__dict__ = state
-        if (needed or len(state) != size) and not needed <= values.keys() <= names:
-            odd = sorted(values.keys() - names) or sorted(needed - values.keys())
-            raise TypeError(f"{made.__name__}(): wrong or missing: {', '.join(odd)}")
-        self.__attrs_post_init__()
+                values[name] = factory()
+        register(self, values)
+        self.__dict__ = state_of(values)
+        if then is not None:
+            then(self)
 
     return __init__
 
@@ -174,7 +183,7 @@ def step_write(obj: Struct, name: str, value: Any, kind: str = "WRITE_ONCE") -> 
     """Write a field in a step of its own."""
     field = field_of(obj, name)
     t = enter(field, kind)
-    field.before = obj.__dict__.get(name)
+    field.before = obj.__dict__[name]
     obj.__dict__[name] = value
     leave(t, field, Access.WRITE, value)
 
@@ -216,7 +225,7 @@ class _Shared:
         return step_read(obj, self.name, "read")
 
     def __set__(self, obj: Struct, value: Any) -> None:
-        if "_uid" in obj.__dict__:
+        if "_made" in obj.__dict__:
             step_write(obj, self.name, value, "write")
         else:
             obj.__dict__[self.name] = value
@@ -229,14 +238,14 @@ class _Owned(_Shared):
         if obj is None:
             return self
         t = ambient.thread
-        if t is None or t.task is obj or "_uid" not in obj.__dict__:
+        if t is None or t.task is obj or "_made" not in obj.__dict__:
             return obj.__dict__[self.name]
         return step_read(obj, self.name, "read")
 
     def __set__(self, obj: Struct, value: Any) -> None:
         t = ambient.thread
         if t is not None and t.task is not obj and t is not t.machine.boot:
-            if "_uid" in obj.__dict__ and not t.machine.stopping:
+            if "_made" in obj.__dict__ and not t.machine.stopping:
                 raise ContextError(
                     f"{t.name} writes {obj.name}.{self.name}: not its own task"
                 )
@@ -262,7 +271,7 @@ class _Guarded:
         if obj is None:
             return self
         t = ambient.thread
-        if t is not None and not t.is_boot and "_uid" in obj.__dict__:
+        if t is not None and not t.is_boot and "_made" in obj.__dict__:
             if obj._death is not None and not t.machine.stopping:
                 raise obj._dead(f"read ({self.name})")
             if not self._may_read(obj, t):
@@ -276,7 +285,7 @@ class _Guarded:
 
     def __set__(self, obj: Struct, value: Any) -> None:
         t = ambient.thread
-        if "_uid" in obj.__dict__ and t is not None and not t.is_boot:
+        if "_made" in obj.__dict__ and t is not None and not t.is_boot:
             if obj._death is not None and not t.machine.stopping:
                 raise obj._dead(f"written ({self.name})")
             if not self.lock_of(obj).held_exclusively_by(t):

@@ -16,6 +16,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, cast
 
 from ..errors import ContextError, Report, UsageError, WouldWait
+from .annotate import Replacements
 from .baton import Baton
 from .clock import Clock
 from .config import Backend, Config
@@ -111,7 +112,7 @@ class Machine:
         self.dead: list[Struct] = []
         self.locals: dict[MachineLocal[object], object] = {}
         self.making_statics = RLock()
-        self.patches: dict[object, Callable[..., object]] = {}
+        self.patches = Replacements()
         #: The variants that these come from.
         self.applied: tuple[Variant, ...] = ()
         self.stopping = False
@@ -121,7 +122,7 @@ class Machine:
         self._inert = 0
         self._outer: list[Thread | None] = []
         self.boot = Thread(self, "boot", lambda: None, None)
-        self.boot.is_boot = True
+        self.boot.is_boot, self.boot.is_alone = True, backend is Backend.BATON
         self.carrier: Baton | FreeRunning
         if backend is Backend.BATON:
             self.carrier = baton(self, scheduler or FirstEnabled())
@@ -234,8 +235,6 @@ class Machine:
                 t.unwinding = True
                 raise Unwind
             return
-        t.kind = kind
-        t.obj = obj
         owner = obj.owner
         if (obj if owner is None else owner)._death is not None:
             self.use_after_free(obj, kind)
@@ -360,7 +359,11 @@ def enter(
     if t is None:
         t = current_thread()
     if t.is_boot:
-        t.machine.enter_inert(t, obj, kind, guard)
+        # At rest there is little to do, and large machines are built in such steps.
+        if guard is not None or t.machine.stopping or (obj.owner or obj)._death:
+            t.machine.enter_inert(t, obj, kind, guard)
+        t.kind = kind
+        t.obj = obj
         return t
     error = sys.exception()
     if error is not None and isinstance(error, Report):

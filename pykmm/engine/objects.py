@@ -9,7 +9,7 @@ thread happened to allocate first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UseAfterFree
 from .thread import ambient, current_thread
@@ -76,35 +76,46 @@ class Struct(Named):
     Subclasses name their C struct; the machine counts them by class name.
     """
 
-    _uid: Hashable
-    #: Which one of its class it is on its machine, counted from 1.
-    _serial: int
-    #: Who allocated it, and where the machine's trace stood then.
-    _birth: tuple[str, int]
+    #: All of where it came from, kept as one: its creator's path, how many structures
+    #: that had made before, which one of its class it is on its machine, its creator's
+    #: name, and where the machine's trace stood. Others are told of it from then on.
+    _made: tuple[tuple[object, ...], int, int, str, int]
 
-    def _register(self) -> None:
-        """Give the object its name; from now on accesses to it are checked."""
+    def _register(self, state: dict[str, Any] | None = None) -> None:
+        """Give the object its name; from now on accesses to it are checked.
+
+        *state* is what is going to be its ``__dict__``, if that is not there yet.
+        """
         thread = ambient.thread or current_thread()
         machine = thread.machine
-        state = self.__dict__
-        kind = type(self).__name__
-        state["_serial"] = machine.counts[kind] = machine.counts.get(kind, 0) + 1
-        created = thread.created
-        state["_uid"] = thread.key + (-created,)  # noqa: RUF005 -- half as long
+        if state is None:
+            state = self.__dict__
+            assert "_made" not in state, "a kernel_struct is registered when it is made"
+        kind, counts, created = type(self).__name__, machine.counts, thread.created
+        number = counts[kind] = counts.get(kind, 0) + 1
+        state["_made"] = thread.key, created, number, thread.name, len(machine.events)
         thread.created = created + 1
-        state["_birth"] = (thread.name, len(machine.events))
         machine.alive[self] = None
 
     @property
     def uid(self) -> Hashable:
-        return self._uid
+        found: Hashable = self.__dict__.get("_uid")
+        if found is None:
+            key, created = self._made[:2]
+            found = self.__dict__["_uid"] = (*key, -created)
+        return found
 
     @property
     def name(self) -> str:
-        return f"{type(self).__name__}#{self._serial}"
+        return f"{type(self).__name__}#{self._made[2]}"
+
+    @property
+    def _birth(self) -> tuple[str, int]:
+        """Who allocated it, and where the machine's trace stood then."""
+        return self._made[3:]
 
     def __repr__(self) -> str:
-        return self.name if "_uid" in self.__dict__ else type(self).__name__
+        return self.name if "_made" in self.__dict__ else type(self).__name__
 
     def _free(self) -> None:
         """End the object's life; a second time is a double free."""

@@ -78,6 +78,7 @@ class Thread:
         "error",
         "guard",
         "held",
+        "is_alone",
         "is_boot",
         "key",
         "kind",
@@ -111,6 +112,8 @@ class Thread:
         self.creator = creator
         #: Whether this is the host's own flow, before, between and after runs.
         self.is_boot = False
+        #: Whether it is that, on a machine on which one thread runs at a time.
+        self.is_alone = False
         #: The object whose changes, whoever made them, brought the thread about.
         self.made_by = made_by
         self.children = 0

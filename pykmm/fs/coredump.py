@@ -80,9 +80,6 @@ class CorePipe(Struct):
     room: atomic_t = embedded(lambda p: atomic_t(0, p))
     wr_wait: wait_queue_head_t = embedded(wait_queue_head_t)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
     def read(self, nr_pages: int) -> None:
         """Take *nr_pages* out, now or as soon as they are written."""
         atomic_add(nr_pages, self.room)

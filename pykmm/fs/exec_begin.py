@@ -98,7 +98,7 @@ def unshare_sighand(me: task_struct) -> int:
         spin_lock(oldsighand.siglock)
         newsighand.__dict__["action"] = dict(oldsighand.action)
         WRITE_ONCE(me).sighand = newsighand
-        me.signal._siglock = newsighand.siglock
+        me.signal._sighand = newsighand
         spin_unlock(oldsighand.siglock)
         write_unlock_irq(tasklist_lock())
         __cleanup_sighand(oldsighand)

@@ -68,7 +68,7 @@ def dup_task_struct(orig: task_struct) -> task_struct:
         comm=own["comm"],
         flags=own["flags"],
         files=own["files"],
-        blocked=set(own["blocked"]),
+        blocked=own["blocked"],
         pid_ns_for_children=own["pid_ns_for_children"],
         _thread_name=own["comm"],
     )
@@ -157,7 +157,7 @@ def copy_signal(clone_flags: int, tsk: task_struct) -> int:
     if clone_flags & CLONE_THREAD:
         return 0
     sig = signal_struct(
-        _siglock=tsk.__dict__["sighand"].siglock,
+        _sighand=tsk.__dict__["sighand"],
         curr_target=tsk,
         autoreap=bool(clone_flags & CLONE_AUTOREAP),
     )

@@ -20,9 +20,6 @@ class _Threads(Struct):
     #: Those that can be found; the idle ones do not count.
     nr_threads: int = guarded(by=tasklist_lock, default=0, lockless=True)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 _threads = MachineLocal(_Threads)
 

@@ -103,7 +103,7 @@ def _hold_signals(clone_flags: int) -> multiprocess_signals:
     assert sighand is not None  # it is alive
     spin_lock_irq(sighand.siglock)
     if not clone_flags & CLONE_THREAD:
-        own.signal.multiprocess = [delayed, *own.signal.multiprocess]
+        own.signal.multiprocess = (delayed, *own.signal.multiprocess)
     recalc_sigpending()
     spin_unlock_irq(sighand.siglock)
     return delayed
@@ -113,7 +113,7 @@ def _forget(delayed: multiprocess_signals) -> None:
     """Take *delayed* off the list, where it may not be any more; siglock is held."""
     signal = current().signal
     if delayed in signal.multiprocess:
-        signal.multiprocess = [d for d in signal.multiprocess if d is not delayed]
+        signal.multiprocess = tuple(d for d in signal.multiprocess if d is not delayed)
 
 
 def _let_signals(delayed: multiprocess_signals) -> None:
@@ -209,7 +209,7 @@ def _attach_leader(p: task_struct, number: pid, delayed: multiprocess_signals) -
     if is_child_reaper(number):
         WRITE_ONCE(ns_of_pid(number)).child_reaper = p
         p.signal.__dict__["flags"] |= SIGNAL_UNKILLABLE
-    p.signal.__dict__["shared_pending"] = set(delayed.signal)
+    p.signal.__dict__["shared_pending"] = frozenset(delayed.signal)
     parent = p.real_parent
     assert parent is not None  # the first process has been made by then
     orphans = READ_ONCE(parent.signal)

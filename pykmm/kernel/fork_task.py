@@ -121,4 +121,5 @@ def init_task_pid(task: task_struct, kind: int, p: pid) -> None:
     if kind == PIDTYPE_PID:
         task.__dict__["thread_pid"] = p
     else:
-        task.signal.__dict__["pids"][kind] = p
+        borne = task.signal.__dict__["pids"]
+        task.signal.__dict__["pids"] = (*borne[:kind], p, *borne[kind + 1 :])

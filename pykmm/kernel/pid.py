@@ -129,10 +129,12 @@ def task_pid_nr_ns(
 
 def _borne(task: task_struct, kind: int) -> pid | None:
     """Return what *task* bears as its *kind* of identifier, without a step."""
+    found: pid | None
     if kind == PIDTYPE_PID:
-        own: pid | None = task.__dict__["thread_pid"]
-        return own
-    return (task.signal.__dict__["pids"] or (None,) * PIDTYPE_MAX)[kind]
+        found = task.__dict__["thread_pid"]
+    else:
+        found = task.signal.__dict__["pids"][kind]
+    return found
 
 
 @mirrors("kernel/pid.c", checked="v7.2")
@@ -234,13 +236,14 @@ def __change_pid(
     list_del_rcu(task.pid_links[kind])
     if kind == PIDTYPE_PID:
         task.thread_pid = new
-    elif new is None:
-        # No step: who is being released is met again under its siglock.
-        task.signal.pids[kind] = None
     else:
-        borne = list(task.signal.pids)
-        borne[kind] = new
-        WRITE_ONCE(task.signal).pids = borne
+        before = task.signal.pids
+        after = (*before[:kind], new, *before[kind + 1 :])
+        if new is None:
+            # No step: who is being released is met again under its siglock.
+            task.signal.__dict__["pids"] = after
+        else:
+            WRITE_ONCE(task.signal).pids = after
     if not any(pid_has_task(p, other) for other in reversed(range(PIDTYPE_MAX))):
         pids[kind] = p
 

@@ -117,7 +117,7 @@ def ptrace_may_access(task: task_struct) -> bool:
 
 
 def _ptrace_link(child: task_struct, tracer: task_struct) -> None:
-    tracer.ptraced = [child, *tracer.ptraced]
+    tracer.ptraced = (child, *tracer.ptraced)
     child.parent = tracer
     child.ptracer_cred = current().cred
 
@@ -228,7 +228,7 @@ def __ptrace_unlink(child: task_struct) -> None:
     assert tracer is not None
     child.parent = child.real_parent
     child.ptracer_cred = None
-    tracer.ptraced = [p for p in tracer.ptraced if p is not child]
+    tracer.ptraced = tuple(p for p in tracer.ptraced if p is not child)
     spin_lock(_sighand(child).siglock)
     child.ptrace = 0
     task_clear_jobctl_pending(child, JOBCTL_TRAP_MASK)

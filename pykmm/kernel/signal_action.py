@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
@@ -94,7 +96,7 @@ def do_sigaction(sig: int, act: k_sigaction | None) -> sigaction | Errno:
 
 
 @mirrors("kernel/signal.c", checked="v7.2")
-def __set_task_blocked(tsk: task_struct, newset: set[int]) -> None:
+def __set_task_blocked(tsk: task_struct, newset: Set[int]) -> None:
     """Block *newset* and nothing else; others take what it would have taken.
 
     Context: siglock held; *tsk* is current.
@@ -106,7 +108,7 @@ def __set_task_blocked(tsk: task_struct, newset: set[int]) -> None:
 
 
 @mirrors("kernel/signal.c", checked="v7.2")
-def __set_current_blocked(newset: set[int]) -> None:
+def __set_current_blocked(newset: Set[int]) -> None:
     """Block *newset*, whatever is in it.
 
     Context: Takes siglock, unless nothing changes.
@@ -120,7 +122,7 @@ def __set_current_blocked(newset: set[int]) -> None:
 
 
 @mirrors("kernel/signal.c", checked="v7.2")
-def set_current_blocked(newset: set[int]) -> None:
+def set_current_blocked(newset: Set[int]) -> None:
     """Block *newset*, except what nobody can block.
 
     Context: As :func:`__set_current_blocked`.
@@ -129,7 +131,7 @@ def set_current_blocked(newset: set[int]) -> None:
 
 
 @mirrors("kernel/signal.c", checked="v7.2")
-def sigprocmask(how: int, wanted: set[int]) -> set[int] | Errno:
+def sigprocmask(how: int, wanted: Set[int]) -> Set[int] | Errno:
     """Change what current blocks.
 
     Context: As :func:`__set_current_blocked`.
@@ -144,11 +146,11 @@ def sigprocmask(how: int, wanted: set[int]) -> set[int] | Errno:
         newset = wanted
     else:
         return -EINVAL
-    set_current_blocked(set(newset))
+    set_current_blocked(frozenset(newset))
     return before
 
 
-def sigpending() -> set[int]:
+def sigpending() -> Set[int]:
     """System call: return what is pending for current and blocked."""
     tsk = current()
     spin_lock_irq(_own_sighand().siglock)
@@ -179,7 +181,7 @@ def pause() -> Errno:
 
 
 @mirrors("kernel/signal.c", checked="v7.2")
-def sigsuspend(wanted: set[int]) -> Errno:
+def sigsuspend(wanted: Set[int]) -> Errno:
     """System call: block *wanted* instead, until a handler has run.
 
     Return: To the program, -EINTR, with what was blocked before blocked again.

@@ -6,7 +6,7 @@ Part of ``kernel/signal.c``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from attrs import frozen
 
@@ -233,7 +233,7 @@ def exit_signals(tsk: task_struct) -> None:
     tsk.flags |= PF_EXITING
     tsk._pending_list = ()
     if tsk.pending:
-        tsk.pending = set()
+        tsk.pending = frozenset()
     if signal_pending(tsk) and not thread_group_empty(tsk):
         if not tsk.signal.flags & SIGNAL_GROUP_EXIT:
             retarget_shared_pending(tsk, _not_blocked(tsk))
@@ -246,12 +246,12 @@ def exit_signals(tsk: task_struct) -> None:
         read_unlock(tasklist_lock())
 
 
-def _not_blocked(tsk: task_struct) -> set[int]:
+def _not_blocked(tsk: task_struct) -> Set[int]:
     return tsk.signal.shared_pending - tsk.blocked
 
 
 @mirrors("kernel/signal.c", checked="v7.2")
-def retarget_shared_pending(tsk: task_struct, which: set[int]) -> None:
+def retarget_shared_pending(tsk: task_struct, which: Set[int]) -> None:
     """Wake other threads for those of *which* that *tsk* is not going to take.
 
     Context: siglock held.

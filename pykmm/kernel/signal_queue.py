@@ -7,7 +7,7 @@ list of what is known about them; SIGKILL is in no list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Final
 
 from ..engine.annotate import mirrors
@@ -198,7 +198,7 @@ def recalc_sigpending_tsk(t: task_struct) -> bool:
     return False
 
 
-def _unblocked(t: task_struct) -> set[int]:
+def _unblocked(t: task_struct) -> Set[int]:
     """Return the signals that *t* may take."""
     return (t.pending | t.signal.shared_pending) - t.blocked
 
@@ -236,7 +236,7 @@ def _without(
     return tuple(info for info in infos if info.si_signo not in mask)
 
 
-def _next_signal(pending: set[int], blocked: set[int]) -> int:
+def _next_signal(pending: Set[int], blocked: Set[int]) -> int:
     """Pick the signal to take: what an instruction raised comes before all others."""
     ready = sorted(pending - blocked)
     return next((sig for sig in ready if sig in _SYNCHRONOUS), ready[0] if ready else 0)
@@ -284,7 +284,7 @@ def dequeue_signal() -> kernel_siginfo | None:
     return info
 
 
-def _legacy_queue(pending: set[int], sig: int) -> bool:
+def _legacy_queue(pending: Set[int], sig: int) -> bool:
     """Tell whether *sig* is one that is queued once, and is."""
     return sig < SIGRTMIN and sig in pending
 

@@ -45,7 +45,7 @@ class Primitive(Named):
         return self._alone[1] if self._alone else super().name
 
     def __repr__(self) -> str:
-        owned = self._alone or (self.owner is not None and hasattr(self.owner, "_uid"))
+        owned = self._alone or (self.owner is not None and hasattr(self.owner, "_made"))
         return f"<{self.name}>" if owned else f"<{type(self).__name__}>"
 
 

@@ -7,6 +7,7 @@ whatever happens to its neighbours in the word.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..engine.annotate import mirrors
@@ -17,9 +18,8 @@ from ..engine.thread import ambient
 from ._primitive import Primitive
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
 
-    from ..engine.objects import Struct
 
 __all__ = [
     "Bits",
@@ -56,13 +56,13 @@ class Bits(Primitive):
     its bits is best written as tests of the bits it looks at.
     """
 
-    def __init__(self, owner: Struct | None = None) -> None:
-        super().__init__(owner)
-        self._bits: dict[int, Bit] = {}
+    #: Those that somebody has asked for: of most words, none.
+    _bits: Mapping[int, Bit] = MappingProxyType({})
 
     def bit(self, nr: int) -> Bit:
         """Return the object of bit *nr*, made when somebody first asks for it."""
-        return self._bits.get(nr) or self._bits.setdefault(nr, Bit(self, nr))
+        bits: dict[int, Bit] = self.__dict__.setdefault("_bits", {})
+        return bits.get(nr) or bits.setdefault(nr, Bit(self, nr))
 
     @property
     def _value(self) -> int:

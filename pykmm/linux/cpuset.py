@@ -50,9 +50,6 @@ class cpuset(Struct):
     #: The nodes that its tasks get; None for all.
     mems_allowed: frozenset[int] | None = guarded(by=callback_lock, default=None)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 @mirrors(
     "include/linux/cpuset.h",

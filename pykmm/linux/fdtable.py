@@ -33,9 +33,6 @@ class pidfd_file(Struct):
     #: The tables that it stands in; one that was never shared is in one.
     f_ref: refcount_t = embedded(lambda f: refcount_t(1, f))
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 #: What a number can stand for: besides pidfds, a file below /proc or a plain one.
 OpenFile: TypeAlias = pidfd_file | ProcFile | file
@@ -53,6 +50,3 @@ class files_struct(Struct):
     )
     #: Which numbers an exec closes.
     close_on_exec: frozenset[int] = guarded(by="file_lock", default=frozenset())
-
-    def __attrs_post_init__(self) -> None:
-        self._register()

@@ -45,9 +45,6 @@ class FreezerStatics(Struct):
     pm_nosig_freezing: bool = shared(default=False)
     freeze_timeout_msecs: int = const(default=20_000)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 freezer = MachineLocal(FreezerStatics)
 

@@ -97,7 +97,6 @@ class mem_cgroup(Struct):
     _oom_waitq: wait_queue_head_t = embedded(wait_queue_head_t)
 
     def __attrs_post_init__(self) -> None:
-        self._register()
         _memcontrol().any_made = True
         if self.parent is not None:
             if self.parent.legacy is not self.legacy:

@@ -14,6 +14,7 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
+from ..engine.thread import ambient
 from ..lib.maple_tree import mas_find, mas_prev, mtree_load
 from .atomic import atomic_long_add, atomic_long_read, atomic_long_sub
 from .bitops import set_bit, test_and_set_bit, test_bit
@@ -153,15 +154,12 @@ VM_FAULT_RETRY: Final = 0x400
 
 @attrs.frozen
 class zap_details:
-    """What is special about a zap."""
+    """What is special about a zap: *reaping*, as the OOM reaper does, never waits."""
 
-    #: Nothing may wait: the OOM reaper and ``process_mrelease()``.
     reaping: bool = False
 
 
-_EXACT = (
-    "one exact counter instead of one a CPU: Linux's cheap reads can be a little off"
-)
+_EXACT = "one exact counter, not one a CPU: Linux's cheap reads can be a little off"
 _TABLE_BYTES: Final = PTRS_PER_PTE * 8
 
 
@@ -201,6 +199,9 @@ def mm_flags_test(flag: int, mm: mm_struct) -> bool:
 
     Context: Any; the structure is kept by whatever keeps ``mm_count``.
     """
+    t = ambient.thread
+    if t is not None and t.is_boot and "flags" not in mm.__dict__ and not mm._death:
+        return False  # the host's look: no step, and no reason to make the word
     return test_bit(flag, mm.flags)
 
 

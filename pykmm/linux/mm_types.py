@@ -156,9 +156,6 @@ class address_space(Struct):
     #: How many pages were promised to it, as to a private mapping.
     promised: int = const(default=0)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 @kernel_struct
 class file(Struct):
@@ -178,7 +175,6 @@ class file(Struct):
     f_ref: refcount_t = embedded(lambda f: refcount_t(1, f))
 
     def __attrs_post_init__(self) -> None:
-        self._register()
         self.f_mapping.__dict__["nr_files"] += 1
 
 
@@ -223,9 +219,6 @@ class vm_area_struct(Struct):
     anon_vma_chain: tuple[_anon_vma_chain, ...] = guarded(by="vm_refcnt", default=())
     #: Write-locked as long as it is the ``mm_lock_seq`` of :attr:`vm_mm`.
     vm_lock_seq: int = guarded(by="vm_refcnt", default=-1)
-
-    def __attrs_post_init__(self) -> None:
-        self._register()
 
 
 def _mappings_stay(mm: mm_struct) -> Lock:
@@ -299,9 +292,6 @@ class mm_struct(Struct):
     notifier_subscriptions: mmu_notifier_subscriptions | None = guarded(
         by=_mappings_stay, default=None, lockless=True
     )
-
-    def __attrs_post_init__(self) -> None:
-        self._register()
 
 
 @attrs.define(eq=False)

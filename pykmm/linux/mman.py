@@ -89,9 +89,6 @@ class MmapSettings(Struct):
     admin_reserve_kbytes: int = shared(factory=lambda: _reserve(1 << 13))
     user_reserve_kbytes: int = shared(factory=lambda: _reserve(1 << 17))
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 class _UtilStatics(Root):
     def __init__(self) -> None:

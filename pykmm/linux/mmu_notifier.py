@@ -132,9 +132,6 @@ class mmu_notifier_subscriptions(Struct):
     deferred_list: tuple[mmu_interval_notifier, ...] = guarded(by="lock", default=())
     wq: wait_queue_head_t = embedded(wait_queue_head_t)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 def _subscriptions_lock(subscription: mmu_notifier) -> spinlock_t:
     subscriptions: mmu_notifier_subscriptions = subscription.mm.__dict__[
@@ -156,9 +153,6 @@ class mmu_notifier(Struct):
     #: Whether it is in the list.
     hashed: bool = guarded(by=_subscriptions_lock, default=False, lockless=True)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 @kernel_struct
 class mmu_interval_notifier(Struct):
@@ -168,9 +162,6 @@ class mmu_interval_notifier(Struct):
     mm: mm_struct = const(default=None)
     start: int = const(default=0)
     last: int = const(default=0)
-
-    def __attrs_post_init__(self) -> None:
-        self._register()
 
 
 _release: Callable[[mm_struct], None] = extern(

@@ -48,6 +48,3 @@ class blocking_notifier_head(Struct):
     rwsem: rw_semaphore = embedded(rw_semaphore)
     #: All blocks, in the order in which they are called.
     head: tuple[notifier_block, ...] = guarded(by="rwsem", default=(), lockless=True)
-
-    def __attrs_post_init__(self) -> None:
-        self._register()

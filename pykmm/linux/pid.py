@@ -69,9 +69,6 @@ class pid(Struct):
     #: The lock inside ``wait_pidfd``, which opening a pidfd takes by itself.
     wait_pidfd_lock: spinlock_t = embedded(spinlock_t)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 @mirrors("include/linux/pid.h", checked="v7.2", inline=True)
 def pid_nr(p: pid) -> int:

@@ -59,9 +59,6 @@ class pid_namespace(Struct):
     _cursor: int = guarded(by=pidmap_lock, default=0)
     _slots: dict[int, Field] = const(factory=dict)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
     def _slot(self, nr: int) -> Field:
         """Return the table's entry of one number, as an object for the explorer."""
         return self._slots.get(nr) or self._slots.setdefault(

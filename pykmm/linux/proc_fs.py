@@ -40,6 +40,3 @@ class ProcFile(Struct):
 
     f_pos_lock: mutex = embedded(mutex)
     f_pos: int = guarded(by="f_pos_lock", default=0)
-
-    def __attrs_post_init__(self) -> None:
-        self._register()

@@ -45,7 +45,6 @@ class anon_vma(Struct):
     rb_root: dict[anon_vma_chain, None] = guarded(by="root.rwsem", factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self._register()
         state = self.__dict__
         if state["root"] is None:
             state["root"] = state["parent"] = self

@@ -70,18 +70,6 @@ def DEFINE_SPINLOCK(  # noqa: N802 -- Linux's name
     return spinlock_t(owner)
 
 
-def _host(lock: spinlock_t) -> Thread | None:
-    """Return the host's thread, if it is here and nobody can wait for *lock*.
-
-    Its steps are none, so the way through them can be spared; worlds of many
-    thousand tasks feel that.
-    """
-    t = ambient.thread
-    if t is None or not t.is_boot or t.machine.after_step is not None:
-        return None
-    return t if (lock.owner or lock)._death is None else None
-
-
 @mirrors("include/linux/spinlock.h", checked="v7.2", inline=True)
 def spin_lock(lock: spinlock_t) -> None:
     """Wait until the lock is free, and take it.
@@ -103,8 +91,13 @@ def spin_lock_nested(lock: spinlock_t, subclass: int) -> None:
 
 
 def _spin(lock: spinlock_t, kind: str) -> None:
-    found = lock.holder
-    if found is None and (host := _host(lock)) is not None:
+    found, host = lock.holder, ambient.thread
+    if (
+        host is not None
+        and host.is_alone
+        and not (found or (lock.owner or lock)._death)
+    ):
+        # Its steps are none, and large machines feel the way through them.
         lock.holder = host
         host.held.append(lock)
         host.atomic += 1
@@ -145,8 +138,14 @@ def spin_unlock(lock: spinlock_t) -> None:
 
     Context: Called by the thread that took it.
     """
-    host = _host(lock)
-    if host is not None and host is lock.holder and host.held[-1:] == [lock]:
+    host = ambient.thread
+    if (
+        host is not None
+        and host.is_alone
+        and host is lock.holder
+        and host.held[-1] is lock
+        and (lock.owner or lock)._death is None
+    ):
         host.held.pop()
         lock.holder = None
         host.atomic -= 1

@@ -47,7 +47,7 @@ class work_struct(Primitive):
 
 def _make_worker() -> task_struct:
     sighand = sighand_struct()
-    signal = signal_struct(_siglock=sighand.siglock)
+    signal = signal_struct(_sighand=sighand)
     worker = task_struct(
         pid=_WORKER_PID,
         tgid=_WORKER_PID,

@@ -103,20 +103,19 @@ def oom_cpuset_eligible(start: task_struct, oc: oom_control) -> bool:
     """
     if not current_machine().config.CONFIG_NUMA:
         return True
+    ret = False
     rcu_read_lock()
     try:
-        for t in for_each_thread(start):  # noqa: SIM110 -- a generator costs more
-            if _thread_eligible(t, oc):
-                return True
-        return False
+        for t in for_each_thread(start):
+            if oc.nodemask is not None:
+                ret = mempolicy_in_oom_domain(t, oc.nodemask)
+            else:
+                ret = cpuset_mems_allowed_intersects(current(), t)
+            if ret:
+                break
     finally:
         rcu_read_unlock()
-
-
-def _thread_eligible(t: task_struct, oc: oom_control) -> bool:
-    if oc.nodemask is not None:
-        return mempolicy_in_oom_domain(t, oc.nodemask)
-    return cpuset_mems_allowed_intersects(current(), t)
+    return ret
 
 
 @mirrors(

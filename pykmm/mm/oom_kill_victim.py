@@ -103,9 +103,6 @@ class OomStatics(Struct):
     oom_rs: ratelimit_state = const(factory=ratelimit_state)
     pfoom_rs: ratelimit_state = const(factory=ratelimit_state)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 oom = MachineLocal(OomStatics)
 

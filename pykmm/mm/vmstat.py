@@ -9,11 +9,10 @@ that are there, not figures that were put into an address space by hand.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
-from ..engine.objects import Struct
 from ..linux.mm import PMD_SHIFT, PTRS_PER_PTE, VM_LOCKED
 from ..linux.mm_types import (
     MM_FILEPAGES,
@@ -50,11 +49,10 @@ _ITEMS: Final = (
     "NR_HUGETLB",
 )
 
-_S = TypeVar("_S", bound=Struct)
-
 #: What page tables hang in; an address space in which none of it was ever asked
 #: for has none.
 _TABLES: Final = frozenset({"pgd", "_pmds", "_puds", "_huge"})
+_ROOTS: Final = frozenset({file, address_space, mm_struct})
 
 #: Which origins count.
 Wanted = Callable[[_Origin], bool]
@@ -65,17 +63,23 @@ def _any(origin: _Origin) -> bool:
     return True
 
 
-def _alive(kind: type[_S]) -> list[_S]:
-    alive: list[Any] = list(current_machine().alive)
-    return [struct for struct in alive if type(struct) is kind]
+class _Alive:
+    """The structures that memory is found through, in order of birth."""
+
+    def __init__(self) -> None:
+        alive: list[Any] = list(current_machine().alive)
+        found = [struct for struct in alive if type(struct) in _ROOTS]
+        self.files = [s for s in found if type(s) is file]
+        self.caches = [s for s in found if type(s) is address_space]
+        self.mms = [s for s in found if type(s) is mm_struct]
 
 
 class _Files:
     """Page caches: which are shmem, and which of their pages somebody maps."""
 
-    def __init__(self) -> None:
-        self.shmem = {f.f_mapping: None for f in _alive(file) if f.is_shmem}
-        self.mappings = _alive(address_space)
+    def __init__(self, alive: _Alive) -> None:
+        self.shmem = {f.f_mapping: None for f in alive.files if f.is_shmem}
+        self.mappings = alive.caches
         #: Bitmaps of mapped pages, by file and by 512 pages of it.
         self.mapped: dict[address_space, dict[int, int]] = {}
 
@@ -115,10 +119,10 @@ def _entries(
 class _Uses:
     """Pages by item, of the origins that count."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, alive: _Alive) -> None:
         self.wanted = wanted
         self.nr = dict.fromkeys(_ITEMS, 0)
-        self.files = _Files()
+        self.files = _Files(alive)
         self.shared: dict[SharedPages, None] = {}
 
     def count_mm(self, mm: mm_struct) -> None:
@@ -179,8 +183,9 @@ def memory_by_use(wanted: Wanted) -> dict[str, int]:
 
     New pages begin on the inactive lists, and nothing moves them to the active ones.
     """
-    uses = _Uses(wanted)
-    for mm in _alive(mm_struct):
+    alive = _Alive()
+    uses = _Uses(wanted, alive)
+    for mm in alive.mms:
         if not _TABLES.isdisjoint(mm.__dict__):
             uses.count_mm(mm)
     uses.count_shared()

@@ -15,6 +15,7 @@ from ..engine.machine import Machine
 from ..engine.thread import Thread
 from ..kernel.fork_task import init_task_pid
 from ..kernel.pid import attach_pid
+from ..linux.atomic import atomic_long_t, atomic_t
 from ..linux.completion import completion
 from ..linux.cred import cred
 from ..linux.fdtable import files_struct
@@ -25,6 +26,7 @@ from ..linux.mm_types import (
     MM_SHMEMPAGES,
     MM_SWAPENTS,
     MMF_FLAGS,
+    NR_MM_COUNTERS,
     mm_struct,
 )
 from ..linux.notifier import NOTIFY_OK, notifier_block
@@ -64,6 +66,11 @@ class Built:
         self.counted: set[str] = set()
         #: The other way round.
         self.mm_ids: dict[mm_struct, str] = {}
+        self._creds: dict[int, cred] = {}
+
+    def cred(self, uid: int) -> cred:
+        """Return who user *uid* is: nothing changes that, so all its tasks share it."""
+        return self._creds.get(uid) or self._creds.setdefault(uid, cred(uid=uid))
 
 
 def machine_for(world: World) -> Machine:
@@ -121,7 +128,7 @@ def _current(built: Built, world: World) -> task_struct:
         if task.tgid != 1 and not task.__dict__["flags"] & PF_KTHREAD:
             return task
     sighand = sighand_struct()
-    signal = signal_struct(_siglock=sighand.siglock)
+    signal = signal_struct(_sighand=sighand)
     return task_struct(
         comm="swapper/0", flags=PF_KTHREAD, signal=signal, sighand=sighand
     )
@@ -161,13 +168,16 @@ def _memcg(built: Built, memcg: Memcg, page_size: int) -> None:
 def _mm(built: Built, mm: Mm, machine: Machine) -> None:
     name, users = mm["id"], mm["mm_users"]
     made = mm_struct(total_vm=mm["total_vm"])
-    rss = made.rss_stat
-    rss[MM_FILEPAGES].counter = mm["file"]
-    rss[MM_ANONPAGES].counter = mm["anon"]
-    rss[MM_SHMEMPAGES].counter = mm["shmem"]
-    rss[MM_SWAPENTS].counter = mm["swap"]
-    made.pgtables_bytes.counter = mm["pgtables_bytes"]
-    made.mm_users.counter = users or 0
+    state = made.__dict__
+    pages: dict[int, int] = {
+        MM_FILEPAGES: mm["file"],
+        MM_ANONPAGES: mm["anon"],
+        MM_SWAPENTS: mm["swap"],
+        MM_SHMEMPAGES: mm["shmem"],
+    }
+    state["rss_stat"] = [atomic_long_t(pages[n], made) for n in range(NR_MM_COUNTERS)]
+    state["pgtables_bytes"] = atomic_long_t(mm["pgtables_bytes"], made)
+    state["mm_users"] = atomic_t(users or 0, made)
     for flag in mm["flags"]:
         made.flags.bit(MMF_FLAGS[flag]).value = True
     if mm["vmas"]:
@@ -192,23 +202,16 @@ def _task(built: Built, given: Task, processes: list_head[task_struct]) -> None:
     else:
         leader = built.tasks[tgid]
         sighand, signal = leader.__dict__["sighand"], leader.signal
-    memcg, mems, policy = (
-        given["memcg"],
-        given["mems_allowed"],
-        given["mempolicy_nodes"],
-    )
     task = task_struct(
         pid=given["pid"],
         tgid=tgid,
-        cred=cred(uid=given["uid"]),
+        cred=built.cred(given["uid"]),
         comm=given["comm"],
         signal=signal,
         sighand=sighand,
         flags=sum(map(_FLAGS.__getitem__, given["flags"])) if given["flags"] else 0,
-        memcg=None if memcg is None else built.memcgs[memcg],
-        mems_allowed=None if mems is None else frozenset(mems),
-        mempolicy_nodes=None if policy is None else frozenset(policy),
     )
+    _place(built, task, given)
     if leads:
         _lead(task, given, processes)
     else:
@@ -219,10 +222,20 @@ def _task(built: Built, given: Task, processes: list_head[task_struct]) -> None:
         _use(task, built.mms[given["mm"]], counted=given["mm"] in built.counted)
 
 
+def _place(built: Built, task: task_struct, given: Task) -> None:
+    """Put *task* where it may have memory from, if that is not everywhere."""
+    if given["memcg"] is not None:
+        task.memcg = built.memcgs[given["memcg"]]
+    if given["mems_allowed"] is not None:
+        task.mems_allowed = frozenset(given["mems_allowed"])
+    if given["mempolicy_nodes"] is not None:
+        task.mempolicy_nodes = frozenset(given["mempolicy_nodes"])
+
+
 def _signal(built: Built, given: Task, sighand: sighand_struct) -> signal_struct:
     oom_mm = given["oom_mm"]
     return signal_struct(
-        _siglock=sighand.siglock,
+        _sighand=sighand,
         flags=SIGNAL_GROUP_EXIT if given["group_exit"] else 0,
         oom_score_adj=given["oom_score_adj"],
         oom_score_adj_min=given["oom_score_adj_min"],
@@ -233,8 +246,8 @@ def _signal(built: Built, given: Task, sighand: sighand_struct) -> signal_struct
 
 def _lead(task: task_struct, given: Task, processes: list_head[task_struct]) -> None:
     """Put *task* where leaders stand."""
-    task.group_leader = task
-    task.exit_signal = SIGCHLD
+    state = task.__dict__
+    state["group_leader"], state["exit_signal"] = task, SIGCHLD
     _append(task.tasks, processes)
     if given["core_dump"]:
         task.signal.core_state = core_state(dumper=task)

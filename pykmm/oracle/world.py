@@ -6,6 +6,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
+from ..engine.defaults import dict_with_defaults
 from .refusal import Refused, pointer
 from .schema import DEFAULTS, check_shape
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Machine", "Memcg", "Mm", "Task", "Vma", "World", "read_world"]
 
+#: Copies of things of which a world can have many, without the defaults.
+_FILLED: Final = {
+    name: dict_with_defaults(DEFAULTS[name]) for name in ("memcg", "mm", "task", "vma")
+}
 #: How many pages a machine has if nobody says.
 _RAM_PAGES: Final = 1 << 20
 
@@ -137,12 +142,10 @@ def read_world(value: object) -> World:
     world["machine"] = _machine({**DEFAULTS["machine"], **world["machine"]})
     world["sysctl"] = {**DEFAULTS["sysctl"], **world["sysctl"]}
     for key, name in (("memcgs", "memcg"), ("mms", "mm"), ("tasks", "task")):
-        default = DEFAULTS[name]
-        world[key] = [{**default, **item} for item in world[key]]
-    vma = DEFAULTS["vma"]
+        world[key] = list(map(_FILLED[name], world[key]))
     for mm in world["mms"]:
         if mm["vmas"]:
-            mm["vmas"] = [{**vma, **item} for item in mm["vmas"]]
+            mm["vmas"] = list(map(_FILLED["vma"], mm["vmas"]))
     for task in world["tasks"]:
         if task["tgid"] is None:
             task["tgid"] = task["pid"]

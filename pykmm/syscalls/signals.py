@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 from ..errno import Errno
 from ..fs import select as _select
@@ -67,7 +67,7 @@ def sigaction(
 
 
 @syscall
-def sigprocmask(how: int, signals: Iterable[int]) -> set[int] | Errno:
+def sigprocmask(how: int, signals: Iterable[int]) -> Set[int] | Errno:
     """Change what the calling thread blocks; return what it blocked before."""
     return _action.sigprocmask(how, set(signals))
 

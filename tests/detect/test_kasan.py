@@ -22,9 +22,6 @@ class thing(Struct):
     _own: int = const(default=8)
     count: atomic_t = embedded(lambda it: atomic_t(1, it))
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 class undeclared(Struct):
     """Something that dies and has no field rules."""

@@ -65,9 +65,6 @@ class box(Struct):
     value: int = shared(default=0)
     mine: int = owned(default=0)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 def races(setup: Setup) -> list[str]:
     """Return the races of a program, in whatever interleaving they show."""

@@ -23,9 +23,6 @@ class buffer(Struct):
     next: buffer | None = const(default=None)
     count: refcount_t = embedded(lambda it: refcount_t(1, it))
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 def get(it: buffer) -> buffer:
     refcount_inc(it.count)

@@ -49,9 +49,6 @@ class node(Struct):
     lock: spinlock_t = embedded(spinlock_t)
     other: mutex = embedded(mutex)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 #: How to take and give a lock back, by kind of lock and mode.
 WAYS = {

@@ -55,9 +55,6 @@ class shared_buffer(Struct):
     hint: int = shared(default=0)
     count: refcount_t = embedded(refcount_t)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 #: Locks by kind: how to make one, and to take and give it back for writing and for
 #: reading. The first three may sleep, so they come outside of the others.

@@ -80,3 +80,21 @@ def test_what_does_not_fit_is_refused() -> None:
         plain()  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         named(1, 2)  # type: ignore[call-arg,misc]
+
+
+def test_only_a_replaced_function_pays_for_looking() -> None:
+    @mirrors("mm/nothing.c", checked="v7.2")
+    def one() -> str:
+        """Tell where it ran."""
+        return "original"
+
+    inner = original(one)
+    code: list[object] = [one.__code__ is inner.__code__]
+    with Machine() as machine:
+        machine.patches.update({inner: lambda: "patch"})
+        code.append(one.__code__ is inner.__code__)
+        assert one() == "patch"
+    with Machine():
+        assert one() == inner() == "original"
+    assert code == [True, False]
+    assert one() == "original"

@@ -23,9 +23,6 @@ class thing(Struct):
     late: list[int] = guarded(by="lock", factory=list, lazy=True)
     table: dict[int, int] = const(factory=dict, lazy=True)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 def test_a_part_is_made_once_and_has_its_name() -> None:
     with Machine():

@@ -26,9 +26,6 @@ class Settings(Struct):
 
     value: int = shared(default=7)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 @pytest.fixture
 def settings() -> Iterator[Settings]:

@@ -15,7 +15,7 @@ from pykmm.linux.mm_types import MMF_MULTIPROCESS
 from pykmm.linux.pid import PIDTYPE_PID, PIDTYPE_TGID, is_global_init
 from pykmm.linux.rculist import list_entries
 from pykmm.linux.sched import PF_FORKNOEXEC, current, task_struct
-from pykmm.linux.sched.signal import init_tasks
+from pykmm.linux.sched.signal import init_tasks, signal_struct
 from pykmm.linux.uaccess import UserWord
 from pykmm.linux.uapi import (
     __WALL,
@@ -234,8 +234,8 @@ def test_l16_what_the_killer_knows_of_the_parent_is_not_inherited() -> None:
         run(m, body)
         for child in m.tasks()[-2:]:
             told = {
-                name: value
-                for name, value in child.signal.__dict__.items()
+                name: child.signal.__dict__[name]
+                for name in signal_struct._rules
                 if name.startswith("oom_")
             }
             assert told == {

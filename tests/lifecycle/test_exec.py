@@ -240,7 +240,7 @@ def test_who_shares_files_and_handlers_keeps_them() -> None:
         (other,) = plain(p.task, "children")
         mine, theirs = (plain(t, "sighand") for t in (p.task, other))
         assert mine is not theirs
-        assert other.signal._siglock is theirs.siglock
+        assert other.signal._sighand is theirs
         assert (set(mine.action), set(theirs.action)) == ({SIGUSR1}, {SIGUSR1, SIGUSR2})
         assert plain(p.task, "files") is not plain(other, "files")
         assert call(m, "killer", lambda: kill(other.pid, SIGKILL)) == 0

@@ -195,11 +195,12 @@ def test_sigcont_needs_no_permission_within_a_session() -> None:
         app = m.spawn("app", uid=1000)
         assert call(m, "denied", lambda: kill(app.pid, SIGCONT), uid=1001) == -EPERM
         other = m.spawn("other", uid=1001)
-        other.task.signal.pids[3] = app.task.signal.pids[3]  # as setsid() leaves it
+        theirs, session = other.task.signal, app.task.signal.pids[3]
+        theirs.pids = (*theirs.pids[:3], session)  # as setsid() leaves it
         other.runs(lambda: kill(app.pid, SIGCONT))
         m.run()
         assert other.result == 0
-        other.task.signal.pids[3] = other.task.signal.pids[1]
+        theirs.pids = (*theirs.pids[:3], theirs.pids[1])
 
 
 def test_sigchld_is_what_a_parent_reaps_by() -> None:

@@ -8,7 +8,7 @@ in no list), *freed* (the last ``usage`` is gone).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...engine.fields import const, embedded, guarded, kernel_struct, owned, shared
@@ -182,7 +182,7 @@ class task_struct(Struct):
     # -- who traces it, and whom it traces: that it is traced changes under
     # tasklist_lock, too, so that whoever holds either may look
     ptrace: int = guarded(by=_siglock, default=0, lockless=True)
-    ptraced: list[task_struct] = guarded(by=tasklist_lock, factory=list)
+    ptraced: tuple[task_struct, ...] = guarded(by=tasklist_lock, default=())
     #: As whom its tracer acted when it became that.
     ptracer_cred: struct_cred | None = guarded(
         by=tasklist_lock, default=None, lockless=True
@@ -190,8 +190,8 @@ class task_struct(Struct):
 
     # -- protected by sighand->siglock
     sighand: sighand_struct | None = shared(default=None)
-    pending: set[int] = guarded(by=_siglock, factory=set, lockless=True)
-    blocked: set[int] = guarded(by=_siglock, factory=set, owner="self")
+    pending: Set[int] = guarded(by=_siglock, default=frozenset(), lockless=True)
+    blocked: Set[int] = guarded(by=_siglock, default=frozenset(), owner="self")
     #: Stops that are asked for, and whether it stands still; who sleeps in a stop
     #: waits for a change of this.
     jobctl: int = guarded(by=_siglock, default=0, lockless=True)
@@ -214,7 +214,7 @@ class task_struct(Struct):
     #: its tracer's under siglock.
     exit_code: int = shared(default=0)
     #: What was blocked before ``sigsuspend()``; None otherwise.
-    saved_sigmask: set[int] | None = owned(default=None)
+    saved_sigmask: Set[int] | None = owned(default=None)
     #: What a traced task tells of an event.
     ptrace_message: int = shared(default=0)
 
@@ -233,9 +233,6 @@ class task_struct(Struct):
     _bprm: linux_binprm | None = const(default=None)
     #: The number that a ``wait()`` keeps while it sleeps, for the books at rest.
     _waited_for: struct_pid | None = const(default=None)
-
-    def __attrs_post_init__(self) -> None:
-        self._register()
 
     def _signal_pending(self) -> bool:
         """Look, without a step, whether a signal ends an interruptible sleep."""

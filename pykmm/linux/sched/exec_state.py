@@ -18,6 +18,3 @@ class task_exec_state(Struct):
     """Whether others may look into the tasks that share it; nobody counts them."""
 
     dumpable: int = shared(default=TASK_DUMPABLE_OFF)
-
-    def __attrs_post_init__(self) -> None:
-        self._register()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import TYPE_CHECKING, Final, cast
 
 from ...engine.annotate import extern, mirrors
@@ -22,7 +22,7 @@ from ..bitops import test_bit
 from ..compiler import READ_ONCE, data_race
 from ..completion import completion
 from ..mutex import mutex
-from ..pid import PIDTYPE_PGID, PIDTYPE_SID
+from ..pid import PIDTYPE_MAX, PIDTYPE_PGID, PIDTYPE_SID
 from ..rculist import list_for_each_entry_rcu, list_head, list_is_last
 from ..refcount import refcount_t
 from ..resource import INIT_RLIMITS, rlimit64
@@ -93,9 +93,6 @@ class sighand_struct(Struct):
     siglock: spinlock_t = embedded(spinlock_t)
     action: dict[int, k_sigaction] = guarded(by="siglock", factory=dict, lazy=True)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
     def _action(self, sig: int) -> int | Callable[..., object]:
         """Return the handler of *sig*; siglock is held."""
         action = self.action.get(sig, SIG_DFL)
@@ -114,9 +111,6 @@ class core_thread(Struct):
     #: None once it may go on; written by the dumper, awaited by the thread.
     task: task_struct | None = shared(default=None)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 @kernel_struct
 class core_state(Struct):
@@ -128,18 +122,12 @@ class core_state(Struct):
     _parked: list[core_thread] = const(factory=list)
     startup: completion = embedded(completion)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 @kernel_struct
 class multiprocess_signals(Struct):
     """Signals to several processes that came while one of them forked."""
 
     signal: set[int] = const(factory=set)
-
-    def __attrs_post_init__(self) -> None:
-        self._register()
 
 
 @kernel_struct
@@ -151,29 +139,37 @@ class signal_struct(Struct):
     live: atomic_t = embedded(lambda s: atomic_t(1, s))
 
     # -- protected by siglock
-    _siglock: spinlock_t = const(default=None)
-    nr_threads: int = guarded(by="_siglock", default=1, lockless=True)
-    quick_threads: int = guarded(by="_siglock", default=1)
-    flags: int = guarded(by="_siglock", default=0, lockless=True)
-    group_exit_code: int = guarded(by="_siglock", default=0, lockless=True)
-    group_stop_count: int = guarded(by="_siglock", default=0)
-    shared_pending: set[int] = guarded(by="_siglock", factory=set)
+    _sighand: sighand_struct = const(default=None)
+    nr_threads: int = guarded(by="_sighand.siglock", default=1, lockless=True)
+    quick_threads: int = guarded(by="_sighand.siglock", default=1)
+    flags: int = guarded(by="_sighand.siglock", default=0, lockless=True)
+    group_exit_code: int = guarded(by="_sighand.siglock", default=0, lockless=True)
+    group_stop_count: int = guarded(by="_sighand.siglock", default=0)
+    shared_pending: Set[int] = guarded(by="_sighand.siglock", default=frozenset())
     #: Forks under way, which pass on what was sent to several processes.
-    multiprocess: list[multiprocess_signals] = guarded(by="_siglock", factory=list)
+    multiprocess: tuple[multiprocess_signals, ...] = guarded(
+        by="_sighand.siglock", default=()
+    )
     #: What is known of the signals in ``shared_pending``, oldest first.
-    _shared_list: tuple[kernel_siginfo, ...] = guarded(by="_siglock", default=())
-    curr_target: task_struct | None = guarded(by="_siglock", default=None)
-    core_state: core_state | None = guarded(by="_siglock", default=None, lockless=True)
+    _shared_list: tuple[kernel_siginfo, ...] = guarded(
+        by="_sighand.siglock", default=()
+    )
+    curr_target: task_struct | None = guarded(by="_sighand.siglock", default=None)
+    core_state: core_state | None = guarded(
+        by="_sighand.siglock", default=None, lockless=True
+    )
     #: The exec'ing thread, and how many others it waits for.
     group_exec_task: task_struct | None = guarded(
-        by="_siglock", default=None, lockless=True
+        by="_sighand.siglock", default=None, lockless=True
     )
-    notify_count: int = guarded(by="_siglock", default=0, lockless=True)
+    notify_count: int = guarded(by="_sighand.siglock", default=0, lockless=True)
 
     # -- protected by tasklist_lock for changes, RCU for walks
     thread_head: list_head[task_struct] = embedded(list_head)
     wait_chldexit: wait_queue_head_t = embedded(wait_queue_head_t)
-    pids: list[pid | None] = guarded(by=tasklist_lock, factory=lambda: [None] * 4)
+    pids: tuple[pid | None, ...] = guarded(
+        by=tasklist_lock, default=(None,) * PIDTYPE_MAX
+    )
     #: Whether it leads its session.
     leader: bool = guarded(by=tasklist_lock, default=False)
 
@@ -196,9 +192,6 @@ class signal_struct(Struct):
     rlim: tuple[rlimit64, ...] = shared(default=INIT_RLIMITS)
     #: Set once, by compare-and-swap; owns one ``mm_count``.
     oom_mm: mm_struct | None = shared(default=None)
-
-    def __attrs_post_init__(self) -> None:
-        self._register()
 
 
 class _Tasks(Root):

@@ -60,9 +60,6 @@ class _Exited(Shadow):
     task: task_struct = const()
     exit_mm: mm_struct | None = guarded(by="task.alloc_lock", default=None)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
     def _pins(self) -> mm_struct | None:
         found: mm_struct | None = self.__dict__["exit_mm"]
         return found

@@ -36,9 +36,6 @@ class _Request(Struct):
     mm: mm_struct = const()
     done: bool = shared(default=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._register()
-
 
 class _Requests:
     def __init__(self) -> None:
