@@ -41,12 +41,17 @@ __all__ = ["fatal_or_any", "look_at_signals", "refuse_host", "wait_for"]
 
 def fatal_or_any(t: Thread, sleep: Sleep) -> bool:
     """Tell, without a step, whether a signal ends a wait of the kind *sleep*."""
+    return _hearing(t, sleep)()
+
+
+def _hearing(t: Thread, sleep: Sleep) -> Callable[[], bool]:
+    """Return what :func:`fatal_or_any` asks: guards are asked before every step."""
     if not sleep.hears_signals or t.task is None:
-        return False
+        return bool
     task = cast("_Signalled", t.task)
-    if sleep is Sleep.KILLABLE:
-        return task._fatal_signal_pending()
-    return task._signal_pending()
+    return (
+        task._fatal_signal_pending if sleep is Sleep.KILLABLE else task._signal_pending
+    )
 
 
 def look_at_signals(sleep: Sleep) -> bool:
@@ -84,7 +89,8 @@ def wait_for(
     if not sleep.hears_signals:
         return enter(obj, kind, ready, sleep)
     t = current_thread()
-    t = enter(obj, kind, lambda: ready() or fatal_or_any(t, sleep), sleep)
+    heard = _hearing(t, sleep)
+    t = enter(obj, kind, lambda: ready() or heard(), sleep)
     if ready() or t.machine.stopping:
         return t
     leave(t, obj, Access.WAIT, "signal", True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..engine.events import Access
 from ..engine.machine import enter, leave
-from ..engine.thread import current_thread
+from ..engine.thread import ambient, current_thread
 from ._primitive import Primitive
 from .mm_types_task import MM_ANONPAGES, MM_SWAPENTS
 from .spinlock import spinlock_t
@@ -55,7 +55,7 @@ class SharedPages(Primitive):
     ) -> None:
         # As super().__init__() does, but a large fork makes many of them: no name is
         # counted, and what can be put together later is.
-        thread = current_thread()
+        thread = ambient.thread or current_thread()
         self._born = thread
         self._nth = thread.created
         thread.created += 1
@@ -302,15 +302,16 @@ class pgtable_t:
                 anon, swap = anon & ~hit, swap & ~hit
                 folios.dup(_moved(hit, -shift))
                 child.shared += ((folios, shift, hit),)
-        fresh: list[tuple[_Origin | None, int]] = [
-            *self._forget_exclusive(anon).items()
-        ]
+        fresh = tuple(
+            [
+                (SharedPages(origin, part, 2, self), 0, part)
+                for origin, part in self._forget_exclusive(anon).items()
+            ]
+        )
         if swap:
-            fresh.append((None, swap))
-        for origin, part in fresh:
-            entry = (SharedPages(origin, part, 2, self), 0, part)
-            self.shared += (entry,)
-            child.shared += (entry,)
+            fresh += ((SharedPages(None, swap, 2, self), 0, swap),)
+        self.shared += fresh
+        child.shared += fresh
 
     def _move_to(self, new: pgtable_t, bits: int, by: int) -> None:
         """Move the entries in *bits* into *new*, each *by* so many entries further.

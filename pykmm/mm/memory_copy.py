@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..engine.annotate import mirrors
+from ..engine.collector import uncollected
 from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.machine import enter, leave
@@ -41,7 +42,7 @@ from ..linux.mmu_notifier import (
     mmu_notifier_range,
 )
 from ..linux.spinlock import spin_lock, spin_lock_nested, spin_unlock
-from .memory import _look_up, _pte_mask, _through_nth
+from .memory import _ALL_ENTRIES, _look_up, _pte_mask, _through_nth
 from .memory_tables import _alloc_tables, _install_upper, _missing_upper
 from .memory_wp import folio_prealloc
 
@@ -83,10 +84,11 @@ def copy_page_range(dst_vma: vm_area_struct, src_vma: vm_area_struct) -> int:
     if is_cow:
         mmu_notifier_invalidate_range_start(change)
     ret = 0
-    while start < end and not ret:
-        tables, upto = _look_up(mm, start, end)
-        ret = _copy_tables(dst_vma, src_vma, tables, start, upto)
-        start = upto
+    with uncollected():
+        while start < end and not ret:
+            tables, upto = _look_up(mm, start, end)
+            ret = _copy_tables(dst_vma, src_vma, tables, start, upto)
+            start = upto
     if is_cow:
         mmu_notifier_invalidate_range_end(change)
     return ret
@@ -103,7 +105,10 @@ def _copy_tables(
         return -ENOMEM
     for src in tables:
         first = src.index << PMD_SHIFT
-        mask = _pte_mask(max(start, first), min(end, first + PMD_SIZE))
+        last = first + PMD_SIZE
+        mask = _ALL_ENTRIES
+        if first < start or end < last:
+            mask = _pte_mask(max(start, first), min(end, last))
         if copy_pte_range(dst_vma, src_vma, src, mask):
             return -ENOMEM
     return 0
@@ -152,8 +157,7 @@ def copy_pte_range(
     src._share_with(dst, mask)
     rss = []
     for member, bits in enumerate(src.present):
-        hit = bits & mask
-        if hit:
+        if bits and (hit := bits & mask):
             dst.present[member] |= hit
             if member < NR_MM_COUNTERS:
                 rss.append((member, hit.bit_count()))

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..engine.collector import uncollected
 from ..linux.mm_types import MMF_FLAGS
 from ..linux.sched import TIF_MEMDIE, task_struct
 from ..linux.sched.signal import SIGNAL_GROUP_EXIT
@@ -18,8 +17,6 @@ from .text import read_line
 from .world import read_world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..engine.machine import Machine
     from ..linux.mm_types import mm_struct
 
@@ -28,7 +25,7 @@ __all__ = ["answer", "answer_line"]
 
 def answer(world: object) -> dict[str, object]:
     """Answer *world*, a JSON value; one that is none gets an ``error`` object."""
-    with _uncollected():
+    with uncollected():
         try:
             return _answer(world)
         except Refused as refused:
@@ -37,7 +34,7 @@ def answer(world: object) -> dict[str, object]:
 
 def answer_line(text: str | bytes) -> dict[str, object]:
     """Answer one line of a file of worlds."""
-    with _uncollected():
+    with uncollected():
         try:
             return _answer(read_line(text))
         except Refused as refused:
@@ -56,18 +53,6 @@ def _answer(value: object) -> dict[str, object]:
             return {"results": results, "state": _state(built)}
     finally:
         _scrap(machine)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector out: it would walk a large world again and again."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _scrap(machine: Machine) -> None:

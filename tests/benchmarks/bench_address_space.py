@@ -13,6 +13,8 @@ import time
 import tracemalloc
 from collections.abc import Callable
 
+from pykmm import Machine as Workbench
+from pykmm import syscalls
 from pykmm.engine import Config, Machine
 from pykmm.kernel.fork import mm_alloc, mmput
 from pykmm.lib.maple_tree import mas_find_rev, mas_store
@@ -60,10 +62,10 @@ def reap(mm: mm_struct) -> None:
 def timed(what: str, work: Callable[[], object]) -> float:
     """Run *work* and print how long it took."""
     gc.collect()
-    begin = time.perf_counter()
+    begin, begin_cpu = time.perf_counter(), time.process_time()
     work()
-    seconds = time.perf_counter() - begin
-    print(f"  {what:<22} {seconds * 1000:8.1f} ms")
+    seconds, cpu = time.perf_counter() - begin, time.process_time() - begin_cpu
+    print(f"  {what:<22} {seconds * 1000:8.1f} ms {cpu * 1000:8.1f} ms CPU")
     return seconds
 
 
@@ -111,6 +113,24 @@ def forked(gib: int) -> None:
         assert nr_free_pages() == machine.config.totalram_pages
 
 
+def forks_itself(gib: int) -> None:
+    """Let a program fork, where each lock and counter is a step, and both exit."""
+    print("a program forks, then both exit, scheduled:")
+    config = Config(node_pages=((gib + 1) * GIB >> 12,))
+    with Workbench(config, max_steps=10_000_000) as machine:
+        free = nr_free_pages()
+        app = machine.spawn("app", anon=gib * GIB)
+
+        @app.runs
+        def _() -> None:
+            timed("fork", lambda: syscalls.fork(lambda: syscalls.exit(0)))
+            syscalls.exit(0)
+
+        timed("all of it", machine.run)
+        print(f"  {len(machine.steps)} steps")
+        assert nr_free_pages() == free
+
+
 def on_threads(gib: int) -> None:
     """Let a reaper and an exiting task meet, on scheduled threads."""
     print("a reaper against exit_mmap(), scheduled:")
@@ -146,6 +166,7 @@ def main() -> None:
     on_boot(gib, reaped=False)
     on_boot(gib, reaped=True)
     forked(gib)
+    forks_itself(gib)
     on_threads(max(gib // 16, 1))
     peak(gib)
 

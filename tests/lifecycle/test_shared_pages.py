@@ -270,3 +270,22 @@ def test_l111_a_reaped_child_of_fork_leaves_its_parents_pages() -> None:
         m.run()
         assert lmkd.result == (0, (0, 10, 0, 0), 0)
         assert nr_free_pages() == free
+
+
+def test_of_a_large_populated_process_and_its_child_nothing_is_left() -> None:
+    with Machine() as m:
+        free = nr_free_pages()
+        app = m.spawn("app", anon="2G")
+        seen: list[int] = []
+
+        @app.runs
+        def _() -> None:
+            fork(lambda: exit_group(0))
+            seen.append(free - nr_free_pages())
+            exit_group(0)
+
+        m.run()
+        # Each has a table for every 2 MiB, and all pages are still one and the same.
+        pages = 2 << 30 >> 12
+        assert pages + 2 * 1024 <= seen[0] < pages + 2 * 1024 + 20
+        assert (nr_free_pages(), _books()) == (free, [])
