@@ -8,14 +8,11 @@ from collections.abc import Callable
 from pykmm import Config, Machine
 from pykmm.engine import Scheduler, Timers
 from pykmm.invariants import Hold, holds
-from pykmm.linux.mm import VM_LOCKED, for_each_vma
-from pykmm.linux.mm_types import VMA_ITERATOR, mm_struct, vm_area_struct
-from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
+from pykmm.linux.mm import VM_LOCKED
+from pykmm.linux.mm_types import mm_struct, vm_area_struct
 from pykmm.linux.sched.mm import mmdrop, mmgrab
 from pykmm.linux.uapi import SIGKILL
-from pykmm.mm.memory_copy import copy_page_range
 from pykmm.mm.mmap import _map_region
-from pykmm.mm.rmap import anon_vma_fork
 from pykmm.syscalls import kill, pidfd_open, process_mrelease
 from pykmm.workbench import Process
 
@@ -99,19 +96,3 @@ def released(
             look(process_mrelease(fd, 0))
 
     m.run()
-
-
-def fork_memory(parent: Process, child: Process) -> None:
-    """Give *child*, which has none of its own, what *parent* has, as fork does."""
-    mm, own = parent.mm, child.mm
-    assert mm is not None
-    assert own is not None
-    mmap_write_lock(mm)
-    for pvma in for_each_vma(VMA_ITERATOR(mm, 0)):
-        start, size = pvma.vm_start, pvma.vm_end - pvma.vm_start
-        vma = _map_region(own, start, size, kind="anon")
-        mmap_write_lock(own)
-        anon_vma_fork(vma, pvma)
-        assert copy_page_range(vma, pvma) == 0
-        mmap_write_unlock(own)
-    mmap_write_unlock(mm)

@@ -8,17 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from pykmm.errno import EAGAIN, EBADF, EINVAL
-from pykmm.linux.mm import (
-    VM_MAYSHARE,
-    VM_MAYWRITE,
-    VM_WRITE,
-    get_mm_rss,
-    mm_flags_test,
-)
+from pykmm.linux.mm import get_mm_rss, mm_flags_test
 from pykmm.linux.mm_types import (
     MMF_OOM_SKIP,
     MMF_UNSTABLE,
-    file,
+    address_space,
     mm_struct,
     vm_area_struct,
 )
@@ -27,25 +21,37 @@ from pykmm.linux.mmu_notifier import mmu_notifier, mmu_notifier_ops
 from pykmm.linux.mutex import mutex_lock, mutex_unlock
 from pykmm.linux.printk import console
 from pykmm.linux.sched.task import get_task_struct, task_lock, task_unlock
-from pykmm.linux.uapi import SIGKILL
+from pykmm.linux.uapi import (
+    MAP_PRIVATE,
+    MAP_SHARED,
+    O_CREAT,
+    O_RDONLY,
+    O_RDWR,
+    PROT_READ,
+    SIGKILL,
+)
 from pykmm.mm._conservation import _books
-from pykmm.mm.mmap import _map_region
 from pykmm.mm.mmu_notifier import mmu_notifier_register
 from pykmm.mm.oom_kill import oom
-from pykmm.mm.oom_kill_reaper import oom_reap_task
+from pykmm.mm.oom_kill_reaper import oom_reap_task, queue_oom_reaper
 from pykmm.mm.oom_kill_victim import mark_oom_victim
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.mm.swapfile import nr_swap_pages
 from pykmm.patches.kernels import v6_12
 from pykmm.syscalls import (
+    close,
     kill,
+    memfd_create,
     mmap,
+    open,
+    pause,
     pidfd_open,
     process_mrelease,
     touch,
 )
 from pykmm.workbench import Process
-from tests.lifecycle.pages_setup import MIB, PAGE, S, boot, maps, released, rss
+from tests.lifecycle._memory import RW
+from tests.lifecycle.pages_setup import PAGE, S, boot, maps, released, rss
 
 
 def _memory(process: Process) -> mm_struct:
@@ -127,13 +133,17 @@ def _release(mm: mm_struct, fd: int) -> tuple[int, bool]:
     return process_mrelease(fd, 0), mm_flags_test(MMF_OOM_SKIP, mm)
 
 
-def _be_the_reaper(app: Process) -> None:
-    """Do to *app* what the killer and its reaper do, before it can run."""
+def _be_victim(app: Process) -> None:
     mutex_lock(oom().oom_lock)
     task_lock(app.task)
     mark_oom_victim(app.task)
     task_unlock(app.task)
     mutex_unlock(oom().oom_lock)
+
+
+def _be_the_reaper(app: Process) -> None:
+    """Do to *app* what the killer and its reaper do, before it can run."""
+    _be_victim(app)
     get_task_struct(app.task)
     oom_reap_task(app.task)
 
@@ -178,6 +188,39 @@ def test_l112_a_refusing_notifier_spares_one_mapping(answers: int) -> None:
 
         released(m, app, look, times=answers + 1)
         assert seen == [(-EAGAIN, [0, 3, 0])] * answers + [(0, [0, 0, 0])]
+
+
+def test_l112_the_reaper_comes_back_to_who_refuses() -> None:
+    """Until the subscriber is ready, or ten times: then it gives the memory up."""
+    for refused, left, tries in ((3, 0, 4), (99, 3, 10)):
+        with boot() as m:
+            app = m.spawn("app")
+            areas = maps(app, *[{"kind": "anon", "populate_pages": 3}] * 3)
+            mm = _memory(app)
+            app.task._program = None  # it sleeps through its end
+            middle, calls = areas[1].__dict__["vm_start"], []
+
+            def start(
+                _: mmu_notifier,
+                change: object,
+                middle: int = middle,
+                calls: list[int] = calls,
+                refused: int = refused,
+            ) -> int:
+                if change.start != middle:  # type: ignore[attr-defined]
+                    return 0
+                calls.append(0)
+                return -EAGAIN if len(calls) <= refused else 0
+
+            ops = mmu_notifier_ops(invalidate_range_start=start)
+            assert mmu_notifier_register(mmu_notifier(ops=ops), mm) == 0
+            with m._as_boot():
+                _be_victim(app)
+                kill(app.pid, SIGKILL)
+                queue_oom_reaper(app.task)
+            m.run()
+            assert [_present(mm, area) for area in areas] == [0, left, 0]
+            assert (len(calls), mm_flags_test(MMF_OOM_SKIP, mm)) == (tries, True)
 
 
 def _present(mm: mm_struct, area: vm_area_struct) -> int:
@@ -252,38 +295,30 @@ def test_l117_what_belongs_to_a_file_stays_cached() -> None:
     with boot() as m:
         app = m.spawn("app")
         mm = _memory(app)
-        memfd = file(f_path="memfd", is_shmem=True)
-        text = file(f_path="/lib/libc.so")
-        _map_region(
-            mm,
-            64 * MIB,
-            MIB,
-            kind="shmem",
-            populate_pages=3,
-            copied_pages=2,
-            vm_file=memfd,
-        )
-        area = _map_region(
-            mm,
-            68 * MIB,
-            MIB,
-            kind="file",
-            populate_pages=4,
-            extra_flags=VM_MAYSHARE,
-            vm_file=text,
-        )
-        # What MAP_SHARED of a file that was opened for reading leaves of the flags.
-        area.__dict__["vm_flags"] &= ~(VM_WRITE | VM_MAYWRITE)
+
+        @app.runs
+        def _() -> None:
+            close(open("/lib/libc.so", O_RDWR | O_CREAT))
+            memory = mmap(0, 3 * PAGE, RW, MAP_PRIVATE, memfd_create("memfd"))
+            text = open("/lib/libc.so", O_RDONLY)
+            shared = mmap(0, 4 * PAGE, PROT_READ, MAP_SHARED, text)
+            touch(memory, 2 * PAGE)
+            touch(memory + 2 * PAGE, PAGE, write=False)
+            touch(shared, 4 * PAGE, write=False)
+            pause()
+
+        m.run()
         assert rss(mm) == (4, 2, 0, 1)
+        mappings = [x for x in m.alive if isinstance(x, address_space)]
         free = nr_free_pages()
 
         def look(_: int) -> None:
             assert rss(mm) == (0, 0, 0, 0)
             assert nr_free_pages() - free == 2
+            cached = [sum(x.__dict__["_nrpages"].values()) for x in mappings]
+            assert sorted(cached) == [3, 4]
 
         released(m, app, look)
-        cached = [sum(f.f_mapping._nrpages.values()) for f in (memfd, text)]
-        assert cached == [3, 4]
 
 
 def test_l118_counters_fall_first_and_charges_later() -> None:

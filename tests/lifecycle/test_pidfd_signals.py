@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from pykmm import explore
 from pykmm.errno import EBADF, EFAULT, EINVAL, EPERM, ESRCH
-from pykmm.linux.pid import PIDTYPE_PGID, PIDTYPE_TGID
 from pykmm.linux.signal import kernel_siginfo
 from pykmm.linux.signal import sigaction as sigaction_of
 from pykmm.linux.uaccess import UserWord
@@ -159,25 +158,24 @@ def test_l140_a_fatal_signal_to_a_thread_kills_the_group() -> None:
 
 
 def test_the_group_of_whom_a_descriptor_names() -> None:
-    """Only a leader's number is a group's; spawned processes are in one with init."""
+    """Only of who leads one: a member's number is no group's."""
+    group = PIDFD_SIGNAL_PROCESS_GROUP
 
     def program() -> object:
-        group = PIDFD_SIGNAL_PROCESS_GROUP
+        member = fork(pause)
         return [
-            pidfd_send_signal(pidfd_open(app.pid, 0), 0, None, group),
-            pidfd_send_signal(pidfd_open(1, 0), SIGTERM, None, group),
+            pidfd_send_signal(pidfd_open(nr, 0), SIGTERM, None, group)
+            for nr in (member, app.pid)
         ]
 
     with Machine() as m:
         app, bystander = m.spawn("app"), m.spawn("bystander")
-        own = plain(app.task, "signal").pids
-        found = call(m, "p", program)
-        if own[PIDTYPE_PGID] is own[PIDTYPE_TGID]:
-            assert found == [0, 0]
-            assert not is_gone(bystander)
-        else:
-            assert found == [-ESRCH, 0]
-            assert is_gone(bystander)
+        caller = m.spawn("caller")
+        caller.runs(program)
+        m.run()
+        assert caller.result == [-ESRCH, 0]
+        assert (is_gone(app), is_gone(bystander)) == (True, False)
+        assert plain(caller.task, "children")[0].exit_state == 0
 
 
 def test_who_sends_to_itself_needs_no_descriptor() -> None:

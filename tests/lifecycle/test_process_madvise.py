@@ -19,13 +19,16 @@ from pykmm.linux.uapi_mman import (
     MADV_DONTFORK,
     MADV_DONTNEED,
     MADV_PAGEOUT,
+    MLOCK_ONFAULT,
     PROT_READ,
 )
 from pykmm.mm._conservation import _books
 from pykmm.mm.madvise import madvise
+from pykmm.mm.mlock import mlock2, munlock
 from pykmm.mm.mmap_sys import brk as kernel_brk
 from pykmm.mm.mmap_sys import ksys_mmap_pgoff, munmap
 from pykmm.mm.mprotect import mprotect
+from pykmm.mm.mremap_call import mremap
 from pykmm.patches.kernels.v6_12 import patch as v6_12
 from pykmm.patches.patch import apply
 from pykmm.syscalls import (
@@ -132,6 +135,9 @@ CALLS: dict[str, Callable[[], int]] = {
     "munmap": lambda: munmap(A, PAGE),
     "mprotect": lambda: mprotect(A, PAGE, PROT_READ),
     "brk": lambda: kernel_brk(0),
+    "mremap": lambda: mremap(A, PAGE, 2 * PAGE),
+    "mlock": lambda: mlock2(A, PAGE, MLOCK_ONFAULT),  # nor waits for its pages
+    "munlock": lambda: munlock(A, PAGE),
     "madvise": lambda: madvise(A, PAGE, MADV_DONTFORK),
 }
 
@@ -162,5 +168,5 @@ def test_l107_only_a_wait_for_the_lock_is_cut_short(name: str) -> None:
         result = got[0] if got else None
         return "none" if result is None else "eintr" if result == -EINTR else "done"
 
-    result = explore(scenario, scheduler="random", executions=30)
+    result = explore(scenario, scheduler="random", executions=40)
     assert {outcome.value for outcome in result.outcomes} >= {"eintr", "done"}

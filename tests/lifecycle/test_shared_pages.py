@@ -26,7 +26,8 @@ from pykmm.syscalls import (
     touch,
 )
 from pykmm.workbench import Process
-from tests.lifecycle.pages_setup import PAGE, S, boot, fork_memory, maps, released, rss
+from tests.lifecycle._people import plain
+from tests.lifecycle.pages_setup import PAGE, S, boot, maps, released, rss
 
 
 def _memory(process: Process) -> mm_struct:
@@ -37,11 +38,12 @@ def _memory(process: Process) -> mm_struct:
 def _family(
     m: Machine, pages: int, **more: object
 ) -> tuple[Process, Process, mm_struct, mm_struct]:
-    """Spawn a parent with *pages* pages, and a child that shares them."""
+    """Spawn a parent with *pages* pages, and have it fork a child that shares them."""
     parent = m.spawn("parent", **more)  # type: ignore[arg-type]  # all of one kind
     maps(parent, {"kind": "anon", "populate_pages": pages})
-    child = m.spawn("child", **more)  # type: ignore[arg-type]
-    fork_memory(parent, child)
+    parent.runs(fork)
+    m.run()
+    child = Process(m, plain(parent.task, "children")[0], "child")
     return parent, child, _memory(parent), _memory(child)
 
 
@@ -65,12 +67,12 @@ def test_l111_a_reaped_child_gives_nothing_back() -> None:
 def test_l131_a_shared_page_is_charged_until_the_last_mapping_goes() -> None:
     with boot() as m:
         box = m.cgroup("box")
-        parent, child, mm, _ = _family(m, 10, memcg=box)
+        parent, child, mm, own = _family(m, 10, memcg=box)
         usage: list[int] = []
 
         def look(_: int) -> None:
-            # The child's tables came before there was anybody to charge.
-            usage.append(box.memory.usage - (mm.pgtables_bytes.counter >> 12))
+            tables = mm.pgtables_bytes.counter + own.pgtables_bytes.counter
+            usage.append(box.memory.usage - tables // PAGE)
 
         released(m, child, look)
         look(0)
@@ -185,34 +187,6 @@ def test_l120_a_munmap_beside_a_pass() -> None:
     for seed in range(60):
         took |= _meet(seed, lambda _: munmap(64 << 20, 2 << 20) and None)
     assert took >= {"app", "lmkd"}
-
-
-def _writer_and_leaver(m: Machine) -> object:
-    """A child leaves while its parent writes what both map."""
-    parent, child, mm, own = _family(m, 3)
-    free = nr_free_pages()
-
-    @parent.runs
-    def _() -> None:
-        touch(64 << 20, 2 * PAGE)
-
-    @child.runs
-    def _() -> None:
-        exit_group(0)
-
-    m.run()
-    assert _books() == []
-    assert rss(mm) == (0, 3, 0, 0)
-    assert own.mm_users.counter == 0
-    # However it went: three pages for the parent, and the child's tables are gone.
-    return nr_free_pages() - free
-
-
-def test_a_child_leaves_while_its_parent_writes() -> None:
-    result = explore(_writer_and_leaver, detectors=("kasan", "lockdep", "leak"))
-    assert result.complete
-    assert result.executions > 1
-    assert [outcome.value for outcome in result.outcomes] == [3]
 
 
 def _forks_and_writes(m: Machine) -> object:
