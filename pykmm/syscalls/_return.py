@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from ..errno import EINTR, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS
 from ..kernel.entry.common import exit_to_user_mode_loop
@@ -20,15 +20,26 @@ _R = TypeVar("_R")
 _RESTARTS = (-ERESTARTSYS, -ERESTARTNOINTR, -ERESTARTNOHAND)
 
 
-def syscall(function: Callable[_P, _R]) -> Callable[_P, _R]:
+def _as_int(value: Any) -> Any:
+    """Cut a number to the 32 bits that an ``int`` has."""
+    if not isinstance(value, int):
+        return value
+    low = value & 0xFFFFFFFF
+    return low - (1 << 32) if low >> 31 else low
+
+
+def syscall(function: Callable[_P, _R], *, ints: bool = False) -> Callable[_P, _R]:
     """Make a system call of a kernel function: its caller then takes its signals.
 
     A call that a signal interrupted is made again if no handler ran, or one that
-    does not mind.
+    does not mind. If all arguments are *ints*, nobody looks at more than 32 bits.
     """
 
     @wraps(function)
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def call(*args: Any, **kwargs: Any) -> _R:
+        if ints:
+            args = tuple(_as_int(value) for value in args)
+            kwargs = {name: _as_int(value) for name, value in kwargs.items()}
         while True:
             result = function(*args, **kwargs)
             handled = exit_to_user_mode_loop()
@@ -37,7 +48,7 @@ def syscall(function: Callable[_P, _R]) -> Callable[_P, _R]:
             if handled is not None and not _goes_on(result, handled):
                 return cast("_R", -EINTR)
 
-    return call
+    return cast("Callable[_P, _R]", call)
 
 
 def _goes_on(result: int, handled: sigaction) -> bool:

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 setrlimit = syscall(_sys.setrlimit)
-process_mrelease = syscall(_oom_kill.process_mrelease)
+process_mrelease = syscall(_oom_kill.process_mrelease, ints=True)
 process_vm_readv = syscall(_vm_access.process_vm_readv)
 process_vm_writev = syscall(_vm_access.process_vm_writev)
 brk = syscall(_mmap_sys.brk)

@@ -30,13 +30,13 @@ __all__ = [
     "tkill",
 ]
 
-kill = syscall(_signal.kill)
-tgkill = syscall(_signal.tgkill)
-tkill = syscall(_signal.tkill)
+kill = syscall(_signal.kill, ints=True)
+tgkill = syscall(_signal.tgkill, ints=True)
+tkill = syscall(_signal.tkill, ints=True)
 pause = syscall(_action.pause)
 sigpending = syscall(_action.sigpending)
-pidfd_open = syscall(_pidfd.pidfd_open)
-pidfd_getfd = syscall(_pidfd.pidfd_getfd)
+pidfd_open = syscall(_pidfd.pidfd_open, ints=True)
+pidfd_getfd = syscall(_pidfd.pidfd_getfd, ints=True)
 pidfd_send_signal = syscall(_send.pidfd_send_signal)
 
 
