@@ -112,7 +112,13 @@ def check_vma_flags(vma: vm_area_struct, gup_flags: int) -> int:
 
 
 def _is_exclusive(table: pgtable_t, bit: int) -> bool:
-    return not table._shared_bits() & bit or bool(table._pinned(bit))
+    """Tell whether no other address space maps the anonymous page of an entry.
+
+    One that may be written is; so is one that was pinned before, and still has the
+    name that it got then.
+    """
+    shared = table._shared_bits() & table.readonly & bit
+    return not shared or bool(table._pinned(bit))
 
 
 def _usable(table: pgtable_t, bit: int, vma: vm_area_struct, flags: int) -> bool:

@@ -13,21 +13,25 @@ __all__ = ["ALONE", "ENDS", "MAKES", "MEMORY", "OTHERS", "Act"]
 MEMORY: Final = (
     "mmap",
     "share",
+    "memfd",
+    "file",
     "touch",
     "read",
     "munmap",
     "mprotect",
     "dontneed",
+    "free",
+    "pageout",
     "mremap",
     "mlock",
     "brk",
 )
 #: Acts that others notice.
-OTHERS: Final = ("kill", "term", "usr1", "mrelease", "handle", "wait")
+OTHERS: Final = ("kill", "term", "usr1", "mrelease", "peek", "handle", "wait")
 #: Acts that come back whatever others do.
-ALONE: Final = (*MEMORY, "kill", "term", "usr1", "mrelease", "handle")
-#: Acts that make a task, which has a program of its own.
-MAKES: Final = ("fork", "clone_vm", "thread", "vfork")
+ALONE: Final = (*MEMORY, "kill", "term", "usr1", "mrelease", "peek", "handle")
+#: Acts that begin a program: a task's of its own, or one in place of the old.
+MAKES: Final = ("fork", "clone_vm", "thread", "vfork", "exec")
 #: Acts after which nothing follows.
 ENDS: Final = ("exit", "exit_group", "pause")
 

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..linux.sched import PF_KTHREAD
-from ..linux.uapi import SIGCHLD, SIGKILL, SIGTERM, SIGUSR1
+from ..linux.uapi import O_CREAT, O_RDWR, SIGCHLD, SIGKILL, SIGTERM, SIGUSR1
 from ..linux.uapi_mman import (
     MADV_DONTNEED,
+    MADV_FREE,
+    MADV_PAGEOUT,
     MAP_ANONYMOUS,
     MAP_PRIVATE,
     MAP_SHARED,
@@ -22,19 +24,23 @@ from ..syscalls import (
     brk,
     clone,
     close,
+    execve,
     exit,
     exit_group,
     fork,
     kill,
     madvise,
+    memfd_create,
     mlock,
     mmap,
     mprotect,
     mremap,
     munmap,
+    open,
     pause,
     pidfd_open,
     process_mrelease,
+    process_vm_readv,
     pthread_create,
     sigaction,
     touch,
@@ -102,6 +108,20 @@ class Player:
         length = act.pages * _PAGE
         self._mapped(mmap(0, length, _BOTH, MAP_SHARED | MAP_ANONYMOUS), length)
 
+    def _memfd(self, act: Act) -> None:
+        self._map_file(memfd_create("memfd"), act)
+
+    def _file(self, act: Act) -> None:
+        self._map_file(open(f"/file{act.which}", O_CREAT | O_RDWR), act)
+
+    def _map_file(self, fd: int, act: Act) -> None:
+        """Map a file, for all or for oneself; a child may inherit the descriptor."""
+        length = act.pages * _PAGE
+        flags = MAP_PRIVATE if act.pages % 2 else MAP_SHARED
+        self._mapped(mmap(0, length, _BOTH, flags, fd), length)
+        if act.which % 2:
+            close(fd)
+
     def _touch(self, act: Act) -> None:
         if self.areas:
             touch(*self._part(act))
@@ -118,6 +138,12 @@ class Player:
 
     def _dontneed(self, act: Act) -> None:
         madvise(*self._part(act), MADV_DONTNEED)
+
+    def _free(self, act: Act) -> None:
+        madvise(*self._part(act), MADV_FREE)
+
+    def _pageout(self, act: Act) -> None:
+        madvise(*self._part(act), MADV_PAGEOUT)
 
     def _mremap(self, act: Act) -> None:
         start, length = self._area(act)
@@ -150,6 +176,10 @@ class Player:
             process_mrelease(fd, 0)
             close(fd)
 
+    def _peek(self, act: Act) -> None:
+        part = [self._part(act)]
+        process_vm_readv(self._somebody(act), part, part, 0)
+
     def _wait(self, act: Act) -> None:
         del act
         wait4(-1)
@@ -172,6 +202,9 @@ class Player:
     def _vfork(self, act: Act) -> None:
         self._made(vfork(self._later(act, shared=True)))
 
+    def _exec(self, act: Act) -> None:
+        execve(lambda: Player(self.cast, []).play(act.program), "program")
+
     def _exit(self, act: Act) -> None:
         exit(act.which)
 
@@ -183,12 +216,13 @@ class Player:
         pause()
 
 
-def play(machine: Machine, programs: Sequence[Sequence[Act]]) -> None:
+def play(machine: Machine, programs: Sequence[Sequence[Act]], **facts: Any) -> None:
     """Spawn a process for each of *programs*, and run until nobody has anything to do.
 
-    They know each other's numbers, and those of all that come later.
+    They know each other's numbers, and those of all that come later. *facts* say what
+    each is spawned with: ``memcg=``, for instance.
     """
-    players = [machine.spawn(f"p{n}") for n, _ in enumerate(programs)]
+    players = [machine.spawn(f"p{n}", **facts) for n, _ in enumerate(programs)]
     cast = [process.pid for process in players]
     for process, program in zip(players, programs, strict=True):
         player = Player(cast, [])

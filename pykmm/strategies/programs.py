@@ -3,7 +3,7 @@
 
 Every program can be played to the end by any scheduler: the one thing in which a
 task could be stuck for good is ``vfork()``, so what a child of that plays neither
-waits nor sleeps, and exits.
+waits nor sleeps, and execs or exits.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ def _acts(names: tuple[str, ...]) -> st.SearchStrategy[Act]:
     return st.builds(Act, st.sampled_from(names), _SMALL, st.integers(1, 4))
 
 
-def _brief(acts: int) -> st.SearchStrategy[tuple[Act, ...]]:
-    """Draw what a child of ``vfork()`` may do: it comes to its end by itself."""
-    body = st.lists(_acts(ALONE), max_size=acts)
-    return body.map(lambda made: (*made, Act("exit_group")))
+@st.composite
+def _brief(draw: st.DrawFn, acts: int, depth: int) -> tuple[Act, ...]:
+    """Draw what a child of ``vfork()`` may do: it execs or ends, and waits for none."""
+    body = draw(st.lists(_acts(ALONE), max_size=acts))
+    if depth and draw(st.booleans()):
+        body.append(Act("exec", program=draw(programs(acts=acts, depth=depth - 1))))
+    return (*body, Act("exit_group"))
 
 
 @st.composite
@@ -36,7 +39,7 @@ def programs(draw: st.DrawFn, *, acts: int = 6, depth: int = 2) -> tuple[Act, ..
     body = []
     for act in draw(st.lists(makers, min_size=1, max_size=acts)):
         if act.name == "vfork":
-            act = Act("vfork", program=draw(_brief(acts)))
+            act = Act("vfork", program=draw(_brief(acts, depth - 1)))
         elif act.name in MAKES:
             act = Act(act.name, program=draw(programs(acts=acts, depth=depth - 1)))
         body.append(act)

@@ -14,10 +14,15 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pykmm.engine import Backend, Config, Pool, Root, Timers
+from pykmm.kernel.ucount import _ucounts
 from pykmm.linux.mman import vm_committed_as
+from pykmm.linux.pid_namespace import init_pid_ns
+from pykmm.linux.refcount import refcount_t
 from pykmm.mm._conservation import _books
+from pykmm.mm.oom_kill import oom
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.mm.swapfile import nr_swap_pages
+from pykmm.mm.vmscan import try_to_free_pages
 from pykmm.schedulers import RandomWalk
 from pykmm.strategies import Act, end_all, play, programs
 from pykmm.workbench import Machine
@@ -27,49 +32,86 @@ PHASES = (Phase.explicit, Phase.generate)
 
 EXAMPLES = int(os.environ.get("PYKMM_CONSERVATION", "40"))
 
+USER = 1000
+CONFIG = Config(node_pages=(4096,), total_swap_pages=48, timers=Timers.IDLE)
+
+#: What is made when it is first asked for, and then stays: files, a user, statics.
+FIRST = (
+    *(Act("file", which) for which in range(4)),
+    *(Act("memfd"), Act("mlock"), Act("fork", program=(Act("exec"),))),
+    Act("exit_group"),
+)
+
+#: How every program begins, so that the cgroup's limit is soon felt.
+BEGIN = (Act("mmap", 0, 4), Act("touch", 0, 4))
+
 
 def holdings(m: Machine) -> dict[str, object]:
-    """Say what there is: pages, promises, charges, and structures by kind."""
+    """Say what there is: pages, promises, counts, and structures by kind.
+
+    The cache of files that nobody has open is given up first: it may stay.
+    """
+    try_to_free_pages(CONFIG.totalram_pages, frozenset({0}))
     return {
         "processes": len(m.tasks()),
         "free pages": nr_free_pages(),
         "free swap": nr_swap_pages().counter,
         "promised": vm_committed_as().counter,
+        "tasks of the user": _ucounts().of(USER).rlimit.counter,
+        "numbers": init_pid_ns().__dict__["pid_allocated"],
+        "victims": oom().oom_victims.counter,
         "structures": Counter(
             type(x).__name__ for x in m.alive if not isinstance(x, Root)
         ),
     }
 
 
+def still_counted(m: Machine) -> list[refcount_t]:
+    """Find references on what is dead."""
+    return [
+        count
+        for struct in m.dead
+        for count in struct.__dict__.values()
+        if isinstance(count, refcount_t) and count.refs
+    ]
+
+
 def come_and_go(
-    backend: Backend, pool: Pool, played: list[tuple[Act, ...]], seed: int
+    backend: Backend,
+    pool: Pool,
+    played: list[tuple[Act, ...]],
+    limit: str | None,
+    seed: int,
 ) -> None:
     """Boot, play, end all; what is left over has to be what was there before."""
-    config = Config(node_pages=(4096,), timers=Timers.IDLE)
-    with Machine(
-        config, backend=backend, scheduler=RandomWalk(seed), pool=pool, seed=seed
-    ) as m:
+    walk = RandomWalk(seed)
+    with Machine(CONFIG, backend=backend, scheduler=walk, pool=pool, seed=seed) as m:
         m.ready()
-        group = m.cgroup("group")
-        # What is made when it is first asked for, and then stays, is there now.
-        play(m, [(Act("share"), Act("mlock"), Act("fork"), Act("exit_group"))])
+        above = m.cgroup("above")
+        group = m.cgroup("group", memory_max=limit, parent=above)
+        play(m, [FIRST], uid=USER)
         end_all(m)
         before = holdings(m)
-        play(m, played)
+        play(m, [BEGIN + program for program in played], memcg=group, uid=USER)
+        assert _books() == []
         end_all(m)
         assert holdings(m) == before
-        assert group.memory.usage == 0
+        assert (group.memory.usage, above.memory.usage) == (0, 0)
+        assert still_counted(m) == []
         assert _books() == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", list(Backend), ids=lambda b: b.value)
 def test_everything_comes_back(backend: Backend) -> None:
+    limits = st.sampled_from((None, "24K", "40K", "80K"))
     with Pool(pin=backend is Backend.BATON) as pool:
 
         @settings(max_examples=EXAMPLES, phases=PHASES)
-        @given(st.lists(programs(), min_size=1, max_size=3), st.integers(0, 999))
-        def tried(played: list[tuple[Act, ...]], seed: int) -> None:
-            come_and_go(backend, pool, played, seed)
+        @given(
+            st.lists(programs(), min_size=1, max_size=3), limits, st.integers(0, 999)
+        )
+        def tried(played: list[tuple[Act, ...]], limit: str | None, seed: int) -> None:
+            come_and_go(backend, pool, played, limit, seed)
 
         tried()
