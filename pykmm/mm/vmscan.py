@@ -55,8 +55,10 @@ class _FileLru(Primitive):
         leave(t, self, Access.WRITE, len(self.pages))
 
     def forget(self, mapping: address_space) -> None:
-        """Note that a file is open again; the host opens files, at rest."""
-        self.pages.pop(mapping, None)
+        """Note that a file is open again."""
+        t = enter(self, "folio_del_lru")
+        found = self.pages.pop(mapping, None)
+        leave(t, self, Access.READ if found is None else Access.WRITE, len(self.pages))
 
     def isolate(
         self, wanted: Callable[[_Origin], bool]
@@ -126,7 +128,8 @@ def could_reclaim(wanted: Callable[[_Origin], bool]) -> Callable[[], bool]:
     lru, could_swap = file_lru(), could_swap_out(wanted)
 
     def ready() -> bool:
-        files = (origin for nrpages in lru.pages.values() for origin in nrpages)
+        # A snapshot: whoever evaluates the guard may not be alone with the list.
+        files = (origin for nrpages in list(lru.pages.values()) for origin in nrpages)
         return any(map(wanted, files)) or could_swap()
 
     return ready
