@@ -10,13 +10,13 @@ with Machine() as m:
     app = m.spawn("app", anon="64K")
     mm = app.mm
     assert mm is not None
-    reader = m.hold_users(app, by="reader")
+    reader = m.hold(app.space.mm_users, by="reader")
 
     kill(app.pid, SIGKILL)
     m.run()
     print("tasks that show it: none, mm_users:", mm.mm_users.counter)
     print("stranded:", mm.rss_stat[MM_ANONPAGES].counter, "pages, held by", reader.by)
 
-    m.let_go(reader)
+    reader.let_go()
     print("after it let go:", mm.rss_stat[MM_ANONPAGES].counter, "pages")
     print("the structure is freed:", mm._death is not None)

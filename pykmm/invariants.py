@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from .engine.ledger import Account
-from .engine.machine import MachineLocal
 from .errors import InvariantViolation, Leak, RefcountError
+from .holds import holds
 from .linux.binfmts import linux_binprm
 from .linux.bitops import Bit
 from .linux.fdtable import pidfd_file
@@ -34,28 +34,7 @@ if TYPE_CHECKING:
     from .engine.machine import Machine
     from .engine.objects import Named, Struct
 
-__all__ = ["LAWS", "Hold", "Law", "Watch", "check_at_rest", "holds"]
-
-
-@frozen
-class Hold:
-    """A reference that the host took on somebody's behalf, and owns up to."""
-
-    counter: Named
-    by: str
-
-
-class _Holds:
-    def __init__(self) -> None:
-        self.all: list[Hold] = []
-
-
-_holds = MachineLocal(_Holds)
-
-
-def holds() -> list[Hold]:
-    """Return the machine's declared references, to add to or take from."""
-    return _holds().all
+__all__ = ["LAWS", "Law", "Watch", "check_at_rest"]
 
 
 @frozen

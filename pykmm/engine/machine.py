@@ -27,6 +27,7 @@ from .objects import Birth, Named
 from .pool import Pool
 from .scheduler import FirstEnabled, Schedule
 from .stacks import stack_here, stack_of
+from .standing import Standing
 from .statics import MachineLocal
 from .thread import Sleep, Thread, ThreadState, Unwind, ambient, current_thread
 
@@ -123,12 +124,12 @@ class Machine:
         self._outer: list[Thread | None] = []
         self.boot = Thread(self, "boot", lambda: None, None)
         self.boot.is_boot, self.boot.is_alone = True, backend is Backend.BATON
-        self.carrier: Baton | FreeRunning
         if backend is Backend.BATON:
-            self.carrier = baton(self, scheduler or FirstEnabled())
+            self.carrier: Baton | FreeRunning = baton(self, scheduler or FirstEnabled())
         else:
             self.carrier = FreeRunning(self, seed=seed, jitter=jitter)
         self.enter = self.carrier.enter
+        self.standing = Standing(self)
         #: What has to be done when a step is over; nothing where one thread runs.
         self.after_step: Callable[[Thread], None] | None = None
         if isinstance(self.carrier, FreeRunning):
@@ -172,7 +173,7 @@ class Machine:
         )
         t.obj = obj
         t.kind = kind
-        t.guard = guard
+        t.guard = self.standing.guard(task, guard) if task in self.standing else guard
         t.sleep = sleep
         t.access = access
         t.task = task
@@ -255,14 +256,15 @@ class Machine:
     def run(self) -> None:
         """Run until the machine is at rest; raise what went wrong, if anything.
 
-        At rest nobody can take a step. Interruptible sleepers may stay so;
-        anybody who waits uninterruptibly, or holds a lock, is a deadlock.
+        At rest nobody can take a step. Interruptible sleepers may stay so; anybody
+        who waits uninterruptibly, or holds a lock, is a deadlock, unless the host
+        keeps somebody waiting.
         """
         if self.closed:
             raise UsageError("this machine was closed: boot another one")
         self.cuts.append(len(self.events))
         self.carrier.run()
-        if self.failure is None:
+        if self.failure is None and not self.is_kept_waiting():
             try:
                 for observer in self.observers:  # they can tell more of a hang
                     observer.at_rest(self)
@@ -273,6 +275,10 @@ class Machine:
             failure = self.failure
             self.close()
             raise failure
+
+    def is_kept_waiting(self) -> bool:
+        """Tell whether the host keeps somebody back, so that rest says nothing."""
+        return bool(self.standing)
 
     def _judge_rest(self) -> None:
         judge_rest(self.live)

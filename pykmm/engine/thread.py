@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from .machine import Machine
     from .objects import Named
 
-__all__ = ["Sleep", "Thread", "ThreadState", "Unwind", "ambient", "current_thread"]
+__all__ = [
+    "AsThread",
+    "Sleep",
+    "Thread",
+    "ThreadState",
+    "Unwind",
+    "ambient",
+    "current_thread",
+]
 
 
 class Unwind(BaseException):
@@ -171,6 +179,20 @@ class _Ambient(threading.local):
 
 #: The model thread of the running OS thread.
 ambient = _Ambient()
+
+
+class AsThread:
+    """Makes the calling OS thread a thread that only the host runs, for a block."""
+
+    def __init__(self, thread: Thread) -> None:
+        self.thread = thread
+
+    def __enter__(self) -> None:
+        self.outer = ambient.thread
+        ambient.thread = self.thread
+
+    def __exit__(self, *error: object) -> None:
+        ambient.thread = self.outer
 
 
 def current_thread() -> Thread:

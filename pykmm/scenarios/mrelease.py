@@ -65,25 +65,15 @@ def mrelease_pinned(m: Machine) -> object:
     """The same, while a reader of the victim's memory holds ``mm_users``."""
     app = m.spawn("app", regions=_SMALL)
     lmkd = m.spawn("lmkd")
-    mm = app.mm
-    assert mm is not None  # it has just been spawned
-    pin = m.hold_users(app, by="reader (mm_users)")
+    mm = app.space
+    pin = m.hold(mm.mm_users, by="reader (mm_users)")
     _kill_and_release(app, lmkd)
     m.run()
     pages = _resident(mm)
-    m.let_go(pin)
+    pin.let_go()
     assert _resident(mm) == 0, "the last user frees everything"
     m.run()
     return Stranded(lmkd.result, pages, (pin.by,))
-
-
-def _opened(m: Machine, caller: Process, app: Process) -> int:
-    """Let the host open a descriptor of *app* as if it were *caller*."""
-    host, m.boot.task = m.boot.task, caller.task
-    try:
-        return pidfd_open(app.pid, 0)
-    finally:
-        m.boot.task = host
 
 
 def two_callers(m: Machine) -> object:
@@ -91,7 +81,7 @@ def two_callers(m: Machine) -> object:
     app = m.spawn("app", regions=_SMALL[:1])
     callers = [m.spawn("lmkd"), m.spawn("psid")]
     for caller in callers:
-        fd = _opened(m, caller, app)
+        fd = caller.call(pidfd_open, app.pid, 0)
 
         @caller.runs
         def _(fd: int = fd) -> int:
@@ -107,9 +97,8 @@ def reap_kill(m: Machine) -> object:
     by the baseline."""
     app = m.spawn("app", regions=_SMALL)
     lmkd = m.spawn("lmkd")
-    mm = app.mm
-    assert mm is not None  # it has just been spawned
-    pin = m.hold_users(app, by="reader (mm_users)")
+    mm = app.space
+    pin = m.hold(mm.mm_users, by="reader (mm_users)")
 
     @lmkd.runs
     def _() -> int:
@@ -117,7 +106,7 @@ def reap_kill(m: Machine) -> object:
 
     m.run()
     pages = _resident(mm)
-    m.let_go(pin)
+    pin.let_go()
     m.run()
     return Stranded(lmkd.result, pages, (pin.by,))
 

@@ -69,13 +69,13 @@ def test_exit_mm_hides_the_mm_before_it_is_freed() -> None:
         app = m.spawn("app", anon="16K")
         mm = app.mm
         assert mm is not None
-        pin = m.hold_users(app, by="reader")
+        pin = m.hold(app.space.mm_users, by="reader")
         kill(app.pid, SIGKILL)
         m.run()
         assert app.mm is None
         assert mm.mm_users.counter == 1
         assert not mm_flags_test(MMF_OOM_SKIP, mm)
-        m.let_go(pin)
+        pin.let_go()
         assert mm._death is not None
 
 

@@ -9,11 +9,10 @@ import pytest
 
 from pykmm.errno import EINVAL, ENOENT, ESRCH, Errno
 from pykmm.errors import UsageError
-from pykmm.invariants import Hold, holds
 from pykmm.kernel.pid import find_get_pid, get_pid_task, put_pid
 from pykmm.kernel.pid_pidfd import pidfd_get_task
 from pykmm.linux.pid import PIDTYPE_TGID
-from pykmm.linux.sched.task import get_task_struct, put_task_struct
+from pykmm.linux.sched.task import put_task_struct
 from pykmm.linux.uapi import PIDFD_NONBLOCK, PIDFD_THREAD, SIGKILL
 from pykmm.patches.kernels import v6_12
 from pykmm.patches.patch import apply
@@ -82,11 +81,8 @@ def test_a_pidfd_never_names_another_process() -> None:
 
         m.run()
         m.spawn("other", pid=500)
-        with m._as_boot():
-            m.boot.task = caller.task
-            assert isinstance(caller.result, int)
-            found = pidfd_get_task(caller.result)
-            m.boot.task = m.init.task
+        assert isinstance(caller.result, int)
+        found = caller.call(pidfd_get_task, caller.result)
         assert isinstance(found, Errno)
         assert found == -ESRCH
 
@@ -99,15 +95,14 @@ def test_a_task_reference_outlives_the_release() -> None:
         task = get_pid_task(number, PIDTYPE_TGID)
         assert task is app.task
         put_pid(number)
-        usage = task.usage
-        kill(app.pid, SIGKILL)
         # The law at rest would rightly complain about a reference nobody owns up to.
-        holds().append(Hold(usage, "the test"))
+        kept = m.hold(task.usage, by="the test")
+        put_task_struct(task)
+        kill(app.pid, SIGKILL)
         m.run()
         assert task._death is None
         assert task.__dict__["sighand"] is None
-        holds().clear()
-        put_task_struct(task)
+        kept.let_go()
         assert task._death is None  # RCU frees it
         m.run()
         assert task._death is not None
@@ -117,12 +112,10 @@ def test_the_last_drop_of_6_12_frees_at_once() -> None:
     with Machine() as m:
         apply(m, [v6_12.patch])
         app = m.spawn("app")
-        usage = get_task_struct(app.task).usage
+        kept = m.hold(app.task.usage, by="the test")
         kill(app.pid, SIGKILL)
-        holds().append(Hold(usage, "the test"))
         m.run()
-        holds().clear()
-        put_task_struct(app.task)
+        kept.let_go()
         assert app.task._death is not None
 
 

@@ -7,10 +7,8 @@ from collections.abc import Callable
 
 from pykmm import Config, Machine
 from pykmm.engine import Scheduler, Timers
-from pykmm.invariants import Hold, holds
 from pykmm.linux.mm import VM_LOCKED
 from pykmm.linux.mm_types import mm_struct, vm_area_struct
-from pykmm.linux.sched.mm import mmdrop, mmgrab
 from pykmm.linux.uapi import SIGKILL
 from pykmm.mm.mmap import _map_region
 from pykmm.syscalls import kill, pidfd_open, process_mrelease
@@ -60,18 +58,6 @@ def memory(p: Process) -> mm_struct:
     """Return the address space that a process shows."""
     assert p.mm is not None
     return p.mm
-
-
-def keep(mm: mm_struct) -> None:
-    """Keep the structure, whoever leaves."""
-    mmgrab(mm)
-    holds().append(Hold(mm.mm_count, "the test"))
-
-
-def unkeep(mm: mm_struct) -> None:
-    """Undo :func:`keep`."""
-    holds()[:] = [hold for hold in holds() if hold.counter is not mm.mm_count]
-    mmdrop(mm)
 
 
 def rss(mm: mm_struct) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ from pykmm.syscalls import (
     exit_group,
 )
 from tests.lifecycle._people import wait_for
-from tests.lifecycle.pages_setup import TWO, boot, keep, maps, memory, unkeep
+from tests.lifecycle.pages_setup import TWO, boot, maps, memory
 
 
 class _End:
@@ -95,7 +95,7 @@ def _reads_late(m: Machine) -> object:
     """Ask for the lock once SKIP is set: who had it, and what is found with it."""
     app = m.spawn("app", anon="16K", parent=m.spawn("shell"))
     mm = memory(app)
-    keep(mm)
+    kept = m.hold(mm.mm_count, by="the test")
     seen: list[object] = []
 
     def late() -> None:
@@ -109,7 +109,7 @@ def _reads_late(m: Machine) -> object:
     m.spawn("late").runs(late)
     app.runs(lambda: exit_group(0))
     m.run()
-    unkeep(mm)
+    kept.let_go()
     return tuple(seen)
 
 

@@ -212,11 +212,11 @@ def test_l60_who_owns_an_address_space_when_the_owner_goes() -> None:
         assert mm.owner is app.task
         call(m, "killer", lambda: kill(app.pid, SIGKILL))
         assert mm.owner is other.task
-        pin = m.hold_users(other, by="reader")
+        pin = m.hold(other.space.mm_users, by="reader")
         call(m, "killer", lambda: kill(other.pid, SIGKILL))
         # Somebody uses it, but no task does.
         assert (mm.owner, mm.mm_users.counter) == (None, 1)
-        m.let_go(pin)
+        pin.let_go()
 
 
 def test_l60_the_only_user_hands_it_to_nobody() -> None:

@@ -154,13 +154,13 @@ def test_with_a_pin_it_matters_whether_one_came_in_time(
 ) -> None:
     app = m.spawn("app", anon="64K", parent=m.spawn("shell"))
     mm = memory(app)
-    pin = m.hold_users(app, by="a reader")
+    pin = m.hold(mm.mm_users, by="a reader")
     if in_time:
-        app.task._program = None  # it sleeps through its end
+        app.freeze()
     assert call(m, "killer", lambda: kill(app.pid, SIGKILL)) == 0
     answer = call(m, "lmkd", lambda: release(app.pid))
     assert (answer, pages(mm)) == ((0, 0) if in_time else (-ESRCH, 16))
-    m.let_go(pin)
+    pin.let_go()
     assert pages(mm) == 0
 
 

@@ -11,7 +11,6 @@ from pykmm import Machine
 from pykmm.boot import start_kthread
 from pykmm.errno import EACCES, EINTR, EINVAL, ESRCH
 from pykmm.errors import KernelBug, UseAfterFree
-from pykmm.invariants import holds
 from pykmm.kernel.fork import mm_alloc, mmput, mmput_async
 from pykmm.kernel.fork_mm import get_task_mm, mm_access
 from pykmm.kernel.kthread import kthread_unuse_mm, kthread_use_mm
@@ -54,7 +53,7 @@ from pykmm.syscalls import (
     pidfd_open,
     process_mrelease,
 )
-from tests.lifecycle.pages_setup import TWO, boot, keep, maps, memory, rss, unkeep
+from tests.lifecycle.pages_setup import TWO, boot, maps, memory, rss
 
 NOBODY = 65534
 
@@ -75,16 +74,16 @@ def test_l67_only_the_last_user_tears_down() -> None:
         app = m.spawn("app", parent=m.spawn("shell"))
         maps(app, *TWO)
         mm = memory(app)
-        keep(mm)
-        reader = m.hold_users(app, "a reader")
+        kept = m.hold(mm.mm_count, by="the test")
+        reader = m.hold(mm.mm_users, by="a reader")
         assert counts(mm) == (2, 2)
         app.runs(lambda: exit_group(0))
         m.run()
         assert (counts(mm), mm.map_count, rss(mm)[MM_ANONPAGES]) == ((1, 2), 2, 5)
-        m.let_go(reader)
+        reader.let_go()
         assert (counts(mm), rss(mm)[MM_ANONPAGES]) == ((0, 1), 0)
         assert mtree_empty(_tree_of(mm))
-        unkeep(mm)
+        kept.let_go()
         assert mm not in m.alive
 
 
@@ -108,7 +107,7 @@ def test_l69_a_reader_is_the_last_user() -> None:
         app = m.spawn("app", parent=m.spawn("shell"))
         maps(app, *TWO)
         mm = memory(app)
-        reference = m.hold_users(app, "reader")
+        reference = m.hold(app.space.mm_users, by="reader")
         with task_locked(app.task):
             mark_oom_victim(app.task)
         queue_oom_reaper(app.task)
@@ -125,7 +124,7 @@ def test_l69_a_reader_is_the_last_user() -> None:
             mmput(mm)
             return released, mtree_empty(_tree_of(mm))
 
-        holds().remove(reference)
+        reference.hand_over()
         assert run(m, reader) == (-ESRCH, True)
 
 
@@ -286,7 +285,7 @@ def test_l32_a_kernel_thread_borrows_memory() -> None:
         app = m.spawn("app", anon="16K", parent=m.spawn("shell"))
         mm = memory(app)
         app.task._program = None  # it sleeps through its end
-        user = m.hold_users(app, "a reader")  # or nobody looks who else there is
+        user = m.hold(mm.mm_users, by="a reader")  # or nobody looks who else there is
         told: list[object] = []
 
         def body() -> None:
@@ -322,7 +321,7 @@ def test_l32_a_kernel_thread_borrows_memory() -> None:
             ((2, 2), True, True),
             0,
         ]
-        m.let_go(user)
+        user.let_go()
 
 
 def test_the_owner_of_shared_memory_hands_it_on() -> None:

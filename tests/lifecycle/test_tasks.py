@@ -11,7 +11,6 @@ from pykmm import Machine, explore
 from pykmm.engine.thread import current_thread
 from pykmm.errno import ESRCH
 from pykmm.errors import KernelWarning
-from pykmm.invariants import Hold, holds
 from pykmm.kernel.fork_clone import kernel_clone
 from pykmm.kernel.signal_send import do_send_sig_info, lock_task_sighand
 from pykmm.linux.compiler import data_race
@@ -25,7 +24,6 @@ from pykmm.linux.sched.signal import (
     for_each_thread,
 )
 from pykmm.linux.sched.task import (
-    get_task_struct,
     kernel_clone_args,
     put_task_struct,
     task_unlock,
@@ -144,8 +142,7 @@ def test_l7_l8_a_leader_that_exits_before_its_thread() -> None:
 def test_l9_l13_a_released_process_that_somebody_keeps() -> None:
     with Machine() as m:
         p = zombie(m, "p")
-        get_task_struct(p.task)
-        holds().append(Hold(p.task.usage, "the test"))
+        kept = m.hold(p.task.usage, by="the test")
 
         kill(p.task.real_parent.pid, SIGKILL)  # init reaps what it leaves
         m.run()
@@ -165,7 +162,7 @@ def test_l9_l13_a_released_process_that_somebody_keeps() -> None:
             put_task_struct(p.task)
             return told
 
-        holds().clear()
+        kept.hand_over()
         assert run(m, look) == ([], None, None, -ESRCH)
         assert p.task not in m.alive
 

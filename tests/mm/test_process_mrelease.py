@@ -171,21 +171,22 @@ def test_a_kernel_thread_that_borrows_the_mm_forbids_it() -> None:
         mm = held(app)
         mmgrab(mm)  # who borrows keeps the structure, and is no user
         mmput(mm)
-        pin = m.hold_users(app, by="reader")  # has it look who else shows the mm
+        # Has it look who else shows the mm.
+        pin = m.hold(app.space.mm_users, by="reader")
         ret = call(m, lambda: process_mrelease(pidfd_open(app.pid, 0), 0))
         assert ret == -EINVAL
-        m.let_go(pin)
+        pin.let_go()
 
 
 def test_a_passing_reader_does_not_forbid_it() -> None:
     with Machine() as m:
         app = m.spawn("app", anon="16K")
-        pin = m.hold_users(app, by="reader")
+        pin = m.hold(app.space.mm_users, by="reader")
         mm = held(app)
         ret = call(m, lambda: process_mrelease(pidfd_open(app.pid, 0), 0))
         assert ret == 0
         assert resident(mm) == 0
-        m.let_go(pin)
+        pin.let_go()
 
 
 def test_the_descriptor_of_a_thread_names_no_process() -> None:

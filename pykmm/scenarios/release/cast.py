@@ -13,11 +13,10 @@ from typing import Final
 from attrs import define, field
 
 from ...boot import Region
-from ...invariants import Hold, holds
+from ...holds import Hold
 from ...linux.mm import PMD_SHIFT, VM_SHARED, for_each_vma
 from ...linux.mm_types import MM_ANONPAGES, VMA_ITERATOR, mm_struct
 from ...linux.sched import task_struct
-from ...linux.sched.mm import mmdrop, mmgrab
 from ...workbench import Machine, Process
 from .callers import release
 from .outcomes import Facts, Judged, judge
@@ -131,7 +130,8 @@ class Cast:
                 self.afterwards()
             self.m.run()
         if self.reader is not None:
-            _let_go(self.m, self.mm, self.reader)
+            self.reader.let_go()
+            self.m.run()
         return judged
 
     def _offspring(self) -> tuple[task_struct, ...]:
@@ -187,21 +187,5 @@ def _reader(m: Machine, app: Process) -> Hold:
     Under design G that is the structure, and not the memory.
     """
     if any(patch.name == "G" for patch in m.applied):
-        mm = app.mm
-        assert mm is not None  # it has just been spawned
-        with m._as_boot():
-            mmgrab(mm)
-            hold = Hold(mm.mm_count, "reader (mm_count)")
-            holds().append(hold)
-        return hold
-    return m.hold_users(app, by="reader (mm_users)")
-
-
-def _let_go(m: Machine, mm: mm_struct, hold: Hold) -> None:
-    if hold.counter is mm.mm_users:
-        m.let_go(hold)
-    else:
-        with m._as_boot():
-            holds().remove(hold)
-            mmdrop(mm)
-    m.run()
+        return m.hold(app.space.mm_count, by="reader (mm_count)")
+    return m.hold(app.space.mm_users, by="reader (mm_users)")

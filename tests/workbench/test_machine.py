@@ -151,18 +151,3 @@ def test_a_count_below_its_owners_is_a_violation() -> None:
             app = m.spawn("app")
             app.task.signal.sigcnt.refs = 0
             m.run()
-
-
-def test_holds_are_given_back_once() -> None:
-    with Machine() as m:
-        app = m.spawn("app", anon="16K")
-        hold = m.hold_users(app, by="somebody")
-        m.run()
-        m.let_go(hold)
-        m.run()
-        with pytest.raises(UsageError, match="somebody holds nothing any more"):
-            m.let_go(hold)
-        kill(app.pid, SIGKILL)
-        m.run()
-        with pytest.raises(UsageError, match="shows no address space any more"):
-            m.hold_users(app, by="late")

@@ -11,36 +11,36 @@ the host while the machine is at rest; their programs run when
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from .. import engine
+from ..boot import Region, build_process, build_thread, start_kthread
+from ..engine.baton import Baton
+from ..engine.scheduler import FirstEnabled
+from ..engine.thread import AsThread, Sleep, Thread, ambient
+from ..errors import UsageError
+from ..holds import Hold, hold, holds
+from ..invariants import Watch, check_at_rest
+from ..kernel.exit_wait import kernel_wait4
+from ..linux.memcontrol import PAGE_COUNTER_MAX, mem_cgroup
+from ..linux.mm import for_each_vma
+from ..linux.mm_types import VMA_ITERATOR, mm_struct
+from ..linux.rculist import list_entries
+from ..linux.sched import task_struct
+from ..linux.sched.signal import init_tasks
+from ..linux.signal import sigaction
+from ..linux.uapi import SA_NODEFER, SIGCHLD, WNOHANG
+from ..mm.oom_kill import oom, oom_init, oom_reaper
+from ..mm.util import init_vm_util_sysctls
+from .family import Tree, plant
+from .process import Process
 
-from . import engine
-from .boot import Region, build_process, build_thread, start_kthread
-from .engine.baton import Baton
-from .engine.scheduler import FirstEnabled
-from .engine.thread import Sleep, ambient
-from .errors import UsageError
-from .invariants import Hold, Watch, check_at_rest, holds
-from .kernel.entry.common import user_mode
-from .kernel.exit_wait import kernel_wait4
-from .kernel.fork import mmput
-from .linux.memcontrol import PAGE_COUNTER_MAX, mem_cgroup
-from .linux.mm import for_each_vma
-from .linux.mm_types import VMA_ITERATOR, mm_struct
-from .linux.rculist import list_entries
-from .linux.sched import task_struct
-from .linux.sched.mm import mmget
-from .linux.sched.signal import init_tasks
-from .linux.signal import sigaction
-from .linux.uapi import SA_NODEFER, SIGCHLD, WNOHANG
-from .mm.oom_kill import oom, oom_init, oom_reaper
-from .mm.util import init_vm_util_sysctls
+if TYPE_CHECKING:
+    from ..engine.objects import Named
 
-__all__ = ["Machine", "Process", "parse_size"]
+__all__ = ["Machine", "parse_size"]
 
-_F = TypeVar("_F", bound=Callable[[], object])
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -56,48 +56,6 @@ def parse_size(argument: str, value: int | str) -> int:
             "as '64K', '16M' or '2G'"
         )
     return int(match[1]) * _UNITS[match[2].upper()]
-
-
-@frozen(eq=False)
-class Process:
-    """A handle on a process of a machine, for the host."""
-
-    machine: Machine
-    task: task_struct
-    name: str
-    #: The addresses of each mapping that it was spawned with, to give to ``touch()``.
-    memory: tuple[range, ...] = ()
-
-    @property
-    def pid(self) -> int:
-        """The process's number; whoever knew it goes on knowing it."""
-        number: int = self.task.__dict__["pid"]
-        return number
-
-    @property
-    def mm(self) -> mm_struct | None:
-        """The address space that the main thread shows, if it still does."""
-        found: mm_struct | None = self.task.__dict__["mm"]
-        return found
-
-    @property
-    def result(self) -> object:
-        """What the program returned; None before, or if it was killed first."""
-        thread = self.task._thread
-        return None if thread is None else thread.result
-
-    def runs(self, program: _F) -> _F:
-        """Give the process a program, to start with the machine's next run."""
-        if self.task._thread is not None:
-            raise UsageError(
-                f"{self.name} has a program already: spawn another process for "
-                f"{getattr(program, '__name__', program)!r}"
-            )
-        task = self.task
-        task._thread = self.machine.thread(
-            task._thread_name, lambda: user_mode(program), task=task
-        )
-        return program
 
 
 def _areas(mm: mm_struct | None) -> tuple[range, ...]:
@@ -183,7 +141,7 @@ class Machine(engine.Machine):
         threads: int = 1,
         uid: int = 0,
         oom_score_adj: int = 0,
-        shares_mm: Process | None = None,
+        shares_mm: Process | bool | None = None,
         parent: Process | None = None,
         pid: int = 0,
         memcg: mem_cgroup | None = None,
@@ -193,9 +151,9 @@ class Machine(engine.Machine):
 
         *anon*, *file* and *shmem* are sizes of populated mappings, in bytes or as
         text (``"64M"``), *swap* of one that is swapped out; *regions* says the same
-        in detail. *shares_mm* makes it a sharer of another process's address space,
-        as ``CLONE_VM`` does. *memcg* is its cgroup, which is charged for what is
-        populated, beyond its limit if need be.
+        in detail. *shares_mm* makes it a sharer of another process's address space
+        (True: its parent's), as ``CLONE_VM`` does. *memcg* is its cgroup, which is
+        charged for what is populated, beyond its limit if need be.
         """
         if not name or any(c.isspace() or c == "*" for c in name):
             raise UsageError(f"spawn(): name={name!r} must hold no spaces and no '*'")
@@ -213,14 +171,15 @@ class Machine(engine.Machine):
         if swap:
             size = parse_size("swap", swap)
             wanted.append(Region("anon", size, swapped=size))
-        first = (parent or self.init).task
+        above = parent or self.init
+        shared = above if shares_mm is True else shares_mm or None
         process = self._spawn(
             name,
             pid=pid,
             uid=uid,
             oom_score_adj=oom_score_adj,
-            parent=first,
-            mm=None if shares_mm is None else shares_mm.mm,
+            parent=above.task,
+            mm=None if shared is None else shared.space,
             regions=wanted,
             memcg=memcg,
         )
@@ -228,6 +187,10 @@ class Machine(engine.Machine):
             for _ in range(threads - 1):
                 build_thread(process.task, self._unique(name))
         return process
+
+    def spawn_tree(self, tree: Tree, parent: Process | None = None) -> list[Process]:
+        """Spawn a process, its children and theirs; they come in the order written."""
+        return list(plant(self, tree, parent))
 
     def _spawn(self, name: str, **facts: Any) -> Process:
         with self._as_boot():
@@ -267,32 +230,42 @@ class Machine(engine.Machine):
                 legacy=legacy,
             )
 
-    def hold_users(self, process: Process, by: str) -> Hold:
-        """Take ``mm_users`` of *process* on behalf of *by*, who keeps the memory.
+    # -- what the host does while the machine is at rest --------------------------
 
-        :meth:`let_go` gives it back.
+    def hold(self, thing: Named, by: Process | str, *, shared: bool = False) -> Hold:
+        """Take a lock, or a reference on a counter, on behalf of *by*.
+
+        *thing* is the lock (``mm.mmap_lock``, which can be had *shared*), or the
+        counter (``mm.mm_users``, ``mm.mm_count``, ``task.usage``, ``pid.count``). Who
+        waits for a lock that is held here is not hung.
         """
-        mm = process.mm
-        if mm is None:
-            raise UsageError(
-                f"hold_users(): {process.name} shows no address space any more: take "
-                "the reference before it exits"
-            )
-        with self._as_boot():
-            mmget(mm)
-            hold = Hold(mm.mm_users, by)
-            holds().append(hold)
-        return hold
+        self.host_only("hold")
+        name, task = (by, self.boot.task) if isinstance(by, str) else (by.name, by.task)
+        return hold(thing, self.host_thread(name, task), shared=shared)
 
-    def let_go(self, hold: Hold) -> None:
-        """Give a reference of :meth:`hold_users` back; the last one frees memory."""
+    def host_thread(self, name: str, task: object) -> Thread:
+        """Make a thread that runs *task* when the host says so, and takes no steps."""
+        thread = Thread(self, name, lambda: None, None)
+        thread.key = ("host", self.number("host"))
+        thread.is_boot = True
+        thread.task = task
+        return thread
+
+    def host_only(self, verb: str) -> None:
+        """Refuse what only the host may do while programs run."""
+        here = ambient.thread
+        if here is not None and here.machine is self and not here.is_boot:
+            raise UsageError(
+                f"{verb}(): {here.name} is a program: only the host can, between runs"
+            )
+
+    def is_kept_waiting(self) -> bool:
+        """Tell whether somebody is frozen, or waits for a lock that the host holds."""
+        if self._init is None:
+            return super().is_kept_waiting()
         with self._as_boot():
-            if hold not in holds():
-                raise UsageError(f"let_go(): {hold.by} holds nothing any more")
-            holds().remove(hold)
-            mm = hold.counter.owner
-            assert isinstance(mm, mm_struct)
-            mmput(mm)
+            locked = any(kept.is_lock for kept in holds())
+        return locked or super().is_kept_waiting()
 
     def _judge_rest(self) -> None:
         super()._judge_rest()
@@ -307,28 +280,14 @@ class Machine(engine.Machine):
         self._names[name] = number
         return name if number == 1 else f"{name}/{number}"
 
-    def _as_boot(self) -> _AsBoot:
-        return _AsBoot(self)
+    def _as_boot(self) -> AsThread:
+        return AsThread(self.boot)
 
     def tasks(self) -> list[task_struct]:
         """Return the leaders of all processes, in the order of the process list."""
         self.ready()
         with self._as_boot():
             return list_entries(init_tasks())
-
-
-class _AsBoot:
-    """Makes the calling OS thread the machine's host for a block."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-
-    def __enter__(self) -> None:
-        self.outer = ambient.thread
-        ambient.thread = self.machine.boot
-
-    def __exit__(self, *error: object) -> None:
-        ambient.thread = self.outer
 
 
 def _reap_children(sig: int) -> None:
