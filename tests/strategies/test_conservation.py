@@ -22,7 +22,6 @@ from pykmm.mm._conservation import _books
 from pykmm.mm.oom_kill import oom
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.mm.swapfile import nr_swap_pages
-from pykmm.mm.vmscan import try_to_free_pages
 from pykmm.schedulers import RandomWalk
 from pykmm.strategies import Act, end_all, play, programs
 from pykmm.workbench import Machine
@@ -47,11 +46,7 @@ BEGIN = (Act("mmap", 0, 4), Act("touch", 0, 4))
 
 
 def holdings(m: Machine) -> dict[str, object]:
-    """Say what there is: pages, promises, counts, and structures by kind.
-
-    The cache of files that nobody has open is given up first: it may stay.
-    """
-    try_to_free_pages(CONFIG.totalram_pages, frozenset({0}))
+    """Say what there is: pages, promises, counts, and structures by kind."""
     return {
         "processes": len(m.tasks()),
         "free pages": nr_free_pages(),
