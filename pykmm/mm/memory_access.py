@@ -14,6 +14,7 @@ from ..linux.mm_types import mm_struct
 from ..linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
 from ..linux.sched import task_struct
 from .gup_pages import get_user_pages_remote, unpin_user_pages
+from .mmap_stack import expand_stack
 
 __all__ = ["__access_remote_vm", "access_process_vm", "access_remote_vm"]
 
@@ -26,7 +27,7 @@ _mmput: Callable[[mm_struct], None] = extern("pykmm.kernel.fork", "mmput")
 @mirrors(
     "mm/memory.c",
     checked="v7.2",
-    abridged="no stack grows for it, and no device has memory of its own to access",
+    abridged="no device has memory of its own to access",
 )
 def __access_remote_vm(mm: mm_struct, addr: int, length: int, gup_flags: int) -> int:
     """Access *length* bytes of *mm* from *addr* on, page by page.
@@ -38,13 +39,14 @@ def __access_remote_vm(mm: mm_struct, addr: int, length: int, gup_flags: int) ->
     if mmap_read_lock_killable(mm):
         return 0
     at, end = addr, addr + length
-    if vma_lookup(mm, addr) is not None:
-        while at < end:
-            pages = get_user_pages_remote(mm, at, 1, gup_flags)
-            if isinstance(pages, int):
-                break
-            at = min(end, (at | PAGE_SIZE - 1) + 1)
-            unpin_user_pages(pages)
+    while at < end:
+        if vma_lookup(mm, at) is None and expand_stack(mm, at) is None:
+            return at - addr  # without the lock
+        pages = get_user_pages_remote(mm, at, 1, gup_flags)
+        if isinstance(pages, int):
+            break
+        at = min(end, (at | PAGE_SIZE - 1) + 1)
+        unpin_user_pages(pages)
     mmap_read_unlock(mm)
     return at - addr
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..lib.maple_tree import (
+    mas_destroy,
     mas_empty_area,
     mas_empty_area_rev,
     mas_next_range,
@@ -39,8 +40,10 @@ __all__ = [
     "vma_iter_clear_gfp",
     "vma_iter_config",
     "vma_iter_end",
+    "vma_iter_free",
     "vma_iter_load",
     "vma_iter_next_range",
+    "vma_iter_next_range_limit",
     "vma_iter_next_rewind",
     "vma_iter_prealloc",
     "vma_iter_prev_range",
@@ -83,6 +86,11 @@ def vma_iter_prealloc(vmi: vma_iterator, vma: vm_area_struct | None) -> int:
     Context: May sleep.
     """
     return mas_preallocate(vmi.mas, vma, GFP_KERNEL)
+
+
+def vma_iter_free(vmi: vma_iterator) -> None:
+    """Give back what was reserved and not needed."""
+    mas_destroy(vmi.mas)
 
 
 @mirrors("mm/vma.h", checked="v7.2", inline=True)
@@ -156,6 +164,12 @@ def vma_iter_end(vmi: vma_iterator) -> int:
 def vma_iter_next_range(vmi: vma_iterator) -> vm_area_struct | None:
     """Go to the next slot, which may be a gap; return what is there."""
     return mas_next_range(vmi.mas, ULONG_MAX)
+
+
+@mirrors("mm/vma.h", checked="v7.2", inline=True)
+def vma_iter_next_range_limit(vmi: vma_iterator, max: int) -> vm_area_struct | None:
+    """Go to the next slot, if it begins at or below *max*; return what is there."""
+    return mas_next_range(vmi.mas, max)
 
 
 @mirrors("mm/vma.h", checked="v7.2", inline=True)

@@ -28,7 +28,6 @@ from ...linux.mm import (
     VM_FAULT_SIGSEGV,
     VM_READ,
     VM_WRITE,
-    vma_lookup,
 )
 from ...linux.mm_types import (
     MM_ANONPAGES,
@@ -37,12 +36,7 @@ from ...linux.mm_types import (
     pgtable_t,
     vm_area_struct,
 )
-from ...linux.mmap_lock import (
-    mmap_read_lock_killable,
-    mmap_read_trylock,
-    mmap_read_unlock,
-    vma_end_read,
-)
+from ...linux.mmap_lock import mmap_read_unlock, vma_end_read
 from ...linux.mmzone import (
     NODE_DATA,
     min_wmark_pages,
@@ -57,6 +51,7 @@ from ...mm._stall import Scene, scene
 from ...mm.memory import _pte_mask
 from ...mm.memory_fault import FAULT_FLAG_USER, FAULT_FLAG_WRITE, handle_mm_fault
 from ...mm.mmap_lock import lock_vma_under_rcu
+from ...mm.mmap_lock_find import lock_mm_and_find_vma
 from ...mm.oom_kill import oom, pagefault_out_of_memory
 from ..signal_force import force_sig_fault
 from .common import exit_to_user_mode_loop
@@ -147,11 +142,10 @@ def _fault(
         ret, upto = _handle(vma, addr, end, write=write)
         vma_end_read(vma)
     if ret & VM_FAULT_RETRY:
-        if not mmap_read_trylock(mm) and mmap_read_lock_killable(mm):
-            return addr, None
-        vma = vma_lookup(mm, addr)
+        vma = lock_mm_and_find_vma(mm, addr)
         ret, upto = _handle(vma, addr, end, write=write)
-        mmap_read_unlock(mm)
+        if vma is not None:
+            mmap_read_unlock(mm)
     if not ret:
         return upto, None
     if ret & VM_FAULT_OOM:

@@ -14,12 +14,12 @@ from ...linux.mm import (
     VM_EXEC,
     VM_READ,
     VM_WRITE,
-    vma_lookup,
 )
 from ...linux.mm_types import mm_struct
-from ...linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
+from ...linux.mmap_lock import mmap_read_unlock
 from ...linux.sched import current
 from ...mm.memory_fault import FAULT_FLAG_WRITE, handle_mm_fault
+from ...mm.mmap_lock_find import lock_mm_and_find_vma
 from .fault import _access
 
 __all__ = ["access_user"]
@@ -50,11 +50,11 @@ def _fault(mm: mm_struct, addr: int, end: int, *, write: bool) -> tuple[int, boo
 
     Return: How far the access has come, and whether it ends there.
     """
-    if mmap_read_lock_killable(mm):
+    vma = lock_mm_and_find_vma(mm, addr)
+    if vma is None:
         return addr, True
-    vma = vma_lookup(mm, addr)
     needed = VM_WRITE if write else VM_READ | VM_EXEC | VM_WRITE
-    if vma is None or not vma.vm_flags & needed:
+    if not vma.vm_flags & needed:
         mmap_read_unlock(mm)
         return addr, True
     flags = FAULT_FLAG_WRITE if write else 0
