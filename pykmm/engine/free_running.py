@@ -186,10 +186,20 @@ class FreeRunning:
         return [x for x in self.machine.live if x.guard is None or x.guard()]
 
     def _resume(self, t: Thread) -> None:
+        """Wake *t*, which is counted as active, unless one that runs by now has."""
         obj = t.waiting_on
-        if obj is not None and obj.waiters and t in obj.waiters:
-            obj.waiters.remove(t)
+        if obj is None or not self._take_off(t, obj):
+            self._count(-1)
+            return
         t.lock.release()  # type: ignore[union-attr]  # it has started
+
+    def _take_off(self, t: Thread, obj: Named) -> bool:
+        """Take *t* off the list of who waits; whoever succeeds wakes it."""
+        with obj.raw or _mint_raw(obj):
+            if obj.waiters is None or t not in obj.waiters:
+                return False
+            obj.waiters.remove(t)
+            return True
 
     def _start(self, t: Thread) -> None:
         with self.count:
@@ -217,12 +227,8 @@ class FreeRunning:
         """A thread failed: everybody who sleeps comes down now."""
         for t in list(self.machine.live):
             obj = t.waiting_on
-            if obj is None or obj.waiters is None:
+            if obj is None or not self._take_off(t, obj):
                 continue
-            with obj.raw or _mint_raw(obj):
-                if t not in obj.waiters:
-                    continue
-                obj.waiters.remove(t)
             self._count(1)
             t.lock.release()  # type: ignore[union-attr]  # it has started
 
