@@ -247,6 +247,14 @@ def api() -> Iterator[str]:
     yield "`help(pykmm.explore)`, for instance, tells the arguments."
 
 
+def process_states() -> Iterator[str]:
+    """Yield what each observer sees of a process in each of its states."""
+    import states
+
+    yield from states.TEXT.splitlines()
+    yield from _table(states.HEAD, states.rows())
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "api": api,
     "calls": calls,
@@ -254,6 +262,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "fidelity": fidelity,
     "locks": locks,
     "patches": patches,
+    "process-states": process_states,
     "reports": reports,
     "steps": steps,
 }
