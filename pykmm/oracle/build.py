@@ -52,6 +52,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Built", "build", "machine_for"]
 
+#: Keys that few of many tasks and address spaces have.
+_RARE_OF_MM: Final = frozenset({"flags", "vmas", "mmap_lock"})
+_RARE_OF_TASK: Final = frozenset(
+    {"flags", "group_exit", "core_dump", "oom_score_adj_min", "oom_origin", "oom_mm"}
+    | {"memcg", "mems_allowed", "mempolicy_nodes"}
+)
 _FLAGS: Final = {"PF_EXITING": PF_EXITING, "PF_KTHREAD": PF_KTHREAD}
 
 
@@ -67,6 +73,9 @@ class Built:
         #: The other way round.
         self.mm_ids: dict[mm_struct, str] = {}
         self._creds: dict[int, cred] = {}
+        #: What its processes would do with signals. No call of a world changes that,
+        #: so one is enough.
+        self.sighand = sighand_struct()
 
     def cred(self, uid: int) -> cred:
         """Return who user *uid* is: nothing changes that, so all its tasks share it."""
@@ -89,7 +98,8 @@ def machine_for(world: World) -> Machine:
             timers=Timers.IDLE,
         )
     )
-    if any(task["flags"] or task["mems_allowed"] for task in world["tasks"]):
+    rare = [task for task in world["tasks"] if not _RARE_OF_TASK.isdisjoint(task)]
+    if any(task["flags"] or task["mems_allowed"] for task in rare):
         apply(machine, [recorded.patch])
     if world["kernel"] == "6.12":
         apply(machine, [v6_12.patch])
@@ -127,10 +137,9 @@ def _current(built: Built, world: World) -> task_struct:
     for task in built.tasks.values():
         if task.tgid != 1 and not task.__dict__["flags"] & PF_KTHREAD:
             return task
-    sighand = sighand_struct()
-    signal = signal_struct(_sighand=sighand)
+    signal = signal_struct(_sighand=built.sighand)
     return task_struct(
-        comm="swapper/0", flags=PF_KTHREAD, signal=signal, sighand=sighand
+        comm="swapper/0", flags=PF_KTHREAD, signal=signal, sighand=built.sighand
     )
 
 
@@ -178,6 +187,15 @@ def _mm(built: Built, mm: Mm, machine: Machine) -> None:
     state["rss_stat"] = [atomic_long_t(pages[n], made) for n in range(NR_MM_COUNTERS)]
     state["pgtables_bytes"] = atomic_long_t(mm["pgtables_bytes"], made)
     state["mm_users"] = atomic_t(users or 0, made)
+    if not _RARE_OF_MM.isdisjoint(mm):
+        _rare_of_mm(made, mm, machine)
+    built.mms[name] = made
+    built.mm_ids[made] = name
+    if users is not None:
+        built.counted.add(name)
+
+
+def _rare_of_mm(made: mm_struct, mm: Mm, machine: Machine) -> None:
     for flag in mm["flags"]:
         made.flags.bit(MMF_FLAGS[flag]).value = True
     if mm["vmas"]:
@@ -186,10 +204,6 @@ def _mm(built: Built, mm: Mm, machine: Machine) -> None:
         made.mmap_lock.readers = 1
     elif mm["mmap_lock"] == "write":
         made.mmap_lock.writer = Thread(machine, "somebody", lambda: None, None)
-    built.mms[name] = made
-    built.mm_ids[made] = name
-    if users is not None:
-        built.counted.add(name)
 
 
 def _task(built: Built, given: Task, processes: list_head[task_struct]) -> None:
@@ -197,33 +211,42 @@ def _task(built: Built, given: Task, processes: list_head[task_struct]) -> None:
     tgid = given["tgid"]
     leads = tgid == given["pid"]
     if leads:
-        sighand = sighand_struct()
-        signal = _signal(built, given, sighand)
+        signal = signal_struct(
+            _sighand=built.sighand, oom_score_adj=given["oom_score_adj"]
+        )
     else:
-        leader = built.tasks[tgid]
-        sighand, signal = leader.__dict__["sighand"], leader.signal
+        signal = built.tasks[tgid].signal
     task = task_struct(
         pid=given["pid"],
         tgid=tgid,
         cred=built.cred(given["uid"]),
         comm=given["comm"],
         signal=signal,
-        sighand=sighand,
-        flags=sum(map(_FLAGS.__getitem__, given["flags"])) if given["flags"] else 0,
+        sighand=built.sighand,
+        flags=0,
     )
-    _place(built, task, given)
+    if not _RARE_OF_TASK.isdisjoint(given):
+        _rare_of_task(built, task, given)
     if leads:
-        _lead(task, given, processes)
+        _lead(task, processes)
     else:
-        _join(task, leader)
-    _append(task.thread_node, signal.thread_head)
+        _join(task, built.tasks[tgid])
+    task.__dict__["thread_node"] = _last_in(signal.thread_head, task)
     built.tasks[task.pid] = task
     if given["mm"] is not None:
         _use(task, built.mms[given["mm"]], counted=given["mm"] in built.counted)
 
 
-def _place(built: Built, task: task_struct, given: Task) -> None:
-    """Put *task* where it may have memory from, if that is not everywhere."""
+def _last_in(head: list_head[task_struct], task: task_struct) -> list_head[task_struct]:
+    link = list_head(task, task)
+    _append(link, head)
+    return link
+
+
+def _rare_of_task(built: Built, task: task_struct, given: Task) -> None:
+    task.__dict__["flags"] = sum(map(_FLAGS.__getitem__, given["flags"]))
+    if given["tgid"] == given["pid"]:
+        _rare_of_signal(built, task, given)
     if given["memcg"] is not None:
         task.memcg = built.memcgs[given["memcg"]]
     if given["mems_allowed"] is not None:
@@ -232,25 +255,22 @@ def _place(built: Built, task: task_struct, given: Task) -> None:
         task.mempolicy_nodes = frozenset(given["mempolicy_nodes"])
 
 
-def _signal(built: Built, given: Task, sighand: sighand_struct) -> signal_struct:
-    oom_mm = given["oom_mm"]
-    return signal_struct(
-        _sighand=sighand,
+def _rare_of_signal(built: Built, leader: task_struct, given: Task) -> None:
+    signal, oom_mm = leader.signal, given["oom_mm"]
+    signal.__dict__.update(
         flags=SIGNAL_GROUP_EXIT if given["group_exit"] else 0,
-        oom_score_adj=given["oom_score_adj"],
         oom_score_adj_min=given["oom_score_adj_min"],
         oom_flag_origin=given["oom_origin"],
         oom_mm=None if oom_mm is None else built.mms[oom_mm],
+        core_state=core_state(dumper=leader) if given["core_dump"] else None,
     )
 
 
-def _lead(task: task_struct, given: Task, processes: list_head[task_struct]) -> None:
+def _lead(task: task_struct, processes: list_head[task_struct]) -> None:
     """Put *task* where leaders stand."""
     state = task.__dict__
     state["group_leader"], state["exit_signal"] = task, SIGCHLD
-    _append(task.tasks, processes)
-    if given["core_dump"]:
-        task.signal.core_state = core_state(dumper=task)
+    state["tasks"] = _last_in(processes, task)
     if task.memcg is not None:
         task.memcg.procs.append(task)
 
@@ -277,10 +297,9 @@ def _use(task: task_struct, mm: mm_struct, *, counted: bool) -> None:
 
 def _parents(built: Built, world: World) -> None:
     for given in world["tasks"]:
-        parent = given["vfork_parent"]
-        if parent is not None:
+        if "vfork_parent" in given and given["vfork_parent"] is not None:
             task = built.tasks[given["pid"]]
-            task.real_parent = built.tasks[parent]
+            task.real_parent = built.tasks[given["vfork_parent"]]
             task.vfork_done = completion()
 
 

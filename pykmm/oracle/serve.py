@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from ..engine.collector import uncollected
 from .answer import answer_line
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ def serve(lines: Iterable[str | bytes], out: _Output) -> int:
     """
     status = 0
     for line in lines:
-        found = answer_line(line)
-        if "error" in found:
-            status = 1
-        out.write(_spell(found) + "\n")
+        with uncollected():  # until the answer, which can be large, is gone again
+            found = answer_line(line)
+            if "error" in found:
+                status = 1
+            text = _spell(found)
+            del found
+        out.write(text + "\n")
         out.flush()
     return status

@@ -19,6 +19,8 @@ __all__ = ["Call", "Machine", "Memcg", "Mm", "Task", "Vma", "World", "read_world
 _FILLED: Final = {
     name: dict_with_defaults(DEFAULTS[name]) for name in ("memcg", "mm", "task", "vma")
 }
+#: Keys of tasks that may refer to others further down, or are rare.
+_LATER: Final = frozenset({"vfork_parent", "mems_allowed", "mempolicy_nodes"})
 #: How many pages a machine has if nobody says.
 _RAM_PAGES: Final = 1 << 20
 
@@ -226,7 +228,7 @@ class _Names:
             if tgid == pid:
                 leaders.add(pid)
         for index, task in enumerate(self.world["tasks"]):
-            if task["vfork_parent"] or task["mems_allowed"] or task["mempolicy_nodes"]:
+            if not _LATER.isdisjoint(task):
                 self._task_later(task, pointer("/tasks", index))
 
     def _refuse_task(self, task: Task, leaders: set[int], where: str) -> None:
