@@ -15,6 +15,7 @@ from .engine.events import Access
 from .engine.machine import Machine
 from .engine.thread import Sleep
 from .errors import UsageError
+from .kernel.cgroup.pids import pids_try_charge
 from .kernel.entry.common import user_mode
 from .kernel.fork import mm_alloc
 from .kernel.fork_limit import count_threads
@@ -214,6 +215,7 @@ def _enlist(task: task_struct, number: pid, parent: task_struct | None) -> None:
     """Do what ``copy_process()`` does past the point of no failure."""
     inc_rlimit_ucounts(task.__dict__["cred"].uid, 1)
     count_threads(1)
+    _charge_pid(task)
     task.real_parent = parent
     task.parent = parent
     if parent is not None:
@@ -225,6 +227,15 @@ def _enlist(task: task_struct, number: pid, parent: task_struct | None) -> None:
     for kind in (PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_PID):
         init_task_pid(task, kind, number)
         attach_pid(task, kind)
+
+
+def _charge_pid(task: task_struct) -> None:
+    over = pids_try_charge(task.memcg, 1)
+    if over is not None:
+        raise UsageError(
+            f"spawn(): memcg={over.path()} has room for pids_max={over.pids_max!r} "
+            "tasks only: raise that, or spawn fewer"
+        )
 
 
 def build_thread(leader: task_struct, thread_name: str) -> task_struct:
@@ -255,6 +266,7 @@ def build_thread(leader: task_struct, thread_name: str) -> task_struct:
     task.parent = leader.__dict__["parent"]
     inc_rlimit_ucounts(task.__dict__["cred"].uid, 1)
     count_threads(1)
+    _charge_pid(task)
     refcount_inc(sighand.count)
     refcount_inc(signal.sigcnt)
     atomic_inc(signal.live)

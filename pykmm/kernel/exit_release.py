@@ -20,6 +20,7 @@ from ..linux.sched import EXIT_DEAD, EXIT_ZOMBIE, task_struct, tasklist_lock
 from ..linux.sched.signal import SIGNAL_GROUP_EXIT, thread_group_empty
 from ..linux.sched.task import put_task_struct
 from ..linux.spinlock import spin_lock, spin_unlock, write_lock_irq, write_unlock_irq
+from .cgroup.pids import pids_release
 from .fork_limit import count_threads
 from .pid import detach_pid, free_pids, put_pid, wake_pidfd
 from .ptrace_link import ptrace_unlink
@@ -91,7 +92,7 @@ def _zap_leader(p: task_struct) -> task_struct | None:
     return leader
 
 
-@mirrors("kernel/exit.c", checked="v7.2", abridged="no pidfs, cgroup or /proc")
+@mirrors("kernel/exit.c", checked="v7.2", abridged="no pidfs or /proc")
 def release_task(p: task_struct) -> None:
     """Take a dead task out of everything by which it could be found.
 
@@ -101,6 +102,7 @@ def release_task(p: task_struct) -> None:
     while following is not None:
         p = following
         dec_rlimit_ucounts(p.__dict__["cred"].uid, 1)
+        pids_release(p)
         pids: list[pid | None] = [None] * 4
         thread_pid = READ_ONCE(p).thread_pid
         assert thread_pid is not None  # released once

@@ -69,6 +69,7 @@ from ..linux.uapi_sched import (
 )
 from .capability import capable
 from .cgroup.cgroup import cgroup_post_fork
+from .cgroup.pids import pids_can_fork, pids_cancel_fork
 from .cred import copy_creds, exit_creds
 from .fork_copy import (
     __cleanup_sighand,
@@ -281,8 +282,7 @@ def _number(p: task_struct, number: pid, clone_flags: int) -> None:
 @mirrors(
     "kernel/fork.c",
     checked="v7.2",
-    abridged="no cgroup that refuses, no tracer, and "
-    "nothing of what has no part in memory and signals",
+    abridged="no tracer, and nothing of what has no part in memory and signals",
 )
 def copy_process(args: kernel_clone_args) -> task_struct | Errno:
     """Make a task that can be found, but does not run yet.
@@ -314,6 +314,10 @@ def copy_process(args: kernel_clone_args) -> task_struct | Errno:
         if isinstance(pidfd, Errno):
             return pidfd
         _number(p, number, args.flags)
+        failed = pids_can_fork(p)
+        if isinstance(failed, Errno):
+            return failed
+        undo.callback(pids_cancel_fork, p)
         failed = _publish(p, number, args, delayed)
         if isinstance(failed, Errno):
             return failed

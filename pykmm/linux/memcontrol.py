@@ -15,6 +15,7 @@ from ..engine.fields import const, embedded, guarded, kernel_struct, shared
 from ..engine.machine import MachineLocal, current_machine
 from ..engine.objects import Root, Struct
 from ..errors import UsageError
+from .atomic import atomic_t
 from .page_counter import PAGE_COUNTER_MAX, page_counter
 from .sched import current
 from .spinlock import spinlock_t
@@ -81,6 +82,13 @@ class mem_cgroup(Struct):
     oom_group: bool = const(default=False)
     #: Whether it is of version 1, whose OOM killer can be switched off.
     legacy: bool = const(default=False)
+
+    #: pids.max, and the tasks here and below, counted only where that is set.
+    pids_max: int | None = const(default=None)
+    pids_counter: atomic_t = embedded(lambda memcg: atomic_t(0, memcg))
+    #: How often a fork failed here, and how often for a limit here or below.
+    pids_fork_failures: atomic_t = embedded(lambda memcg: atomic_t(0, memcg))
+    pids_events_max: atomic_t = embedded(lambda memcg: atomic_t(0, memcg))
 
     memory: page_counter = embedded(lambda memcg: _counter(memcg))
     #: Counters of memory.events and memory.events.local; counting is no step.

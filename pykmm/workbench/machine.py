@@ -207,14 +207,16 @@ class Machine(engine.Machine):
         name: str,
         *,
         memory_max: int | str | None = None,
+        pids_max: int | None = None,
         parent: mem_cgroup | None = None,
         oom_group: bool = False,
         legacy: bool = False,
     ) -> mem_cgroup:
-        """Make a memory cgroup, below the root or below *parent*.
+        """Make a cgroup, below the root or below *parent*.
 
-        *memory_max* is its limit, in bytes or as text; by default it has none. One
-        with *oom_group* dies as a whole. A *legacy* one is of version 1.
+        *memory_max* is its limit, in bytes or as text, and *pids_max* that of its
+        tasks; by default it has none. One with *oom_group* dies as a whole. A
+        *legacy* one is of version 1.
         """
         if not name or "/" in name:
             raise UsageError(f"cgroup(): name={name!r} must hold a name without '/'")
@@ -226,6 +228,7 @@ class Machine(engine.Machine):
                 cg_name=name,
                 parent=parent,
                 max_pages=limit,
+                pids_max=pids_max,
                 oom_group=oom_group,
                 legacy=legacy,
             )

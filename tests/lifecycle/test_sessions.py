@@ -211,6 +211,34 @@ def test_one_member_that_may_be_signalled_is_enough(uid: int) -> None:
         assert told == [0 if uid == 1000 else -EPERM]
 
 
+def test_a_shell_continues_whoever_its_jobs_have_become() -> None:
+    """SIGCONT needs no more than the session; leaving that ends it."""
+
+    def become(uid: int, *, leaves: bool) -> None:
+        if leaves:
+            setsid()
+        setuid(uid)
+        pause()
+
+    with Machine(scheduler=RandomWalk(0)) as m:
+        shell = m.spawn("shell", uid=0)
+
+        def program() -> object:
+            stays = fork(lambda: become(2000, leaves=False))
+            leaves = fork(lambda: become(2000, leaves=True))
+            jobs = children(shell.task)
+            until(lambda: all(plain(t, "cred").uid == 2000 for t in jobs))
+            setuid(1000)
+            told = [[kill(nr, s) for s in (SIGCONT, SIGTERM)] for nr in (stays, leaves)]
+            return told, kill(stays, 0)
+
+        shell.runs(program)
+        m.run()
+        refused = -EPERM
+        expected = [[0, refused], [refused, refused]], refused
+        assert shell.result == expected
+
+
 def test_pidfd_send_signal_reaches_the_group_that_the_process_made() -> None:
     with Machine() as m:
         shell = m.spawn("shell")
