@@ -20,15 +20,7 @@ from ..linux.completion import completion
 from ..linux.cred import cred
 from ..linux.fdtable import files_struct
 from ..linux.memcontrol import mem_cgroup
-from ..linux.mm_types import (
-    MM_ANONPAGES,
-    MM_FILEPAGES,
-    MM_SHMEMPAGES,
-    MM_SWAPENTS,
-    MMF_FLAGS,
-    NR_MM_COUNTERS,
-    mm_struct,
-)
+from ..linux.mm_types import MMF_FLAGS, mm_struct
 from ..linux.notifier import NOTIFY_OK, notifier_block
 from ..linux.pid import PIDTYPE_PID, PIDTYPE_TGID
 from ..linux.rculist import _append, list_head
@@ -178,13 +170,9 @@ def _mm(built: Built, mm: Mm, machine: Machine) -> None:
     name, users = mm["id"], mm["mm_users"]
     made = mm_struct(total_vm=mm["total_vm"])
     state = made.__dict__
-    pages: dict[int, int] = {
-        MM_FILEPAGES: mm["file"],
-        MM_ANONPAGES: mm["anon"],
-        MM_SWAPENTS: mm["swap"],
-        MM_SHMEMPAGES: mm["shmem"],
-    }
-    state["rss_stat"] = [atomic_long_t(pages[n], made) for n in range(NR_MM_COUNTERS)]
+    # Numbered as MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS and MM_SHMEMPAGES are.
+    pages = mm["file"], mm["anon"], mm["swap"], mm["shmem"]
+    state["rss_stat"] = [atomic_long_t(nr, made) for nr in pages]
     state["pgtables_bytes"] = atomic_long_t(mm["pgtables_bytes"], made)
     state["mm_users"] = atomic_t(users or 0, made)
     if not _RARE_OF_MM.isdisjoint(mm):
