@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pykmm.comparison import as_markdown, as_text, compare
 from pykmm.comparison.cells import scene_names
+from pykmm.comparison.witnesses import count, failing
 from pykmm.errors import UsageError
 
 from . import compare_walks, compare_why, output
 from .compare_why import scene
 from .explore import pool
-from .output import show, show_json
+from .output import complain, show, show_json
 from .words import many
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ __all__ = ["run"]
 
 
 def run(args: Namespace) -> int:
-    """Print the tables; 1 if a law was broken somewhere."""
+    """Print the tables; 1 if a law was broken somewhere, or a witness fails."""
+    _refuse_idle(args)
     if args.walks:
         return compare_walks.run(args)
     if args.why is not None:
@@ -45,7 +47,43 @@ def run(args: Namespace) -> int:
     else:
         show(as_markdown(comparison) if args.markdown else as_text(comparison))
         show(f"\n{_completeness(comparison)}\n")
-    return 1 if comparison.bugs else 0
+    failures = list(failing(comparison.cells.values())) if args.check else []
+    for failure in failures:
+        complain(failure)
+    if args.check and not args.json:
+        replayed = sum(count(cell) for cell in comparison.cells.values())
+        show(
+            f"{many(replayed, 'witness', 'witnesses')} replayed, {len(failures)} fail\n"
+        )
+    return 1 if comparison.bugs or failures else 0
+
+
+#: What each way to call this has no use for.
+_IDLE: Final = {
+    "--walks": ("SCENARIO", "--all", "--designs", "--why", "--check", "--markdown"),
+    "--why": ("--all", "--designs", "--check", "--markdown"),
+    "a table": ("--draw",),
+}
+
+
+def _refuse_idle(args: Namespace) -> None:
+    """Complain of what would be ignored."""
+    given = {
+        "SCENARIO": args.scenario,
+        "--all": args.all,
+        "--designs": args.designs,
+        "--why": args.why,
+        "--check": args.check,
+        "--markdown": args.markdown,
+        "--draw": args.draw,
+    }
+    asked = "--walks" if args.walks else "--why" if args.why else "a table"
+    for name in _IDLE[asked]:
+        if given[name]:
+            raise UsageError(f"{name} says nothing to {asked}: leave one of them out")
+    if args.json and (args.markdown or args.draw):
+        other = "--markdown" if args.markdown else "--draw"
+        raise UsageError(f"{other} and --json exclude each other: give one of the two")
 
 
 def _completeness(comparison: Comparison) -> str:

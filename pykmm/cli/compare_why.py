@@ -11,16 +11,17 @@ from pykmm.engine.scheduler import Schedule
 from pykmm.errors import UsageError
 from pykmm.runner import replay
 from pykmm.runner.once import execute
-from pykmm.scenarios.release import Judged
+from pykmm.scenarios.release import OUTCOMES, Judged
 from pykmm.schedulers import Replay
 
 from . import names
 from .output import show, show_json
-from .words import command, drawn
+from .words import command, drawn, many
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from pykmm.comparison import Cell
     from pykmm.scenario import Scenario
 
 __all__ = ["run", "scene"]
@@ -46,14 +47,8 @@ def run(args: Namespace) -> int:
     cell = fill(args.scenario, design, args.executions)
     found = cell.find(word)
     if found is None:
-        known = ", ".join(
-            [*cell.words, *cell.results, *(f"T-BY={b}" for b in cell.by if b)]
-        )
-        raise UsageError(
-            f"--why {args.why!r}: no execution of {args.scenario} under {design} "
-            f"({cell.reason}) comes to that; there are {known}"
-        )
-    if args.draw != "columns":
+        raise _absent(cell, word)
+    if args.draw in ("bar", "svg"):
         show(_picture(scenario, found.witness, args))
         return 0
     execution = replay(scenario, found.witness)
@@ -67,6 +62,23 @@ def run(args: Namespace) -> int:
         show(drawn(execution.trace))
         show(f"\nreplay: {line}\n")
     return 0
+
+
+def _absent(cell: Cell, word: str) -> UsageError:
+    """Say that nothing comes to *word*, or that there is no such word."""
+    found = [name for name, _ in cell.entries()]
+    if word not in {outcome.name for outcome in OUTCOMES}:
+        return names.unknown(
+            f"outcome of {cell.scene} under {cell.design}", word, found
+        )
+    if cell.complete:
+        how = f"none of the {many(cell.executions, 'execution')} there are comes"
+    else:
+        how = f"no execution seen comes (stopped after {cell.reason})"
+    return UsageError(
+        f"{cell.scene} under {cell.design}: {how} to {word}: ask for one of "
+        f"{', '.join(found)}"
+    )
 
 
 def _picture(scenario: Scenario, schedule: str, args: Namespace) -> str:

@@ -106,12 +106,13 @@ def _compare(parser: argparse.ArgumentParser) -> None:
     add("--all", action="store_true", help="all of them")
     add("--designs", metavar="NAMES", type=_names, help="these only, as in A,B,C")
     add("--why", metavar="D,WORD", help="draw how design D comes to WORD")
+    add("--check", action="store_true", help="replay the witness of every entry, too")
     add(
         "--executions",
         metavar="N",
         type=_positive,
-        default=600,
-        help="at most N for a design in a scenario, then samples (600)",
+        default=1500,
+        help="at most N for a design in a scenario, then samples (1500)",
     )
     add("--jobs", metavar="N", type=_positive, default=1, help="in N processes (1)")
     add("--markdown", action="store_true", help="print Markdown tables")
@@ -119,8 +120,7 @@ def _compare(parser: argparse.ArgumentParser) -> None:
     add(
         "--draw",
         choices=("columns", "bar", "svg"),
-        default="columns",
-        help="how --why and --walks draw (columns)",
+        help="how --why and --walks draw (columns, for --walks bar)",
     )
 
 

@@ -24,9 +24,9 @@ PREFERRED = ("mm_users", "mm_count")
 _NEEDS_NO_CARE = re.compile(r"[\w\s*/:.,+=@%-]*", re.ASCII)
 
 
-def many(number: int, what: str) -> str:
+def many(number: int, what: str, plural: str = "") -> str:
     """Count something."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number} {what}" if number == 1 else f"{number} {plural or f'{what}s'}"
 
 
 def command(scenario: Scenario, schedule: Schedule | str) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
@@ -23,6 +23,8 @@ __all__ = ["Cell", "Finding", "fill", "scene_names", "staged"]
 
 #: Samplers that are good at different things.
 _SAMPLERS: Final = ("pos", "pct")
+#: How many executions each further look takes at most, samplers together.
+_LOOK: Final = 300
 
 
 @frozen
@@ -66,10 +68,17 @@ class Cell:
             return ""
         return "all" if found.count == self.executions else "some"
 
+    def entries(self) -> Iterator[tuple[str, Finding]]:
+        """Yield each word, each result, and each role after ``T-BY=``."""
+        yield from self.words.items()
+        yield from self.results.items()
+        for role, finding in self.by.items():
+            if role:  # nobody has no entry
+                yield f"T-BY={role}", finding
+
     def find(self, name: str) -> Finding | None:
-        """Return what is known of a word, a result, or a role in ``T-BY=``."""
-        role = name.removeprefix("T-BY=")
-        return self.words.get(name) or self.results.get(name) or self.by.get(role)
+        """Return what is known of an entry."""
+        return dict(self.entries()).get(name)
 
 
 def scene_names() -> list[str]:
@@ -95,15 +104,15 @@ def staged(scene: str, design: str) -> Scenario:
 def fill(scene: str, design: str, executions: int) -> Cell:
     """Explore *scene* under *design*, in about *executions* executions at most.
 
-    Where that is not enough for all outcomes, three more looks are taken, each in half
-    as many: at all executions with one preemption at most, which most bugs need, and
-    by samplers, which go where no search has come yet.
+    Where that is not enough for all outcomes, more looks are taken: at executions with
+    one preemption at most, which most bugs need, and by samplers, which go where no
+    search has come yet.
     """
     scenario = staged(scene, design)
     results = [explore(scenario, executions=executions)]
     reason = results[0].reason
     if not results[0].complete:
-        number = max(executions // 2, 1)
+        number = max(min(executions // 2, _LOOK), 1)
         results.append(explore(scenario, bound=1, executions=number))
         results += [
             explore(scenario, scheduler=sampler, executions=max(number // 2, 1))

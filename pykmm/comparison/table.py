@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -15,8 +15,10 @@ from .cells import Cell, fill, scene_names, staged
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["EXECUTIONS", "Comparison", "compare"]
 
+#: How far a cell is explored if nobody says: most are complete by then.
+EXECUTIONS: Final = 1500
 #: What a stored comparison says it is.
 _FORMAT = "pykmm-comparison/1"
 
@@ -78,7 +80,7 @@ def compare(
     scenario: str | Sequence[str] | None = None,
     *,
     designs: Sequence[str] | None = None,
-    executions: int = 600,
+    executions: int = EXECUTIONS,
     executor: Executor | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Comparison:
@@ -100,6 +102,10 @@ def compare(
     names = [scenario] if isinstance(scenario, str) else list(scenario or scene_names())
     letters = list(DESIGNS if designs is None else designs)
     pairs = [(name, letter) for name in names for letter in letters]
+    for what, given in (("scenario", names), ("designs", letters)):
+        twice = [name for number, name in enumerate(given) if name in given[:number]]
+        if twice:
+            raise UsageError(f"{what}: {twice[0]!r} is given twice: name each once")
     for pair in pairs:
         staged(*pair)  # complains before anything is explored
     cells = {}

@@ -21,7 +21,7 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0
     assert err == ""
     assert "  A       0 -ESRCH  .     some    some        all 4\n" in out
-    assert out.endswith("2 cells, 2 explored to completion, 10 executions\n")
+    assert out.endswith("2 cells, 2 explored to completion, 9 executions\n")
 
 
 def test_markdown_and_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,6 +43,52 @@ def test_why_draws_a_witness_and_says_how_to_replay(
     status, out, _ = run(capsys, "replay", "--design", "A", "S1", schedule)
     assert status == 0
     assert "STRAND" in out
+
+
+@pytest.mark.parametrize(
+    ("scene", "why", "says"),
+    [
+        ("S4", "D,LIVEZAP", "S4 under D: 0 LIVEZAP\n"),  # all
+        ("S0", "C,MEET", "S0 under C: 0 T-BY=V MEET REWALK"),  # some
+        ("S1", "A,-ESRCH", "S1 under A: -ESRCH STRAND KILLED+ERR\n"),
+        ("S0", "B,T-BY=K", "S0 under B: 0 T-BY=K KPIN"),
+    ],
+)
+def test_why_for_each_kind_of_cell(
+    scene: str, why: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = run(capsys, "compare", scene, "--why", why)
+    assert status == 0
+    assert out.startswith(says)
+    _, out, _ = run(capsys, "compare", scene, "--why", why, "--json")
+    told = json.loads(out)
+    assert told["schedule"] in told["replay"]
+    assert says.startswith(f"{scene} under {why[0]}: {told['outcome']}"[: len(says)])
+
+
+@pytest.mark.parametrize(
+    ("why", "says"),
+    [
+        (("S1", "B,STRAND"), "none of the 5 executions there are comes to STRAND"),
+        (("S7", "A,STRAND"), "no execution seen comes (stopped after 20 executions; "),
+        (("S1", "A,STARND"), "no outcome of S1 under A 'STARND': did you mean STRAND?"),
+        (("S1", "Z,STRAND"), "design='Z' is unknown"),
+    ],
+)
+def test_why_not(
+    why: tuple[str, str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene, asked = why
+    args = ("compare", scene, "--why", asked, "--executions", "20")
+    status, out, err = run(capsys, *args)
+    assert (status, out) == (2, "")
+    assert says in err
+
+
+def test_check_replays_every_witness(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "compare", "S1", "--designs", "A,B", "--check")
+    assert (status, err) == (0, "")
+    assert out.endswith("\n3 witnesses replayed, 0 fail\n")
 
 
 def test_why_as_a_bar_and_as_svg(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,8 +113,18 @@ def test_the_race_of_the_walks(capsys: pytest.CaptureFixture[str]) -> None:
         (("S99",), "there is no scenario to compare 'S99': did you mean S9"),
         (("S1", "--designs", "Z"), "design='Z' is unknown"),
         (("S1", "--why", "A"), "must be a design and a word"),
-        (("S1", "--why", "B,STRAND"), "no execution of S1 under B"),
         (("--why", "B,STRAND"), "--why needs the SCENARIO"),
+        (("S1", "--designs", "A,A"), "'A' is given twice"),
+        (("S1", "--draw", "bar"), "--draw says nothing to a table"),
+        (("S1", "--walks"), "SCENARIO says nothing to --walks"),
+        (("--walks", "--all"), "--all says nothing to --walks"),
+        (("--walks", "--why", "A,MEET"), "--why says nothing to --walks"),
+        (("--walks", "--check"), "--check says nothing to --walks"),
+        (("--all", "--why", "A,MEET"), "--all says nothing to --why"),
+        (("S1", "--why", "A,0", "--designs", "A"), "--designs says nothing to --why"),
+        (("S1", "--why", "A,0", "--markdown"), "--markdown says nothing to --why"),
+        (("S1", "--markdown", "--json"), "--markdown and --json exclude each other"),
+        (("--walks", "--draw", "svg", "--json"), "--draw and --json exclude each"),
     ],
 )
 def test_mistakes_are_one_sentence(

@@ -2,7 +2,8 @@
 """Who takes part: a victim, a caller, and a reader who holds the memory.
 
 The victim has two private mappings and one of a shared file in between, a page-table
-page each. Its parent does not wait for it, unless the scene says so.
+page each. Nobody waits for who has died, unless the scene says so: init would reap
+everybody, and each of its steps would be one more to be ordered.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from ...holds import Hold
 from ...linux.mm import PMD_SHIFT, VM_SHARED, for_each_vma
 from ...linux.mm_types import MM_ANONPAGES, VMA_ITERATOR, mm_struct
 from ...linux.sched import task_struct
+from ...linux.signal import sigaction
+from ...linux.uapi import SIG_DFL, SIG_IGN, SIGCHLD
 from ...workbench import Machine, Process
 from .callers import release
+from .laws import check
 from .outcomes import Facts, Judged, judge
 
-__all__ = ["MEMORY", "Cast"]
+__all__ = ["MEMORY", "ONE_MAPPING", "Cast", "ignores_children", "nobody_waits"]
 
 _SIZE: Final = 64 << 10
 
@@ -31,6 +35,9 @@ MEMORY: Final = (
     Region("file", _SIZE, shared=True),
     Region("anon", _SIZE),
 )
+
+#: Enough where it does not matter how far a walk has come when another one begins.
+ONE_MAPPING: Final = MEMORY[:1]
 
 
 @define
@@ -72,19 +79,13 @@ class Cast:
 
         The victim has *memory*, or uses that of the process that it *shares* with.
         With *read* somebody holds ``mm_users`` until all are at rest, and by default
-        nobody *waits* for the victim.
+        init, whose children they are, *waits* for nobody.
         """
         # One design hands its work to the reaper, which others would only wait for.
         m._reaper = any(patch.name == "H3" for patch in m.applied)
-        parent = None if waits else m.spawn("shell", uid=uid)
-        app = m.spawn(
-            "app",
-            regions=memory,
-            uid=uid,
-            parent=parent,
-            threads=threads,
-            shares_mm=shares,
-        )
+        if not waits:
+            nobody_waits(m)
+        app = m.spawn("app", regions=memory, uid=uid, threads=threads, shares_mm=shares)
         daemons = tuple(m.spawn(name, uid=caller_uid) for name in callers)
         cast = cls.naming(m, app, daemons)
         if read:
@@ -114,9 +115,11 @@ class Cast:
         def _() -> int:
             return release(machine, pid)
 
-    def share(self, name: str, *, uid: int = 0) -> Process:
+    def share(
+        self, name: str, *, uid: int = 0, parent: Process | None = None
+    ) -> Process:
         """Spawn a process that shares the victim's address space."""
-        sharer = self.m.spawn(name, shares_mm=self.victim, uid=uid)
+        sharer = self.m.spawn(name, shares_mm=self.victim, uid=uid, parent=parent)
         self.sharers += (sharer,)
         self.roles[name] = "X"
         return sharer
@@ -124,7 +127,10 @@ class Cast:
     def play(self) -> Judged:
         """Run to rest, judge, and let the reader go."""
         self.m.run()
-        judged = judge(self._facts())
+        facts = self._facts()
+        judged = judge(facts)
+        with self.m._as_boot():
+            check(facts)
         if self.afterwards is not None:
             with self.m._as_boot():
                 self.afterwards()
@@ -163,6 +169,24 @@ class Cast:
             left=self.mm.rss_stat[MM_ANONPAGES].counter,
             private=self.private,
         )
+
+
+def nobody_waits(m: Machine) -> None:
+    """Let init leave its dead children be."""
+    _handle_children(m.init, SIG_DFL)
+
+
+def ignores_children(m: Machine) -> Process:
+    """Spawn a process whose children leave no zombies."""
+    parent = m.spawn("shell")
+    _handle_children(parent, SIG_IGN)
+    return parent
+
+
+def _handle_children(parent: Process, handler: int) -> None:
+    sighand = parent.task.__dict__["sighand"]
+    with parent.machine._as_boot():
+        sighand.action = {SIGCHLD: sigaction(handler)}
 
 
 def _private(app: Process) -> frozenset[int]:

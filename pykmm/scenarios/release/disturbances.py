@@ -23,13 +23,10 @@ def caller_is_killed(m: Machine) -> Judged:
     cast = Cast.of(m)
     lmkd, mm = cast.callers[0].pid, cast.mm
 
-    @m.spawn("admin").runs
-    def _() -> int:
-        return kill(lmkd, SIGKILL)
-
     @m.spawn("driver").runs
     def _() -> None:
         mmap_write_lock(mm)
+        kill(lmkd, SIGKILL)
         mmap_write_unlock(mm)
 
     return cast.play()

@@ -14,7 +14,7 @@ from ...linux.uapi import SIGCHLD
 from ...linux.uapi_sched import CLONE_NEWPID, CLONE_VM
 from ...syscalls import clone, execve, exit_group, fork, pause
 from ...workbench import Machine, Process
-from .cast import MEMORY, Cast
+from .cast import MEMORY, ONE_MAPPING, Cast, ignores_children, nobody_waits
 from .outcomes import Judged
 
 __all__ = [
@@ -48,7 +48,7 @@ def vfork_child(m: Machine) -> Judged:
 
 def clones_meanwhile(m: Machine) -> Judged:
     """The victim makes a process that shares its memory, while it is being killed."""
-    cast = Cast.of(m, read=False)
+    cast = Cast.of(m, read=False, memory=ONE_MAPPING)
 
     cast.roles["sharer"] = "X"
 
@@ -65,7 +65,7 @@ def clones_meanwhile(m: Machine) -> Judged:
 
 def execs_meanwhile(m: Machine) -> Judged:
     """The victim turns to another program, and to other memory."""
-    cast = Cast.of(m, read=False)
+    cast = Cast.of(m, read=False, memory=ONE_MAPPING)
 
     @cast.victim.runs
     def _() -> None:
@@ -79,6 +79,7 @@ def sharer_in_another_namespace(m: Machine) -> Judged:
 
     It makes a pid namespace; the init of that makes the victim and the caller.
     """
+    nobody_waits(m)
     outer = m.spawn("outer", regions=MEMORY)
 
     def chief() -> None:
@@ -111,9 +112,9 @@ def _named(m: Machine, task: task_struct, name: str) -> Process:
 
 
 def sharer_leaves(m: Machine) -> Judged:
-    """A process that shares the memory exits by itself, for its own reasons."""
-    cast = Cast.of(m, read=False)
-    cast.share("helper").runs(partial(exit_group, 0))
+    """A process that shares the memory exits by itself, and leaves no zombie."""
+    cast = Cast.of(m, read=False, memory=ONE_MAPPING)
+    cast.share("helper", parent=ignores_children(m)).runs(partial(exit_group, 0))
     return cast.play()
 
 

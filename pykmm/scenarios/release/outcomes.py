@@ -100,8 +100,16 @@ class Facts:
     @property
     def errors(self) -> list[int]:
         """What failed calls returned."""
-        rets = self.ret if isinstance(self.ret, tuple) else (self.ret,)
-        return [ret for ret in rets if isinstance(ret, int) and ret < 0]
+        return [ret for ret in self._rets if isinstance(ret, int) and ret < 0]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether a call came to 0."""
+        return 0 in self._rets
+
+    @property
+    def _rets(self) -> tuple[object, ...]:
+        return self.ret if isinstance(self.ret, tuple) else (self.ret,)
 
 
 def is_dying(task: task_struct) -> bool:
@@ -217,6 +225,10 @@ class Judged:
     torn_down_by: str
     #: Who came to which page tables; no part of what is told apart.
     visits: tuple[Visit, ...] = field(default=(), eq=False)
+
+    def says(self, name: str) -> bool:
+        """Tell whether *name* is one of the words, the result, or ``T-BY=`` a role."""
+        return name in (*self.words, repr(self.ret), f"T-BY={self.torn_down_by}")
 
     def __repr__(self) -> str:
         by = f" T-BY={self.torn_down_by}" if self.torn_down_by else ""

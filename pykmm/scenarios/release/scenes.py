@@ -6,7 +6,7 @@ from __future__ import annotations
 from ...linux.mm import mm_flags_set
 from ...linux.mm_types import MMF_OOM_SKIP
 from ...workbench import Machine
-from .cast import Cast
+from .cast import ONE_MAPPING, Cast
 from .outcomes import Judged
 
 __all__ = [
@@ -53,7 +53,8 @@ def sharer_out_of_reach(m: Machine) -> Judged:
 
 def callers_race(m: Machine) -> Judged:
     """Two callers at once."""
-    return Cast.of(m, read=False, callers=("lmkd", "psid")).play()
+    both = ("lmkd", "psid")
+    return Cast.of(m, read=False, callers=both, memory=ONE_MAPPING).play()
 
 
 def nothing_left_to_gain(m: Machine) -> Judged:
