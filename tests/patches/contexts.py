@@ -7,7 +7,7 @@ Run it after having looked at every patch that ``test_contexts.py`` complains ab
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -38,6 +38,23 @@ def contexts() -> dict[str, str]:
         for patch in patches()
         for target in patch.functions
     }
+
+
+def complaints(stored: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Say in a sentence for each patch and function what is not as it was stored."""
+    sentences = []
+    for what in sorted({*stored, *now}):
+        patch, _, function = what.rpartition(" ")
+        if what not in now:
+            says = "replaces it no more: forget it"
+        elif what not in stored:
+            says = "has not been looked at: note what it was made from"
+        elif stored[what] != now[what]:
+            says = "was made from another one: take over what has changed"
+        else:
+            continue
+        sentences.append(f"{function}(): {patch} {says}, with {STORED.stem}.py")
+    return sentences
 
 
 def main() -> None:

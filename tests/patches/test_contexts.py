@@ -23,11 +23,19 @@ def test_no_original_changed_since_its_patches_were_looked_at() -> None:
         line.rsplit(" ", 1)
         for line in contexts.STORED.read_text(encoding="utf-8").splitlines()
     )
-    now = contexts.contexts()
-    changed = sorted(what for what in stored if now.get(what) != stored[what])
-    new = sorted(what for what in now if what not in stored)
-    assert changed == [], "context changed, review; then run tests/patches/contexts.py"
-    assert new == [], "a new patch: run tests/patches/contexts.py"
+    assert contexts.complaints(stored, contexts.contexts()) == []
+
+
+def test_a_patch_of_a_changed_function_is_told_in_a_sentence() -> None:
+    stored = {"design B a.f": "1", "design C a.f": "1", "design D a.f": "1"}
+    now = {"design B a.f": "1", "design C a.f": "2", "design E a.f": "1"}
+    assert contexts.complaints(stored, now) == [
+        "a.f(): design C was made from another one: take over what has changed, "
+        "with contexts.py",
+        "a.f(): design D replaces it no more: forget it, with contexts.py",
+        "a.f(): design E has not been looked at: note what it was made from, "
+        "with contexts.py",
+    ]
 
 
 def _told() -> Callable[[int], int]:
