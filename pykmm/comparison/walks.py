@@ -24,7 +24,10 @@ from ..linux.pgtable import _ptlock
 from ..linux.uapi import SIGKILL
 from ..patches.designs import DESIGNS
 from ..patches.patch import apply
-from ..scenarios.release.zaps import Visit, visits
+from ..runner import explore
+from ..scenario import Scenario
+from ..scenarios.release.cast import Cast
+from ..scenarios.release.zaps import Visit, may_contend, visits
 from ..schedulers.timed import Timed
 from ..syscalls import kill, pidfd_open, process_mrelease
 from ..workbench import Machine
@@ -33,7 +36,15 @@ if TYPE_CHECKING:
     from ..engine.scheduler import Scheduler
     from ..engine.thread import Thread
 
-__all__ = ["ORDERS", "Spread", "Walk", "free_running", "meet", "spread"]
+__all__ = [
+    "ORDERS",
+    "Spread",
+    "Walk",
+    "explored",
+    "free_running",
+    "meet",
+    "spread",
+]
 
 #: Designs that differ in nothing but the direction of the walk.
 ORDERS: Final = {"down": "A", "up": "I-up"}
@@ -99,6 +110,36 @@ def free_running(order: str, *, tables: int = 32, seed: int = 0) -> int:
         carrier = machine.carrier
         assert isinstance(carrier, FreeRunning)  # as it was asked for
         return sum(isinstance(obj, _ptlock) for obj in carrier.waits)
+
+
+def _contended(tables: int, machine: Machine) -> int:
+    """Count the tables that both walks may want at once."""
+    cast = Cast.of(machine, read=False, memory=[Region("anon", PMD_SIZE)] * tables)
+    found = cast.play().visits
+    reap, teardown = (
+        [visit for visit in found if visit.thread.name == name]
+        for name in ("lmkd", "app")
+    )
+    return len(may_contend(machine, reap, teardown))
+
+
+def explored(order: str, *, tables: int = 6) -> dict[int, int]:
+    """Let the walks race in every way there is.
+
+    Return: for each number of tables that both may want at once, in how many
+        executions it is that.
+    """
+    scenario = Scenario(
+        name=f"walk {order}",
+        function=partial(_contended, tables),
+        machine=partial(Machine, reaper=False),
+        patches=(DESIGNS[ORDERS[order]],),
+    )
+    times: dict[int, int] = {}
+    for outcome in explore(scenario).outcomes:
+        assert isinstance(outcome.value, int)  # that is what is counted
+        times[outcome.value] = outcome.count
+    return dict(sorted(times.items()))
 
 
 @frozen

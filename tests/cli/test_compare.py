@@ -103,6 +103,17 @@ def test_the_race_of_the_walks(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0
     assert "a reap pass that goes down" in out
     assert "time spent in them" in out
+    assert "every order that matters" in out
+    assert "races of real threads" in out
+
+
+def test_the_race_as_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "compare", "--walks", "--json")
+    orders = json.loads(out)["orders"]
+    assert set(orders["down"]["explored"]) == {"0", "1"}
+    assert set(orders["up"]["explored"]) == set("0123456")
+    assert len(orders["up"]["threads"]) == len(orders["down"]["threads"]) > 0
+    assert orders["up"]["waited"]["total"] > 10 * orders["down"]["waited"]["total"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,14 @@ from xml.etree import ElementTree
 import pytest
 
 from pykmm.comparison.picture import Picture
-from pykmm.comparison.walks import ORDERS, Spread, free_running, meet, spread
+from pykmm.comparison.walks import (
+    ORDERS,
+    Spread,
+    explored,
+    free_running,
+    meet,
+    spread,
+)
 
 
 def picture(order: str, seed: int = 1, tables: int = 8) -> Picture:
@@ -38,6 +45,12 @@ def test_downwards_waits_far_less_and_ends_earlier() -> None:
     assert down["waited"].total * 10 < up["waited"].total
     assert down["contended"].total * 5 < up["contended"].total
     assert down["ticks"].total < up["ticks"].total
+
+
+def test_in_no_order_do_opposite_walks_want_two_locks_at_once() -> None:
+    """Upwards there are executions in which every table is wanted by both."""
+    assert explored("down", tables=4).keys() == {0, 1}
+    assert explored("up", tables=4).keys() == {0, 1, 2, 3, 4}
 
 
 def test_a_race_is_the_same_every_time() -> None:
