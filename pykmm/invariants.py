@@ -83,7 +83,7 @@ def _mm_users(machine: Machine) -> Iterator[tuple[Named, int, int]]:
 
 def _mm_count(machine: Machine) -> Iterator[tuple[Named, int, int]]:
     signals = _alive(machine, signal_struct)
-    notifiers = _alive(machine, mmu_notifier)
+    notifiers, files = _alive(machine, mmu_notifier), _alive(machine, ProcFile)
     kthreads = [t for t in _alive(machine, task_struct) if _borrows(t)]
     shadows = [obj._pins() for obj in machine.alive if isinstance(obj, Shadow)]
     for mm in _alive(machine, mm_struct):
@@ -92,6 +92,7 @@ def _mm_count(machine: Machine) -> Iterator[tuple[Named, int, int]]:
         count += bool(mm.mm_users.counter) + _declared(mm.mm_count)
         count += sum(_field(t, "active_mm") is mm for t in kthreads)
         count += sum(pinned is mm for pinned in shadows)
+        count += sum(_field(f, "private_data") is mm for f in files)
         count += sum(
             _field(n, "mm") is mm and bool(_field(n, "_holds_mm")) for n in notifiers
         )
@@ -150,7 +151,7 @@ LAWS: Final = (
     Law(
         "mm-count",
         "its users together hold one reference on the structure; victims' groups, "
-        "notifiers and kernel threads hold one each",
+        "notifiers, kernel threads and files of memory hold one each",
         _mm_count,
     ),
     Law("task-usage", "at rest only a task's visibility keeps it", _task_usage),

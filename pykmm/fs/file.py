@@ -53,6 +53,8 @@ def filp_close(opened: OpenFile) -> None:
     counted = isinstance(opened, ProcFile) or is_made(opened, "f_ref")
     if counted and not refcount_dec_and_test(opened.f_ref):
         return
+    if isinstance(opened, ProcFile) and opened.f_op.proc_release is not None:
+        opened.f_op.proc_release(opened)
     if opened.pid is not None:
         put_pid(opened.pid)
     opened._free()

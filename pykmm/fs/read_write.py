@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..errno import EBADF, EINVAL, Errno
+from ..errno import EBADF, EFAULT, EINVAL, Errno
 from ..linux.fdtable import OpenFile
 from ..linux.mutex import mutex_lock, mutex_unlock
 from ..linux.proc_fs import ProcFile
 from ..linux.uapi import O_RDONLY, O_RDWR, O_WRONLY
 from .file import fdget, fdput
 
-__all__ = ["ksys_read", "ksys_write", "vfs_read", "vfs_write"]
+__all__ = [
+    "ksys_pread64",
+    "ksys_pwrite64",
+    "ksys_read",
+    "ksys_write",
+    "vfs_read",
+    "vfs_write",
+]
 
 
 def _may_read(file: ProcFile) -> bool:
@@ -23,41 +30,41 @@ def _may_write(file: ProcFile) -> bool:
 
 
 @mirrors("fs/read_write.c", checked="v7.2", abridged="returns what was read")
-def vfs_read(file: ProcFile, count: int) -> bytes | Errno:
-    """Read up to *count* bytes from where the file stands.
+def vfs_read(file: ProcFile, count: int, pos: int) -> bytes | Errno:
+    """Read up to *count* bytes from *pos* on.
 
-    Context: ``f_pos_lock`` held; may sleep.
+    Context: May sleep.
     Return: The bytes; -EBADF if it is open for writing only, -EINVAL if nobody can
         read it, or what the file says.
     """
     if not _may_read(file):
         return -EBADF
+    if file.f_op.proc_rw is not None:
+        reached = file.f_op.proc_rw(file, pos, count, False)
+        return reached if isinstance(reached, Errno) else bytes(reached)
     if file.f_op.proc_read is None:
         return -EINVAL
-    found = file.f_op.proc_read(file, file.f_pos)
-    if isinstance(found, Errno):
-        return found
-    found = found[:count]
-    file.f_pos += len(found)
-    return found
+    found = file.f_op.proc_read(file, pos)
+    return found if isinstance(found, Errno) else found[:count]
 
 
 @mirrors("fs/read_write.c", checked="v7.2", abridged="None is a bad pointer")
-def vfs_write(file: ProcFile, text: bytes | None) -> int | Errno:
-    """Write *text* where the file stands.
+def vfs_write(file: ProcFile, text: bytes | None, pos: int) -> int | Errno:
+    """Write *text* at *pos*.
 
-    Context: ``f_pos_lock`` held; may sleep.
+    Context: May sleep.
     Return: How many bytes were taken; -EBADF if it is open for reading only, -EINVAL
         if nobody can write it, or what the file says.
     """
     if not _may_write(file):
         return -EBADF
+    if file.f_op.proc_rw is not None:
+        if text is None:
+            return -EFAULT
+        return file.f_op.proc_rw(file, pos, len(text), True)
     if file.f_op.proc_write is None:
         return -EINVAL
-    taken = file.f_op.proc_write(file, text, file.f_pos)
-    if not isinstance(taken, Errno):
-        file.f_pos += taken
-    return taken
+    return file.f_op.proc_write(file, text, pos)
 
 
 def _unreadable(file: OpenFile) -> Errno:
@@ -78,7 +85,9 @@ def ksys_read(fd: int, count: int) -> bytes | Errno:
     if not isinstance(file, ProcFile):
         return _unreadable(file)
     mutex_lock(file.f_pos_lock)
-    ret = vfs_read(file, count)
+    ret = vfs_read(file, count, file.f_pos)
+    if not isinstance(ret, Errno):
+        file.f_pos += len(ret)
     mutex_unlock(file.f_pos_lock)
     fdput(file)
     return ret
@@ -96,7 +105,45 @@ def ksys_write(fd: int, text: bytes | None) -> int | Errno:
     if not isinstance(file, ProcFile):
         return _unreadable(file)
     mutex_lock(file.f_pos_lock)
-    ret = vfs_write(file, text)
+    ret = vfs_write(file, text, file.f_pos)
+    if not isinstance(ret, Errno):
+        file.f_pos += ret
     mutex_unlock(file.f_pos_lock)
+    fdput(file)
+    return ret
+
+
+@mirrors("fs/read_write.c", checked="v7.2", abridged="returns what was read")
+def ksys_pread64(fd: int, count: int, pos: int) -> bytes | Errno:
+    """System call: read up to *count* bytes from *pos* on; the file stays where it is.
+
+    Return: As :func:`ksys_read`; -EINVAL for a negative place.
+    """
+    if pos < 0:
+        return -EINVAL
+    file = fdget(fd)
+    if file is None:
+        return -EBADF
+    if not isinstance(file, ProcFile):
+        return _unreadable(file)
+    ret = vfs_read(file, count, pos)
+    fdput(file)
+    return ret
+
+
+@mirrors("fs/read_write.c", checked="v7.2", abridged="None is a bad pointer")
+def ksys_pwrite64(fd: int, text: bytes | None, pos: int) -> int | Errno:
+    """System call: write *text* at *pos*; the file stays where it is.
+
+    Return: As :func:`ksys_write`; -EINVAL for a negative place.
+    """
+    if pos < 0:
+        return -EINVAL
+    file = fdget(fd)
+    if file is None:
+        return -EBADF
+    if not isinstance(file, ProcFile):
+        return _unreadable(file)
+    ret = vfs_write(file, text, pos)
     fdput(file)
     return ret

@@ -7,6 +7,7 @@ from typing import Final
 
 from ..engine.annotate import mirrors
 from ..errno import EACCES, EINTR, ESRCH, Errno
+from ..linux.compiler import data_race
 from ..linux.mm_types import mm_struct
 from ..linux.rwsem import down_read_killable, up_read
 from ..linux.sched import PF_KTHREAD, current, task_struct
@@ -48,7 +49,8 @@ def get_task_mm(task: task_struct) -> mm_struct | None:
     Context: Takes task_lock.
     Return: A reference owed to ``mmput()``, or None.
     """
-    if task.flags & PF_KTHREAD:
+    # Other flags change meanwhile; this one never does.
+    if data_race(task).flags & PF_KTHREAD:
         return None
     task_lock(task)
     mm = task.mm

@@ -22,11 +22,15 @@ class proc_ops:
     """What a file does: reading returns all of its text from a position on.
 
     Writing gets the text, or None for a bad pointer, and a position; it answers with
-    how many bytes it took. What is None cannot be done.
+    how many bytes it took. What is None cannot be done. A file without contents has one
+    function for both: it gets a position and how many bytes are wanted there, and
+    answers with how many it reached.
     """
 
     proc_read: Callable[[ProcFile, int], bytes | Errno] | None = None
     proc_write: Callable[[ProcFile, bytes | None, int], int | Errno] | None = None
+    proc_rw: Callable[[ProcFile, int, int, bool], int] | None = None
+    proc_release: Callable[[ProcFile], None] | None = None
 
 
 @kernel_struct
@@ -36,6 +40,8 @@ class ProcFile(Struct):
     f_op: proc_ops = const()
     f_flags: int = const(default=0)
     pid: struct_pid | None = const(default=None)
+    #: What whoever opened it found, and whoever closes it gives back.
+    private_data: Struct | None = const(default=None)
     f_ref: refcount_t = embedded(lambda f: refcount_t(1, f))
 
     f_pos_lock: mutex = embedded(mutex)

@@ -6,7 +6,7 @@ the caller takes its signals: a call made by a process that has been killed does
 not return. Results are numbers as in Linux, a negative errno for a failure.
 """
 
-from .files import close, memfd_create, open, read, write
+from .files import close, memfd_create, open, pread, pwrite, read, write
 from .identity import (
     getegid,
     geteuid,
@@ -117,12 +117,14 @@ __all__ = [
     "pidfd_send_signal",
     "poll",
     "prctl",
+    "pread",
     "process_madvise",
     "process_mrelease",
     "process_vm_readv",
     "process_vm_writev",
     "pthread_create",
     "ptrace",
+    "pwrite",
     "read",
     "setegid",
     "seteuid",

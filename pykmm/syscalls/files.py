@@ -10,7 +10,7 @@ from ..linux.uapi import O_RDONLY
 from ..mm import memfd as _memfd
 from ._return import syscall
 
-__all__ = ["close", "memfd_create", "open", "read", "write"]
+__all__ = ["close", "memfd_create", "open", "pread", "pwrite", "read", "write"]
 
 close = syscall(_open.close)
 
@@ -21,7 +21,8 @@ def open(path: str, flags: int = O_RDONLY) -> int | Errno:
 
     Below ``/proc`` there are ``oom_score``, ``oom_score_adj`` and ``oom_adj`` of each
     process and thread (``self`` and ``thread-self`` too), ``sys/vm/panic_on_oom`` and
-    the other settings, ``vmstat`` and ``sysrq-trigger``. Any other path names a file
+    the other settings, ``vmstat`` and ``sysrq-trigger``; ``mem`` of each process is its
+    memory, where the position is the address. Any other path names a file
     to be mapped, which ``O_CREAT`` makes.
     """
     return _open.do_sys_open(path, flags)
@@ -44,3 +45,16 @@ def write(fd: int, text: bytes | str | None) -> int | Errno:
     """Write *text*; None is a bad pointer. Return how many bytes were taken."""
     data = text.encode() if isinstance(text, str) else text
     return _read_write.ksys_write(fd, data)
+
+
+@syscall
+def pread(fd: int, count: int, offset: int) -> bytes | Errno:
+    """Read up to *count* bytes from *offset* on; the file stays where it is."""
+    return _read_write.ksys_pread64(fd, count, offset)
+
+
+@syscall
+def pwrite(fd: int, text: bytes | str | None, offset: int) -> int | Errno:
+    """Write *text* at *offset*; the file stays where it is."""
+    data = text.encode() if isinstance(text, str) else text
+    return _read_write.ksys_pwrite64(fd, data, offset)

@@ -33,6 +33,7 @@ from .base import (
     proc_tid_base_operations,
     tid_base_stuff,
 )
+from .base_mem import mem_open
 from .fd import open_fdinfo
 from .generic import simple_read_from_buffer
 from .proc_sysctl import proc_sys_file, sysctl_perm
@@ -44,6 +45,8 @@ _MAY_READ: Final = 4
 _MAY_WRITE: Final = 2
 _TASK_DIR: Final = "task"
 _FDINFO_DIR: Final = "fdinfo"
+_MEM_FILE: Final = "mem"
+_MEM_MODE: Final = 0o600
 _PARTS_OF_THREAD: Final = 3
 
 
@@ -128,6 +131,9 @@ def _open_task(parts: list[str], flags: int) -> ProcFile | Errno:
         opened = _open_directory(number_of, flags, of_thread=tgid is not None)
     elif wanted[0] == _FDINFO_DIR and len(wanted) == 2:
         opened = open_fdinfo(number_of, wanted[1])
+    elif wanted == [_MEM_FILE]:
+        allowed = _allows(_MEM_MODE, owner, flags)
+        opened = mem_open(number_of, flags, allowed=allowed)
     elif entry is not None:
         mode, ops = entry
         allowed = _allows(mode, owner, flags)
