@@ -16,6 +16,7 @@ __all__ = [
     "ECHILD",
     "EEXIST",
     "EFAULT",
+    "EFBIG",
     "EINTR",
     "EINVAL",
     "EIO",
@@ -88,6 +89,7 @@ EISDIR = Errno(21, "EISDIR")
 EINVAL = Errno(22, "EINVAL")
 EMFILE = Errno(24, "EMFILE")
 ETXTBSY = Errno(26, "ETXTBSY")
+EFBIG = Errno(27, "EFBIG")
 ENOSPC = Errno(28, "ENOSPC")
 EMLINK = Errno(31, "EMLINK")
 ERANGE = Errno(34, "ERANGE")

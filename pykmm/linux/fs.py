@@ -6,9 +6,12 @@ from __future__ import annotations
 from typing import Final
 
 from ..engine.annotate import mirrors
+from ..engine.events import Access
+from ..engine.fields import field_of
+from ..engine.machine import enter, leave
 from .mm_types import address_space, file
 from .refcount import refcount_inc
-from .rwsem import down_read, down_write, up_read, up_write
+from .rwsem import down_read, down_write, down_write_killable, up_read, up_write
 
 __all__ = [
     "FMODE_READ",
@@ -20,6 +23,10 @@ __all__ = [
     "i_mmap_lock_write",
     "i_mmap_unlock_read",
     "i_mmap_unlock_write",
+    "i_size_write",
+    "inode_lock",
+    "inode_lock_killable",
+    "inode_unlock",
 ]
 
 FMODE_READ: Final = 1
@@ -72,3 +79,45 @@ def i_mmap_unlock_read(mapping: address_space) -> None:
     Context: The caller holds the lock.
     """
     up_read(mapping.i_mmap_rwsem)
+
+
+@mirrors("include/linux/fs.h", checked="v7.2", inline=True)
+def i_size_write(mapping: address_space, i_size: int) -> None:
+    """Change where the file of a mapping ends.
+
+    A fault looks at the size together with the cache, so both are one in steps.
+
+    Context: ``i_rwsem`` for writing.
+    """
+    field = field_of(mapping, "i_pages")
+    t = enter(field, "i_size_write")
+    mapping.__dict__["_i_size"] = i_size
+    leave(t, field, Access.WRITE, i_size)
+
+
+@mirrors("include/linux/fs.h", checked="v7.2", inline=True)
+def inode_lock(mapping: address_space) -> None:
+    """Keep out whoever changes the size or the extent of a file.
+
+    Context: May sleep.
+    """
+    down_write(mapping.i_rwsem)
+
+
+@mirrors("include/linux/fs.h", checked="v7.2", inline=True)
+def inode_lock_killable(mapping: address_space) -> int:
+    """Do as :func:`inode_lock`, unless killed while waiting.
+
+    Context: May sleep.
+    Return: 0 or -EINTR.
+    """
+    return down_write_killable(mapping.i_rwsem)
+
+
+@mirrors("include/linux/fs.h", checked="v7.2", inline=True)
+def inode_unlock(mapping: address_space) -> None:
+    """Let the next one change the file.
+
+    Context: The caller holds the lock.
+    """
+    up_write(mapping.i_rwsem)

@@ -66,7 +66,6 @@ __all__ = [
     "VM_MERGEABLE",
     "VM_MIXEDMAP",
     "VM_NOHUGEPAGE",
-    "VM_NONE",
     "VM_NORESERVE",
     "VM_PFNMAP",
     "VM_READ",
@@ -116,7 +115,6 @@ PUD_SIZE: Final = 1 << PUD_SHIFT
 #: User addresses of x86-64 with four levels of page tables.
 TASK_SIZE: Final = (1 << 47) - PAGE_SIZE
 
-VM_NONE: Final = 0
 VM_READ: Final = 1 << 0
 VM_WRITE: Final = 1 << 1
 VM_EXEC: Final = 1 << 2
@@ -154,9 +152,10 @@ VM_FAULT_RETRY: Final = 0x400
 
 @attrs.frozen
 class zap_details:
-    """What is special about a zap: *reaping*, as the OOM reaper does, never waits."""
+    """A zap that may not wait (*reaping*) or leaves private copies (*skip_cows*)."""
 
     reaping: bool = False
+    skip_cows: bool = False
 
 
 _EXACT = "one exact counter, not one a CPU: Linux's cheap reads can be a little off"

@@ -4,7 +4,7 @@
 Every page is free, mapped as anonymous memory, in a page cache, a huge page, or a
 page of page tables. Counters are sums of what the page tables hold. A cgroup is
 charged for just those pages that came from it, or from one below. A file knows just
-its mappings. Nothing here takes a step.
+its mappings, and they map nothing of it that is not cached. Nothing here takes a step.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import TypeAlias
 
 from ..engine.machine import current_machine
 from ..linux.memcontrol import mem_cgroup
-from ..linux.mm import PAGE_SIZE, PTRS_PER_PTE
+from ..linux.mm import PAGE_SIZE, PMD_SIZE, PTRS_PER_PTE
 from ..linux.mm_types import (
     MM_ANONPAGES,
+    MM_FILEPAGES,
+    MM_SHMEMPAGES,
     MM_SWAPENTS,
     NR_MM_COUNTERS,
     _Origin,
@@ -27,6 +29,7 @@ from ..linux.mm_types import (
 )
 from ..linux.pgtable import SharedPages, _moved
 from .gup_pages import pinned
+from .memory import _pte_mask
 from .page_alloc_freelist import nr_free_pages
 from .swapfile import nr_swap_pages
 
@@ -150,6 +153,31 @@ def _misplaced(
                 f"{mapping.name} knows {len(known - there)} mappings that are gone, "
                 f"and does not know {len(there - known)} of its own"
             )
+        uncached = sum(_uncached(vma) for vma in known & there)
+        if uncached:
+            yield f"{mapping.name}: {uncached} pages are mapped, but not cached"
+
+
+def _uncached(vma: vm_area_struct) -> int:
+    """Count the pages of its file that *vma* maps although they are not cached."""
+    state = vma.__dict__
+    start, end, found = state["vm_start"], state["vm_end"], 0
+    for index in range(start // PMD_SIZE, -(-end // PMD_SIZE)):
+        table = state["vm_mm"].pgd.get(index)
+        if table is not None:
+            here = table.present[MM_FILEPAGES] | table.present[MM_SHMEMPAGES]
+            at = index * PMD_SIZE
+            here &= _pte_mask(max(start, at), min(end, at + PMD_SIZE))
+            offset = state["vm_pgoff"] + (at - start) // PAGE_SIZE
+            found += (here & ~_cached(state["vm_file"].f_mapping, offset)).bit_count()
+    return found
+
+
+def _cached(mapping: address_space, offset: int) -> int:
+    """Return which pages are cached from *offset* on, of as many as a table maps."""
+    chunk, at = divmod(offset, PTRS_PER_PTE)
+    pages = mapping.i_pages
+    return (pages.get(chunk, 0) | pages.get(chunk + 1, 0) << PTRS_PER_PTE) >> at
 
 
 def _entries(mm: mm_struct, member: int) -> int:

@@ -8,7 +8,6 @@ file share them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from ..engine.annotate import mirrors
@@ -17,8 +16,9 @@ from ..engine.fields import field_of
 from ..engine.machine import enter, leave
 from ..errno import ENOMEM
 from ..linux.gfp_types import __GFP_COMP, GFP_HIGHUSER_MOVABLE
-from ..linux.mm_types import PTRS_PER_PTE, _Origin, address_space
+from ..linux.mm_types import _Origin, address_space
 from ..linux.spinlock import spin_lock, spin_unlock
+from .filemap_cache import _before_end, _cache_fill, _cache_missing
 from .memcontrol import get_mem_cgroup_from_current
 from .memcontrol_charge import charge_up_to
 from .mempolicy_alloc import alloc_pages
@@ -26,44 +26,11 @@ from .page_alloc import __free_pages
 from .swap import folios_put_refs
 
 __all__ = [
-    "_cache_fill",
-    "_cache_missing",
     "filemap_fault",
 ]
 
 #: The mask of a file's mapping, as reports show it.
 _GFP: Final = GFP_HIGHUSER_MOVABLE | __GFP_COMP
-
-
-def _chunks(first: int, nr: int) -> Iterator[tuple[int, int]]:
-    """Cut *nr* pages from *first* on into bitmaps of one chunk each."""
-    end = first + nr
-    while first < end:
-        chunk, at = divmod(first, PTRS_PER_PTE)
-        upto = min(end, (chunk + 1) * PTRS_PER_PTE)
-        yield chunk, ((1 << (upto - first)) - 1) << at
-        first = upto
-
-
-def _cache_missing(mapping: address_space, first: int, nr: int) -> int:
-    """Count the pages that are not cached, without a step."""
-    pages = mapping.i_pages
-    return sum(
-        (mask & ~pages.get(chunk, 0)).bit_count() for chunk, mask in _chunks(first, nr)
-    )
-
-
-def _cache_fill(mapping: address_space, first: int, nr: int, origin: _Origin) -> int:
-    """Cache the pages that are not; return how many of *origin* that took.
-
-    Context: The mapping's lock.
-    """
-    added = _cache_missing(mapping, first, nr)
-    for chunk, mask in _chunks(first, nr):
-        mapping.i_pages[chunk] = mapping.i_pages.get(chunk, 0) | mask
-    nrpages = mapping._nrpages
-    nrpages[origin] = nrpages.get(origin, 0) + added
-    return added
 
 
 @mirrors(
@@ -76,10 +43,12 @@ def filemap_fault(mapping: address_space, first: int, nr: int) -> int:
     """Make sure that *nr* pages are cached, or the first one if memory is short.
 
     Context: May sleep.
-    Return: How many pages from *first* on are cached, at least one; or -ENOMEM.
+    Return: How many pages from *first* on are cached, none if they lie beyond the
+        end; or -ENOMEM.
     """
     field = field_of(mapping, "i_pages")
     t = enter(field, "filemap_get_folio")
+    nr = _before_end(mapping, first, nr)
     missing = _cache_missing(mapping, first, nr)
     leave(t, field, Access.READ, missing)
     if not missing:
@@ -108,6 +77,7 @@ def _add_range(
     field = field_of(mapping, "i_pages")
     spin_lock(mapping.i_pages_lock)
     t = enter(field, "filemap_add_folio")
+    nr = _before_end(mapping, first, nr)  # it may have been cut meanwhile
     added = _cache_fill(mapping, first, nr, origin)
     leave(t, field, Access.WRITE, added)
     spin_unlock(mapping.i_pages_lock)

@@ -31,6 +31,7 @@ from ..linux.uapi_mman import (
     MADV_PAGEOUT,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
+    MADV_REMOVE,
     MADV_WILLNEED,
 )
 from .gup import faultin_page_range
@@ -39,6 +40,7 @@ from .madvise_pages import (
     madvise_cold,
     madvise_dontneed_free,
     madvise_pageout,
+    madvise_remove,
     madvise_willneed,
 )
 from .madvise_state import madvise_behavior
@@ -54,6 +56,7 @@ _PAGE_ADVICE: Final[dict[int, Callable[[madvise_behavior], int]]] = {
     MADV_WILLNEED: madvise_willneed,
     MADV_COLD: madvise_cold,
     MADV_PAGEOUT: madvise_pageout,
+    MADV_REMOVE: madvise_remove,
     MADV_FREE: madvise_dontneed_free,
     MADV_DONTNEED: madvise_dontneed_free,
     MADV_DONTNEED_LOCKED: madvise_dontneed_free,

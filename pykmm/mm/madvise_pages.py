@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..errno import EINTR, EINVAL
+from ..errno import EACCES, EINTR, EINVAL
 from ..fs.file_table import fput
+from ..fs.open_size import vfs_fallocate
 from ..linux.fs import get_file
 from ..linux.mm import (
     PAGE_SHIFT,
@@ -13,7 +14,9 @@ from ..linux.mm import (
     PMD_SIZE,
     VM_HUGETLB,
     VM_LOCKED,
+    VM_MAYWRITE,
     VM_PFNMAP,
+    VM_SHARED,
     add_mm_counter,
     vma_is_anonymous,
 )
@@ -35,6 +38,7 @@ from ..linux.mmu_notifier import (
 from ..linux.sched import current
 from ..linux.sched.signal import fatal_signal_pending
 from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.uapi_falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from ..linux.uapi_mman import MADV_DONTNEED, MADV_DONTNEED_LOCKED
 from .filemap import filemap_fault
 from .madvise_state import madvise_behavior
@@ -51,6 +55,7 @@ __all__ = [
     "madvise_cold",
     "madvise_dontneed_free",
     "madvise_pageout",
+    "madvise_remove",
     "madvise_willneed",
 ]
 
@@ -213,3 +218,30 @@ def madvise_dontneed_free(madv: madvise_behavior) -> int:
         zap_vma_range_batched(madv.tlb, madv.target, madv.start, size)
         return 0
     return madvise_free_single_vma(madv)
+
+
+@mirrors("mm/madvise.c", checked="v7.2", abridged="no userfaultfd")
+def madvise_remove(madv: madvise_behavior) -> int:
+    """Free the file's pages behind a shared mapping: punch a hole there.
+
+    Context: ``mmap_lock`` for reading, which is let go of meanwhile. May sleep.
+    Return: 0; -EINVAL for the wrong kind of mapping, -EACCES if it cannot be written
+        for all to see, or what the file says.
+    """
+    vma = madv.target
+    madv.lock_dropped = True
+    if vma.vm_flags & VM_LOCKED:
+        return -EINVAL
+    f = vma.vm_file
+    if f is None:
+        return -EINVAL
+    if not vma.vm_flags & VM_SHARED or not vma.vm_flags & VM_MAYWRITE:
+        return -EACCES
+    offset = madv.start - vma.vm_start + (vma.vm_pgoff << PAGE_SHIFT)
+    get_file(f)
+    mmap_read_unlock(madv.mm)
+    mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+    error = vfs_fallocate(f, mode, offset, madv.end - madv.start)
+    fput(f)
+    mmap_read_lock(madv.mm)
+    return error

@@ -33,7 +33,7 @@ def memfd_alloc_file(name: str, flags: int) -> file | int:
 def memfd_create(name: str, flags: int) -> int:
     """System call: make a file in memory, as long as anybody maps it.
 
-    Nothing beyond its end raises SIGBUS, because it has none.
+    It has no end until ``ftruncate()`` gives it one.
 
     Context: May sleep.
     Return: The descriptor; -EINVAL for unknown flags or too long a name, -EMFILE.

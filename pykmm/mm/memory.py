@@ -33,6 +33,7 @@ from ..linux.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
     MM_SHMEMPAGES,
+    MM_SWAPENTS,
     NR_MM_COUNTERS,
     mm_struct,
     pgtable_t,
@@ -71,6 +72,7 @@ __all__ = [
 ]
 
 P4D_SHIFT: Final = 39
+_NOTHING_SPECIAL: Final = zap_details()
 _ALL_ENTRIES: Final = (1 << PTRS_PER_PTE) - 1
 
 _ENTRIES = (
@@ -97,7 +99,8 @@ def _pte_tables(mm: mm_struct, start: int, end: int) -> Iterator[pgtable_t]:
     Looking for them is one read of the upper tables for each part of 1 GiB that has
     any; what does not exist costs nothing more. A fault that adds one conflicts.
 
-    Context: ``mmap_lock``, so that none goes away.
+    Context: ``mmap_lock``, so that none goes away; or a lock under which mappings
+        are found by their pages, because they are hidden before their tables go.
     """
     while start < end:
         tables, start = _look_up(mm, start, end)
@@ -143,7 +146,9 @@ def _through_nth(bits: int, nth: int) -> int:
     return (1 << low) - 1
 
 
-def _zap_entries(tlb: mmu_gather, table: pgtable_t, mask: int) -> tuple[int, bool]:
+def _zap_entries(
+    tlb: mmu_gather, table: pgtable_t, mask: int, details: zap_details
+) -> tuple[int, bool]:
     """Clear what is present among the entries in *mask*, and count it.
 
     Context: The table's lock.
@@ -153,6 +158,8 @@ def _zap_entries(tlb: mmu_gather, table: pgtable_t, mask: int) -> tuple[int, boo
     present = table.present
     if not any(present):
         return 0, False
+    if details.skip_cows:
+        mask &= ~(present[MM_ANONPAGES] | present[MM_SWAPENTS])
     pages = (
         present[MM_ANONPAGES] | present[MM_FILEPAGES] | present[MM_SHMEMPAGES]
     ) & mask
@@ -179,19 +186,21 @@ def _clear_and_count(mm: mm_struct, present: list[int], mask: int) -> None:
 
 
 @mirrors("mm/memory.c", checked="v7.2", abridged=_ENTRIES)
-def zap_pte_range(tlb: mmu_gather, table: pgtable_t, addr: int, end: int) -> None:
+def zap_pte_range(
+    tlb: mmu_gather, table: pgtable_t, addr: int, end: int, details: zap_details
+) -> None:
     """Unmap [addr, end), which lies in one page-table page.
 
     The counters fall here, under the lock. The pages become free with a flush; one
     that is due interrupts the work, and the lock is taken again for the rest.
 
-    Context: ``mmap_lock``; takes the table's lock.
+    Context: The table stays, see :func:`_pte_tables`; takes its lock.
     """
     mask = _pte_mask(addr, end)
     while mask:
         ptl = table.ptl
         spin_lock(ptl)
-        mask, full = _zap_entries(tlb, table, mask)
+        mask, full = _zap_entries(tlb, table, mask, details)
         spin_unlock(ptl)
         if full:
             tlb_flush_mmu(tlb)
@@ -212,7 +221,8 @@ def __zap_vma_range(
         return
     for table in _pte_tables(vma.vm_mm, start, end):
         first = table.index << PMD_SHIFT
-        zap_pte_range(tlb, table, max(start, first), min(end, first + PMD_SIZE))
+        upto = min(end, first + PMD_SIZE)
+        zap_pte_range(tlb, table, max(start, first), upto, details)
 
 
 @mirrors("mm/memory.c", checked="v7.2")
@@ -236,17 +246,21 @@ def zap_vma_for_reaping(vma: vm_area_struct) -> int:
 
 @mirrors("mm/memory.c", checked="v7.2", abridged="no hugetlb locks around it")
 def zap_vma_range_batched(
-    tlb: mmu_gather, vma: vm_area_struct, address: int, size: int
+    tlb: mmu_gather,
+    vma: vm_area_struct,
+    address: int,
+    size: int,
+    details: zap_details = _NOTHING_SPECIAL,
 ) -> None:
     """Unmap *size* bytes of *vma* from *address* on, into the caller's collection.
 
-    Context: ``mmap_lock``. May sleep.
+    Context: ``mmap_lock``, or ``i_mmap_rwsem`` of the file. May sleep.
     """
     if not size:
         return
     change = mmu_notifier_range(MMU_NOTIFY_CLEAR, vma.vm_mm, address, address + size)
     mmu_notifier_invalidate_range_start(change)
-    __zap_vma_range(tlb, vma, address, address + size, zap_details())
+    __zap_vma_range(tlb, vma, address, address + size, details)
     mmu_notifier_invalidate_range_end(change)
 
 

@@ -15,6 +15,7 @@ import attrs
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
+from ..engine.fields import field_of
 from ..engine.machine import enter, leave
 from ..linux.compiler import READ_ONCE
 from ..linux.lockdep import lockdep_is_held
@@ -55,6 +56,7 @@ from ..linux.mmap_lock import mmap_read_trylock, mmap_read_unlock
 from ..linux.sched import current
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap import filemap_fault
+from .filemap_cache import _cache_missing
 from .internal import __anon_vma_prepare
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
 from .memory import _pte_mask, _through_nth
@@ -211,7 +213,8 @@ def _fill(
     """Fill the entries in *mask*, if the pages in hand are enough.
 
     Context: The table's lock.
-    Return: None if they are not; and how many pages have been used.
+    Return: None if they are not; and how many pages have been used. Nothing is done,
+        without an error, if the file was cut since its pages were found.
     """
     private = not vma.vm_flags & VM_SHARED
     member = _kind(vma, write=write)
@@ -219,11 +222,31 @@ def _fill(
     # check_stable_address_space(): a page that is missing may have been reaped.
     if change.missing and private and mm_flags_test(MMF_UNSTABLE, vma.vm_mm):
         return _Fault(VM_FAULT_SIGBUS, 0), 0
+    if change.missing and _truncated(vma, table, change.missing):
+        return _Fault(0, 0), 0
     needed = change.anon().bit_count()
     if needed > (0 if folios is None else folios.nr):
         return None, 0
     _install_pages(vma, table, change, folios)
     return _Fault(0, mask), needed
+
+
+def _truncated(vma: vm_area_struct, table: pgtable_t, entries: int) -> bool:
+    """Tell whether one of the file's pages that are to be mapped is there no more.
+
+    Context: The table's lock.
+    """
+    if vma.vm_file is None:
+        return False
+    low = (entries & -entries).bit_length() - 1
+    address = (table.index << PMD_SHIFT) + (low << PAGE_SHIFT)
+    first = vma.vm_pgoff + (address - vma.vm_start >> PAGE_SHIFT)
+    mapping = vma.vm_file.f_mapping
+    field = field_of(mapping, "i_pages")
+    t = enter(field, "folio_mapping")
+    gone = _cache_missing(mapping, first, entries.bit_length() - low)
+    leave(t, field, Access.READ, gone)
+    return bool(gone)
 
 
 def _install_pages(
@@ -264,12 +287,23 @@ def handle_pte_fault(
     Context: As :func:`handle_mm_fault`.
     Return: As there.
     """
+    ret, upto = 0, addr
+    while not ret and upto == addr:  # again, if the file was cut in between
+        ret, upto = _try_pte_fault(vma, addr, end, write=write)
+    return ret, upto
+
+
+def _try_pte_fault(
+    vma: vm_area_struct, addr: int, end: int, *, write: bool
+) -> tuple[int, int]:
     if vma.vm_file is not None:
         offset = vma.vm_pgoff + ((addr - vma.vm_start) >> PAGE_SHIFT)
         nr = (end - addr) >> PAGE_SHIFT
         cached = filemap_fault(vma.vm_file.f_mapping, offset, nr)
         if cached < 0:
             return VM_FAULT_OOM, addr
+        if not cached:
+            return VM_FAULT_SIGBUS, addr
         end = addr + cached * PAGE_SIZE
     table = pte_alloc(vma.vm_mm, addr >> PMD_SHIFT)
     if not isinstance(table, pgtable_t):

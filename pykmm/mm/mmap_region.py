@@ -65,7 +65,7 @@ from ..linux.mmap_lock import (
     vma_start_write,
 )
 from ..linux.mmzone import NODE_DATA, nr_online_nodes
-from .filemap import _cache_fill, _cache_missing
+from .filemap_cache import _cache_fill, _cache_missing
 from .memcontrol import memcg_of
 from .memory_tables import _install_upper, _missing_upper
 from .mmap_limits import vm_stat_account

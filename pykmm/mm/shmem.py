@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
+from ..errno import EOPNOTSUPP
+from ..linux.fs import inode_lock, inode_unlock
 from ..linux.mm import PAGE_SHIFT, PAGE_SIZE, VM_NORESERVE
 from ..linux.mm_types import address_space, file, vm_area_struct
 from ..linux.sched import current
 from ..linux.security import security_vm_enough_memory_mm
+from ..linux.uapi_falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
+from .truncate import truncate_pagecache_range
 from .vma_ops import shmem_vm_ops
 
-__all__ = ["shmem_file_setup", "shmem_zero_setup"]
+__all__ = ["shmem_fallocate", "shmem_file_setup", "shmem_zero_setup"]
 
 
 @mirrors("mm/shmem.c", checked="v7.2", abridged="the whole size is promised at once")
@@ -45,4 +49,24 @@ def shmem_zero_setup(vma: vm_area_struct) -> int:
         return made
     vma.vm_file = made
     vma.vm_ops = shmem_vm_ops
+    return 0
+
+
+@mirrors(
+    "mm/shmem.c",
+    checked="v7.2",
+    abridged="only holes: nothing is allocated ahead; no seals; who faults in the hole "
+    "does not wait for the end, and may be unmapped again",
+)
+def shmem_fallocate(f: file, mode: int, offset: int, length: int) -> int:
+    """Punch a hole into a file in memory; private copies of its pages stay.
+
+    Context: Takes ``i_rwsem``. May sleep.
+    Return: 0, or -EOPNOTSUPP for anything else than a hole.
+    """
+    if mode != FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+        return -EOPNOTSUPP
+    inode_lock(f.f_mapping)
+    truncate_pagecache_range(f.f_mapping, offset, offset + length - 1)
+    inode_unlock(f.f_mapping)
     return 0

@@ -1,17 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Dropping pages of files — ``mm/truncate.c``."""
+"""Dropping pages of files — ``mm/truncate.c``.
+
+A fault that has found a page in the cache looks again before it maps it, under the
+page-table lock; Linux keeps the page locked all the while, and truncation waits for
+it. What was mapped just before the page went is unmapped again.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..engine.annotate import mirrors
+from ..engine.events import Access
+from ..engine.fields import field_of
+from ..engine.machine import enter, leave
+from ..linux.fs import i_size_write
+from ..linux.mm import PAGE_SHIFT, PAGE_SIZE
 from ..linux.mm_types import address_space
 from ..linux.spinlock import spin_lock, spin_unlock
+from .filemap_cache import _cache_drop
+from .memory_mapping import unmap_mapping_pages, unmap_mapping_range
 from .swap import folios_put_refs
 
-__all__ = ["truncate_inode_pages_final"]
+__all__ = [
+    "truncate_inode_pages_final",
+    "truncate_inode_pages_range",
+    "truncate_pagecache",
+    "truncate_pagecache_range",
+    "truncate_setsize",
+]
+
+_AT_ONCE: Final = "in one go, not folio by folio; what a page holds is not modelled"
+_NO_END: Final = 1 << 52
 
 
-@mirrors("mm/truncate.c", checked="v7.2", abridged="in one go, not folio by folio")
+@mirrors("mm/truncate.c", checked="v7.2", abridged=_AT_ONCE)
 def truncate_inode_pages_final(mapping: address_space) -> None:
     """Drop all pages of a file that nobody can open any more.
 
@@ -20,6 +43,67 @@ def truncate_inode_pages_final(mapping: address_space) -> None:
     spin_lock(mapping.i_pages_lock)
     nrpages = dict(mapping._nrpages)
     mapping._nrpages.clear()
+    mapping._i_origins.clear()
     mapping.i_pages.clear()
     spin_unlock(mapping.i_pages_lock)
     folios_put_refs(nrpages)
+
+
+@mirrors("mm/truncate.c", checked="v7.2", abridged=_AT_ONCE)
+def truncate_inode_pages_range(
+    mapping: address_space, lstart: int, lend: int | None
+) -> None:
+    """Drop the pages of the bytes from *lstart* up to *lend*; None means all.
+
+    Those that somebody has mapped meanwhile are unmapped before they become free.
+
+    Context: May sleep; ``i_rwsem`` keeps others from doing so.
+    """
+    first = lstart + PAGE_SIZE - 1 >> PAGE_SHIFT
+    end = _NO_END if lend is None else lend + 1 >> PAGE_SHIFT
+    field = field_of(mapping, "i_pages")
+    spin_lock(mapping.i_pages_lock)
+    t = enter(field, "filemap_remove_folio")
+    gone = _cache_drop(mapping, first, end - first)
+    leave(t, field, Access.WRITE, sum(gone.values()))
+    spin_unlock(mapping.i_pages_lock)
+    if gone:
+        unmap_mapping_pages(mapping, first, end - first, False)
+    folios_put_refs(gone)
+
+
+@mirrors("mm/truncate.c", checked="v7.2")
+def truncate_pagecache(mapping: address_space, newsize: int) -> None:
+    """Unmap and drop what lies beyond the new end of a file, private copies, too.
+
+    Twice: a private copy may be made between the first time and the drop.
+
+    Context: ``i_rwsem`` for writing. May sleep.
+    """
+    holebegin = newsize + PAGE_SIZE - 1 & -PAGE_SIZE
+    unmap_mapping_range(mapping, holebegin, 0, True)
+    truncate_inode_pages_range(mapping, newsize, None)
+    unmap_mapping_range(mapping, holebegin, 0, True)
+
+
+@mirrors("mm/truncate.c", checked="v7.2", abridged="what a page holds is not modelled")
+def truncate_setsize(mapping: address_space, newsize: int) -> None:
+    """Give a file another size.
+
+    Context: As :func:`truncate_pagecache`.
+    """
+    i_size_write(mapping, newsize)
+    truncate_pagecache(mapping, newsize)
+
+
+@mirrors("mm/truncate.c", checked="v7.2")
+def truncate_pagecache_range(mapping: address_space, lstart: int, lend: int) -> None:
+    """Unmap and drop the whole pages from *lstart* up to *lend*; copies stay.
+
+    Context: As :func:`truncate_pagecache`.
+    """
+    unmap_start = lstart + PAGE_SIZE - 1 & -PAGE_SIZE
+    unmap_end = (1 + lend & -PAGE_SIZE) - 1
+    if unmap_end > unmap_start:
+        unmap_mapping_range(mapping, unmap_start, 1 + unmap_end - unmap_start, False)
+    truncate_inode_pages_range(mapping, lstart, lend)

@@ -103,6 +103,7 @@ def _drop(mapping: address_space) -> None:
     t = enter(field, "filemap_remove_folio")
     nrpages = dict(mapping._nrpages)
     mapping._nrpages.clear()
+    mapping._i_origins.clear()
     mapping.i_pages.clear()
     leave(t, field, Access.WRITE, 0)
     spin_unlock(mapping.i_pages_lock)

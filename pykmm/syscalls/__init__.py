@@ -6,7 +6,17 @@ the caller takes its signals: a call made by a process that has been killed does
 not return. Results are numbers as in Linux, a negative errno for a failure.
 """
 
-from .files import close, memfd_create, open, pread, pwrite, read, write
+from .files import (
+    close,
+    fallocate,
+    ftruncate,
+    memfd_create,
+    open,
+    pread,
+    pwrite,
+    read,
+    write,
+)
 from .identity import (
     getegid,
     geteuid,
@@ -86,7 +96,9 @@ __all__ = [
     "execve",
     "exit",
     "exit_group",
+    "fallocate",
     "fork",
+    "ftruncate",
     "getegid",
     "geteuid",
     "getgid",

@@ -5,14 +5,27 @@ from __future__ import annotations
 
 from ..errno import Errno
 from ..fs import open as _open
+from ..fs import open_size as _open_size
 from ..fs import read_write as _read_write
 from ..linux.uapi import O_RDONLY
 from ..mm import memfd as _memfd
 from ._return import syscall
 
-__all__ = ["close", "memfd_create", "open", "pread", "pwrite", "read", "write"]
+__all__ = [
+    "close",
+    "fallocate",
+    "ftruncate",
+    "memfd_create",
+    "open",
+    "pread",
+    "pwrite",
+    "read",
+    "write",
+]
 
 close = syscall(_open.close)
+fallocate = syscall(_open_size.ksys_fallocate)
+ftruncate = syscall(_open_size.ksys_ftruncate)
 
 
 @syscall
