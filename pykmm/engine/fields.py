@@ -153,8 +153,8 @@ def _constructor(made: type) -> Callable[..., None]:
         for name, factory in factories:
             if name not in values:
                 values[name] = factory()
-        register(self, values)
         self.__dict__ = state_of(values)
+        register(self)
         if then is not None:
             then(self)
 

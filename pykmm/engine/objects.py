@@ -9,7 +9,7 @@ thread happened to allocate first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UseAfterFree
 from .thread import ambient, current_thread
@@ -81,16 +81,11 @@ class Struct(Named):
     #: name, and where the machine's trace stood. Others are told of it from then on.
     _made: tuple[tuple[object, ...], int, int, str, int]
 
-    def _register(self, state: dict[str, Any] | None = None) -> None:
-        """Give the object its name; from now on accesses to it are checked.
-
-        *state* is what is going to be its ``__dict__``, if that is not there yet.
-        """
+    def _register(self) -> None:
+        """Give the object its name; from now on accesses to it are checked."""
         thread = ambient.thread or current_thread()
-        machine = thread.machine
-        if state is None:
-            state = self.__dict__
-            assert "_made" not in state, "a kernel_struct is registered when it is made"
+        machine, state = thread.machine, self.__dict__
+        assert "_made" not in state, "a kernel_struct is registered when it is made"
         kind, counts, created = type(self).__name__, machine.counts, thread.created
         number = counts[kind] = counts.get(kind, 0) + 1
         state["_made"] = thread.key, created, number, thread.name, len(machine.events)
