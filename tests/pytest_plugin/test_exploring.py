@@ -148,7 +148,7 @@ def test_a_kernel_bug_is_a_whole_report(suite: Suite) -> None:
                 "BUG: refcount in process_mrelease()",
                 "  in use    by task_struct#3 (app)",
                 "*stops here  <-- refcount",
-                'replay: * test_it.py::test_race --kmm-replay "lmkd[*]55"',
+                'replay: * test_it.py::test_race --kmm-replay "lmkd[*]56"',
             ]
         )
 
