@@ -77,6 +77,7 @@ class Region:
 
     ``populated`` is how many bytes are present, from the start, and ``swapped`` how
     many behind them are in swap; by default all that is not swapped is present.
+    ``start`` is its address, by default one of its own.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class Region:
     shared: bool = False
     populated: int | None = None
     swapped: int = 0
+    start: int | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.kind not in _KINDS:
@@ -201,7 +203,7 @@ def _map_all(mm: mm_struct, regions: Sequence[Region]) -> None:
             populated = length - region.swapped
         _map_region(
             mm,
-            start,
+            start if region.start is None else region.start,
             length,
             kind=region.kind,
             shared=region.shared,
