@@ -93,6 +93,12 @@ def test_the_caller_waits_for_the_victims_io() -> None:
     assert "None" not in fill("S9", "C", 100).results
 
 
+def test_a_caller_who_never_came_back_has_no_success() -> None:
+    cell = fill("S8", "A", 60)
+    assert "None" in cell.results
+    assert cell.word("NOKILL") == ""
+
+
 def test_workers_make_no_difference() -> None:
     with ThreadPoolExecutor(2) as executor:
         spread = compare("S1", designs=("A", "B", "C"), executor=executor)

@@ -176,11 +176,11 @@ def _killed_err(facts: Facts) -> bool:
 
 
 def _nokill(facts: Facts) -> bool:
-    return not facts.errors and not is_dying(facts.target)
+    return facts.succeeded and not is_dying(facts.target)
 
 
 def _wrongmm(facts: Facts) -> bool:
-    return not facts.errors and facts.took_hold and facts.switched
+    return facts.succeeded and facts.took_hold and facts.switched
 
 
 def _spur(facts: Facts) -> bool:
