@@ -24,6 +24,7 @@ from pykmm.linux.uapi_mman import (
     MAP_ANONYMOUS,
     MAP_PRIVATE,
     MAP_SHARED,
+    MREMAP_MAYMOVE,
     PROT_READ,
 )
 from pykmm.mm._conservation import _books
@@ -39,6 +40,7 @@ from pykmm.syscalls import (
     memfd_create,
     mlock,
     mmap,
+    mremap,
     open,
     pidfd_open,
     touch,
@@ -160,6 +162,16 @@ def test_behind_the_end_there_is_sigbus(m: Machine, opened: Callable[[], int]) -
         return inside, behind, across, grown
 
     assert runs(m, program) == (0, [SIGBUS] * 4, SIGBUS, 0)
+
+
+def test_shared_memory_ends_where_it_was_mapped_first(m: Machine) -> None:
+    def program() -> object:
+        addr = mmap(0, 2 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS)
+        grown = mremap(addr, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE)
+        inside = ends_by(lambda: touch(grown, 2 * PAGE))
+        return grown > 0, inside, ends_by(lambda: touch(grown + 2 * PAGE, 1))
+
+    assert runs(m, program) == (True, 0, SIGBUS)
 
 
 def test_ftruncate_refuses(m: Machine) -> None:
