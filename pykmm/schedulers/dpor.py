@@ -9,6 +9,9 @@ Partial Order Reduction" (J. ACM 64(4), 2017; POPL 2014). Departures:
   second step, and not once more in each longer execution; unless the second step's
   class depends on its outcome.
 - Guarded steps race as :mod:`.races` says.
+- Where nothing is planned, whoever is about to change what another thread has been
+  seen to wait for lets that one go on first. Then it is there to see whether it has
+  to wait, which is guessed otherwise.
 - What a reversed step will do is guessed from all that steps of its kind have done
   (:mod:`.steps`). The guess is on the safe side: nothing is lost, but an execution
   may turn out redundant. Where classes do not depend on outcomes none does.
@@ -92,6 +95,7 @@ class Dpor:
         self._depth = 0
         self._cuts = 0
         self._rests.clear()
+        self.past.watch()
         return self
 
     def _backtrack(self) -> bool:
@@ -118,14 +122,17 @@ class Dpor:
         machine = enabled[0].machine
         if len(machine.threads) != past.met:
             past.meet(machine)
+        if depth == len(past.held_up):
+            self._look_around(machine, enabled, depth)
         if depth < self._fixed:
-            if depth == len(past.held_up):
-                self._look_around(machine, enabled, depth)
-            return self._again(depth, enabled)
-        self._look_around(machine, enabled, depth)
-        if depth == len(self._nodes):
-            self._grow(machine, depth)
-        return self._pick(self._nodes[depth], enabled, running)
+            t = self._again(depth, enabled)
+        else:
+            if depth == len(self._nodes):
+                self._grow(machine, depth)
+            t = self._pick(self._nodes[depth], enabled, running)
+        if t.guard is not None or past.watched:
+            past.look(t, depth)
+        return t
 
     def _again(self, depth: int, enabled: Sequence[Thread]) -> Thread:
         t = self.past.threads.get(self._nodes[depth].tid)
@@ -189,12 +196,29 @@ class Dpor:
         """Return the running thread, else the first one that need not sleep."""
         tids = self.past.tids
         if running is not None and tids[running] not in sleep:
-            return running
+            first = running
+        else:
+            for first in enabled:
+                if tids[first] not in sleep:
+                    break
+            else:
+                self._at_an_end = all(sleep[tids[t]].fatal for t in enabled)
+                raise Redundant
+        return self._before(first, sleep, enabled) if self.world.waits else first
+
+    def _before(
+        self, first: Thread, sleep: dict[int, Step], enabled: Sequence[Thread]
+    ) -> Thread:
+        """Return who may yet come to wait for what *first* touches, else *first*."""
+        past = self.past
+        waiters = self.world.waits.get(past.oid(first), ())
+        if past.tids[first] in waiters:
+            return first
         for t in enabled:
-            if tids[t] not in sleep:
+            tid = past.tids[t]
+            if tid in waiters and tid not in sleep and t.guard is None:
                 return t
-        self._at_an_end = all(sleep[tids[t]].fatal for t in enabled)
-        raise Redundant
+        return first
 
     # -- after an execution --------------------------------------------------
 
@@ -214,16 +238,18 @@ class Dpor:
             return Verdict.RESTART
         self.world.relied = True
         self._link(set(machine.cuts))
-        if isinstance(machine.failure, Redundant):
-            if self._at_an_end:
-                self._link_pending(machine, past.held_up[-1])
-            return Verdict.REDUNDANT
-        if _was_cut_short(machine):
+        redundant = isinstance(machine.failure, Redundant)
+        cut_short = not redundant and _was_cut_short(machine)
+        if cut_short:
             self._run_out(machine)
+        if cut_short or (redundant and self._at_an_end):
             self._link_pending(machine, past.held_up[-1])
-        else:
+        elif not redundant:
             self._link_pending(machine, tuple(past.tids.values()))
-        return Verdict.NEW
+        if past.missed:
+            self._reset()
+            return Verdict.RESTART
+        return Verdict.REDUNDANT if redundant else Verdict.NEW
 
     def _check_same(self, machine: Machine) -> None:
         for event, step in zip(

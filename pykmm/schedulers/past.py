@@ -28,7 +28,7 @@ from .steps import (
 if TYPE_CHECKING:
     from ..engine.events import Event
     from ..engine.machine import Machine
-    from ..engine.objects import Struct
+    from ..engine.objects import Named, Struct
     from ..engine.thread import Thread
 
 __all__ = ["Past"]
@@ -54,8 +54,15 @@ class Past(Record):
         self.met = 0
         self._deaths = 0
         self._shared = 0
+        #: Methods of objects to ask before each step.
+        self.watched: tuple[str, ...] = ()
 
     # -- a new execution -----------------------------------------------------
+
+    def watch(self) -> None:
+        """From now on ask objects what is known to guard steps on them."""
+        self.guards = self.world.guards
+        self.watched = self.world.doors
 
     def rewind(self, length: int) -> None:
         """Forget all events from *length* on; another machine will go on there."""
@@ -69,6 +76,8 @@ class Past(Record):
             del table[length:]
         while self._bases and self._bases[-1][0] >= length:
             self._bases.pop()
+        while self.doors and next(reversed(self.doors)) >= length:
+            self.doors.popitem()
         self.tids.clear()
         self.threads.clear()
         self._oids.clear()
@@ -117,10 +126,7 @@ class Past(Record):
             self._deaths += 1
 
     def _step(self, event: Event) -> Step:
-        obj = event.obj
-        oid = self._oids.get(id(obj))
-        if oid is None:
-            oid = self._oids[id(obj)] = self.world.oid(obj)
+        oid = self._oid(event.obj)
         tid = self.tids[event.thread]
         kind = event.kind
         access = event.access
@@ -129,15 +135,29 @@ class Past(Record):
         step = self._cache.get((tid, oid, access, kind, gated, left))
         if step is None:
             self.world.saw(kind, 1 << access)
+            if gated and not self.world.relied and access is Access.WAIT:
+                self.world.saw_wait(oid, tid)
             more = self.world.more(tid, kind, oid, 1 << access)
             step = Step(tid, kind, oid, 1 << access, gated, more, left)
             self._cache[tid, oid, access, kind, gated, left] = step
         return step
 
+    def _oid(self, obj: Named) -> int:
+        oid = self._oids.get(id(obj))
+        if oid is None:
+            oid = self._oids[id(obj)] = self.world.oid(obj)
+        return oid
+
+    def oid(self, t: Thread) -> int:
+        """Return the number of the object that *t* is about to touch."""
+        return NOWHERE if t.obj is None else self._oid(t.obj)
+
     def next_step(self, t: Thread) -> Step:
         """Return the step that *t* is about to take, as far as that can be known."""
         world = self.world
-        oid = NOWHERE if t.obj is None else world.oid(t.obj)
+        if t.guard is not None:
+            world.saw_guard(t.kind, t.guard, t.obj)
+        oid = self.oid(t)
         bits = world.may(t.kind)
         if t.guard is not None and bits & LOCKING:
             history = self.history.get(oid, ())
@@ -146,6 +166,18 @@ class Past(Record):
         tid = self.tids[t]
         more = world.more(tid, t.kind, oid, bits)
         return Step(tid, t.kind, oid, bits, t.guard is not None, more)
+
+    def look(self, t: Thread, index: int) -> None:
+        """Look at the object of *t*, which is about to take the step of that number."""
+        obj = t.obj
+        if t.guard is not None:
+            self.world.saw_guard(t.kind, t.guard, obj)
+        if self.watched and index not in self.doors:
+            self.doors[index] = {
+                name: bool(getattr(obj, name)())
+                for name in self.watched
+                if hasattr(obj, name)
+            }
 
     def _read_death(self, machine: Machine, struct: Struct) -> bool:
         """Mark the step that freed *struct*; False if it has not ended yet."""

@@ -9,8 +9,9 @@ cannot, so a step that a guard holds up is looked at more closely:
   the lock before. Many readers may hold a lock at once; a writer who is to come
   before one of them may have to come before others, too.
 - Whoever waits for anything else races with the step after which the guard closed.
-  While the thread stood waiting, that is known. For the time before, it is
-  guessed that the guard was open; a wrong guess costs a useless execution.
+  While the thread stood waiting, that is known. For the time before, the object is
+  asked if the guard is a method of it. Otherwise it is guessed that the guard was
+  open; a wrong guess costs a useless execution.
 - A thread that is held up for good would have taken its step if it had come
   earlier; it races like one that took it.
 """
@@ -214,7 +215,7 @@ def _waiting(
             if standing:
                 is_open = _was_open(past, step.tid, index, is_open)
             elif bits & ~LOOKS:
-                is_open = None
+                is_open = past.door(step.kind, index) if oid == step.oid else None
             sure = is_open
             if is_open is False and _opens_otherwise(past, step, index):
                 sure = None

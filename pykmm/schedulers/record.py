@@ -45,6 +45,21 @@ class Record:
         self.history: dict[int, list[tuple[int, int]]] = {}
         #: Whom a guard held up when the event's thread was chosen.
         self.held_up: list[tuple[int, ...]] = []
+        #: By event, which methods of its object would have let a guarded step be taken
+        #: just before it; and whether somebody asked for more than is in there.
+        self.doors: dict[int, dict[str, bool]] = {}
+        self.missed = False
+        #: The method that guards steps of a kind; empty or absent if it is none.
+        self.guards: dict[str, str] = {}
+
+    def door(self, kind: str, index: int) -> bool | None:
+        """Tell whether a step of *kind* on the event's object could come before it."""
+        name = self.guards.get(kind)
+        if not name:
+            return None
+        doors = self.doors.get(index)
+        self.missed |= doors is None or name not in doors
+        return None if doors is None else doors.get(name)
 
     def not_after(self, race: Race, end: int) -> list[int]:
         """Return the events between the race's first and *end* that stay before it."""

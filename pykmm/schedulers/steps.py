@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ..engine.events import CONFLICTS, Access
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from ..engine.objects import Named, Struct
 
@@ -184,6 +184,8 @@ class Known(NamedTuple):
     classes: dict[str, int]
     kills: dict[tuple[str, int], tuple[int, ...]]
     gates: dict[tuple[int, str, int], tuple[int, ...]]
+    guards: dict[str, str]
+    waits: dict[int, tuple[int, ...]]
     barriers: bool
     relied: bool
 
@@ -202,6 +204,10 @@ class World:
         self._mortal: dict[int, int] = {}
         #: Objects other than its own that a guard was seen to depend on.
         self._gates: dict[tuple[int, str, int], tuple[int, ...]] = {}
+        #: The object's own method that guards steps of a kind; empty if it is none.
+        self.guards: dict[str, str] = {}
+        #: Threads that have waited for an object.
+        self.waits: dict[int, tuple[int, ...]] = {}
         self._struct: dict[int, int] = {}
         self._barriers = False
         #: Whether decisions rest on the classes, and whether there was news.
@@ -262,17 +268,49 @@ class World:
             self._gates[tid, kind, oid] = (*known, other)
             self.news = True
 
+    def saw_guard(self, kind: str, guard: Callable[[], object], obj: object) -> None:
+        """Note what guards steps of *kind*, of which this one is on *obj*."""
+        own = guard.__name__ if getattr(guard, "__self__", None) is obj else ""
+        if self.guards.setdefault(kind, own) != own:
+            self.guards[kind] = ""
+
+    def saw_wait(self, oid: int, tid: int) -> None:
+        """Note that a thread had to wait for an object, unless decisions rest on it."""
+        waiters = self.waits.get(oid, ())
+        if not self.relied and tid not in waiters:
+            self.waits[oid] = (*waiters, tid)
+            self.news = True
+
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """The methods that tell of objects whether somebody could go on."""
+        names = (
+            name
+            for kind, name in self.guards.items()
+            if name and not self.classes.get(kind, 0) & LOCKING
+        )
+        return tuple(dict.fromkeys(names))
+
     @property
     def known(self) -> Known:
         """What has been learned so far."""
-        parts = dict(self.classes), dict(self._kills), dict(self._gates)
-        return Known(*parts, self._barriers, self.relied)
+        return Known(
+            classes=dict(self.classes),
+            kills=dict(self._kills),
+            gates=dict(self._gates),
+            guards=dict(self.guards),
+            waits=dict(self.waits),
+            barriers=self._barriers,
+            relied=self.relied,
+        )
 
     @known.setter
     def known(self, known: Known) -> None:
         self.classes = dict(known.classes)
         self._kills = dict(known.kills)
         self._gates = dict(known.gates)
+        self.guards = dict(known.guards)
+        self.waits = dict(known.waits)
         lives = [life for ended in known.kills.values() for life in ended]
         self._mortal = {life - 1: life for life in lives}
         self._barriers = known.barriers

@@ -83,7 +83,8 @@ def test_two_callers_are_explored_completely() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "at_most"), [("mrelease-vs-exit", 50), ("mrelease-pinned", 50)]
+    ("name", "at_most"),
+    [("mrelease-vs-exit", 50), ("mrelease-pinned", 50), ("oom-kill", 30)],
 )
 def test_what_nobody_can_tell_apart_is_one_execution(name: str, at_most: int) -> None:
     result = explore(SCENARIOS[name], detectors=())

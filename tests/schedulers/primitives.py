@@ -37,6 +37,9 @@ class Flag(Root):
         super().__init__()
         self.up = False
 
+    def _is_up(self) -> bool:
+        return self.up
+
     def raise_(self) -> bool:
         """Set it; whether it was set before, which is only a look."""
         t = enter(self, "raise")
@@ -56,12 +59,12 @@ class Flag(Root):
         return up
 
     def wait(self) -> None:
-        t = enter(self, "wait", lambda: self.up, Sleep.INTERRUPTIBLE)
+        t = enter(self, "wait", self._is_up, Sleep.INTERRUPTIBLE)
         leave(t, self, Access.WAIT, self.up, blocking=True)
 
     def take(self) -> None:
         """Wait for it and lower it in one step."""
-        t = enter(self, "take", lambda: self.up, Sleep.INTERRUPTIBLE)
+        t = enter(self, "take", self._is_up, Sleep.INTERRUPTIBLE)
         self.up = False
         leave(t, self, Access.WRITE, self.up, blocking=True)
 
@@ -80,13 +83,16 @@ class Semaphore(Root):
         super().__init__()
         self.permits = 0
 
+    def _has_some(self) -> bool:
+        return self.permits > 0
+
     def up(self) -> None:
         t = enter(self, "up")
         self.permits += 1
         leave(t, self, Access.ADD, self.permits)
 
     def down(self) -> None:
-        t = enter(self, "down", lambda: self.permits > 0, Sleep.INTERRUPTIBLE)
+        t = enter(self, "down", self._has_some, Sleep.INTERRUPTIBLE)
         self.permits -= 1
         leave(t, self, Access.WRITE, self.permits, blocking=True)
 

@@ -142,6 +142,29 @@ def test_two_wait_for_one_token() -> None:
     assert values(program) == ["[1]", "[2]"]
 
 
+def test_nobody_runs_in_vain_to_find_a_guard_closed() -> None:
+    # When the flag is raised, the second thread has not come to wait for it yet. That
+    # it could not have gone on before is known from the flag.
+    def program(m: Machine) -> object:
+        flag, never, other = Flag(), Flag(), Cell(0)
+        run(m, flag.raise_, lambda: (other.get(), flag.wait()), never.take)
+        return flag.up
+
+    result = explore(litmus(program))
+    assert (result.executions, result.blocked) == (1, 0)
+
+
+def test_a_closure_is_met_before_its_object_changes() -> None:
+    # Nothing tells of the past what the guard is, so the waiter is let come first.
+    def program(m: Machine) -> object:
+        sem, other = Semaphore(), Cell(0)
+        run(m, sem.up, lambda: (other.get(), sem.wait_for(1)))
+        return sem.permits
+
+    result = explore(litmus(program))
+    assert (result.executions, result.blocked) == (1, 0)
+
+
 def test_which_of_two_permits_lets_a_waiter_go_on() -> None:
     def program(m: Machine) -> object:
         sem, log = Semaphore(), Cell("")
