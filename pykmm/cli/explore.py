@@ -47,6 +47,7 @@ def run(args: Namespace) -> int:
             detectors=names.detectors(args.detectors),
             progress=lambda progress: line.say(_so_far(progress)),
             executor=executor,
+            carrier=args.carrier,
             save=None if args.save is None else partial(_write, args.save),
             resume=resume,
         )

@@ -94,6 +94,7 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     add("--executions", metavar="N", type=_positive, help="stop after N executions")
     add("--seconds", metavar="S", type=_seconds, help="stop after S seconds")
     add("--jobs", metavar="N", type=_positive, default=1, help="in N processes (1)")
+    add("--carrier", metavar="C", default="threads", help="threads, or greenlets")
     add("--save", metavar="FILE", help="write down what is left to explore")
     add("--continue", metavar="FILE", dest="resume", help="go on with what is left")
     add("--seed", metavar="N", type=_whole, default=0, help="for random schedulers (0)")

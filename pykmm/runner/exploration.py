@@ -13,6 +13,7 @@ from ..errors import Nondeterminism, UsageError
 from ..scenario import Scenario
 from ..schedulers import Dfs, Subtree
 from .campaign import Campaign
+from .carriers import carried
 from .explorers import Series, Wanted, explorer
 from .saved import header, saved
 from .saved import resume as go_on
@@ -48,6 +49,7 @@ def explore(
     detectors: Sequence[str] | None = None,
     progress: Callable[[Progress], object] | None = None,
     executor: Executor | None = None,
+    carrier: str = "threads",
     save: Callable[[str], object] | None = None,
     resume: str | None = None,
 ) -> Result:
@@ -67,6 +69,10 @@ def explore(
     *executor* runs the executions, and what comes out does not depend on how many
     workers it has. The scenario has to be one that can be pickled.
 
+    *carrier* is what the machine's threads run on: ``threads`` of the operating
+    system, or ``greenlets``, which are faster and need the extra ``fast``. What comes
+    out is the same.
+
     *save* is called with a text (JSON) from which another call goes on, as its
     *resume*: with the same options, but for *executions* and *seconds*, which set an
     end to what is done from here on. In the end that is what one go comes to.
@@ -74,7 +80,7 @@ def explore(
     Return: outcomes and bugs with a short schedule for each, and whether there
         can be others.
     """
-    scenario = Scenario.of(scenario)
+    scenario = carried(Scenario.of(scenario), carrier)
     bound = scenario.bound if bound is None else bound
     executions = scenario.executions if executions is None else executions
     _check(executions, seconds, bound, depth)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest
 from attrs import evolve
 
 from pykmm.engine import Cell, Machine, Mutex, Pool, current_thread
-from pykmm.errors import Deadlock, KernelBug
+from pykmm.errors import Deadlock, KernelBug, UsageError
 from pykmm.patches.bugs import BUGS
 from pykmm.runner import Scenario, explore
 from pykmm.runner.once import execute
@@ -77,8 +78,22 @@ def test_buggy_kernels_come_down_alike(name: str) -> None:
 @pytest.mark.parametrize("program", PROGRAMS[:5])
 def test_explorations_come_to_the_same(program: p.Program) -> None:
     scenario = p.litmus(program)
-    one, other = explore(scenario), explore(on_greenlets(scenario))
+    one, other = explore(scenario), explore(scenario, carrier="greenlets")
     assert evolve(other, seconds=0.0).as_dict() == evolve(one, seconds=0.0).as_dict()
+
+
+def test_a_carrier_that_nobody_knows_is_refused() -> None:
+    scenario = p.litmus(p.lost_update(2))
+    with pytest.raises(UsageError, match=r"carrier='ferry' must be .*greenlets"):
+        explore(scenario, carrier="ferry")
+
+
+def test_a_carrier_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pykmm.engine.greenlets", None)
+    with pytest.raises(UsageError, match=r"install pykmm\[fast\]"):
+        explore(p.litmus(p.lost_update(2)), carrier="greenlets")
 
 
 def test_there_are_no_os_threads() -> None:
