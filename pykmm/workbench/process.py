@@ -74,6 +74,16 @@ class Process:
         thread = self.task._thread
         return None if thread is None else thread.result
 
+    @property
+    def where(self) -> str:
+        """Say which step it is about to take, or waits to take."""
+        thread = self.task._thread
+        if thread is None:
+            return "it sleeps and has no program"
+        if thread.state is ThreadState.DONE:
+            return "it has ended"
+        return f"it is at {thread.waits()}"
+
     def runs(self, program: _F) -> _F:
         """Give the process a program, to start with the machine's next run."""
         if self.task._thread is not None:
@@ -149,16 +159,8 @@ class Process:
             standing.go(self.task)
         if not standing.run_to(self.task, point):
             raise UsageError(
-                f"step_to(): {self.name} never came to {point}: {self._whereabouts()}"
+                f"step_to(): {self.name} never came to {point}: {self.where}"
             )
-
-    def _whereabouts(self) -> str:
-        thread = self.task._thread
-        if thread is None:
-            return "it sleeps and has no program"
-        if thread.state is ThreadState.DONE:
-            return "it has ended"
-        return f"it is at {thread.waits()}"
 
     def _needs_life(self, verb: str) -> None:
         if self.task._death is not None or self.task.__dict__["exit_state"]:

@@ -21,13 +21,6 @@ def threads(p: Process) -> list[task_struct]:
     return list_entries(p.task.signal.thread_head)
 
 
-def on_thread(p: Process, number: int, program: Callable[[], object]) -> Process:
-    """Give thread *number* of a process a program; its handle keeps the result."""
-    handle = Process(p.machine, threads(p)[number], p.name)
-    handle.runs(program)
-    return handle
-
-
 def call(m: Machine, name: str, program: Callable[[], object], **facts: Any) -> object:
     """Run one more process to rest, and return what its program returned."""
     process = m.spawn(name, **facts)
@@ -50,12 +43,6 @@ def wait_for(
     """Wait, in one step, until *guard*, which looks at *obj* only."""
     t = enter(obj, "until", guard, sleep)
     leave(t, obj, Access.WAIT, None, True)
-
-
-def at(p: Process, *kinds: str) -> bool:
-    """Whether the next step of a process is one of these."""
-    thread = p.task._thread
-    return thread is not None and thread.kind in kinds
 
 
 def plain(task: task_struct, field: str) -> Any:

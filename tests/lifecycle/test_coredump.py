@@ -7,12 +7,10 @@ import pytest
 
 from pykmm.errno import EINVAL
 from pykmm.fs.coredump import core_settings
-from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pykmm.linux.sched import PF_DUMPCORE, PF_EXITING, PF_POSTCOREDUMP
 from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT, core_state, core_thread
 from pykmm.linux.uapi import SIGABRT, SIGKILL, SIGSEGV, SIGTERM
 from pykmm.runner import explore
-from pykmm.schedulers.random_walk import RandomWalk
 from pykmm.syscalls import (
     exit_group,
     getpid,
@@ -25,13 +23,10 @@ from pykmm.syscalls import (
 )
 from pykmm.workbench import Machine, Process
 from tests.lifecycle._people import (
-    at,
     call,
     is_gone,
-    on_thread,
     plain,
     threads,
-    until,
 )
 
 
@@ -51,7 +46,7 @@ def dumping(m: Machine, buffers: int = 1) -> tuple[Process, Process]:
     dump_to(m, "|slow", buffers)
     parent = m.spawn("parent")
     app = m.spawn("app", anon="16K", threads=3, parent=parent)
-    on_thread(app, 1, lambda: kill(getpid(), SIGSEGV))
+    app.threads[1].runs(lambda: kill(getpid(), SIGSEGV))
     m.run()
     return parent, app
 
@@ -91,34 +86,26 @@ def test_l47_a_dump_holds_the_process() -> None:
         assert settings_of(m).written == 4
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_l48_sigkill_ends_the_dump(seed: int) -> None:
+def test_l48_sigkill_ends_the_dump() -> None:
     """A writer keeps the killed threads before exit_mm(), so that lmkd finds them."""
-    with Machine(scheduler=RandomWalk(seed)) as m:
+    with Machine() as m:
         parent, app = dumping(m)
-        mm, group, lmkd = app.mm, app.task.signal.__dict__, m.spawn("lmkd")
-        assert mm is not None
+        group, lmkd = app.task.signal.__dict__, m.spawn("lmkd")
         assert call(m, "other", lambda: kill(app.pid, SIGTERM)) == 0  # dropped
         assert group["core_state"] is not None
-        seen: list[object] = []
-
-        @m.spawn("writer").runs
-        def _() -> None:
-            mmap_write_lock(mm)
-            seen.append(release(app))
-            seen.append(kill(app.pid, SIGKILL))
-            seen.append((group["flags"], group["group_exit_code"]))
-            until(lambda: group["core_state"] is None)
-            until(lambda: at(lmkd, "down_read_killable_wait"))
-            mmap_write_unlock(mm)
-
-        @lmkd.runs
-        def _() -> object:
-            until(lambda: len(seen) == 3 and group["core_state"] is None)
-            return release(app)
-
+        with m.hold(app.space.mmap_lock, by="writer"):
+            assert lmkd.call(release, app) == -EINVAL
+            assert kill(app.pid, SIGKILL) == 0
+            assert (group["flags"], group["group_exit_code"]) == (
+                SIGNAL_GROUP_EXIT,
+                SIGKILL,
+            )
+            m.run()
+            assert group["core_state"] is None
+            lmkd.runs(lambda: release(app))
+            m.run()
+            assert "down_read_killable_wait" in lmkd.where
         m.run()
-        assert seen == [-EINVAL, 0, (SIGNAL_GROUP_EXIT, SIGKILL)]
         assert lmkd.result == 0
         assert settings_of(m).written < 4
         assert status(m, parent, app) == SIGKILL
@@ -128,7 +115,7 @@ def _kill_against_dump(m: Machine) -> object:
     dump_to(m, "core")
     parent = m.spawn("parent")
     app = m.spawn("app", anon="4K", threads=2, parent=parent)
-    on_thread(app, 1, lambda: kill(getpid(), SIGABRT))
+    app.threads[1].runs(lambda: kill(getpid(), SIGABRT))
 
     def killer() -> object:
         kill(app.pid, SIGKILL)
@@ -173,7 +160,7 @@ def test_l49_who_shares_the_memory_runs_on() -> None:
         dump_to(m, "|slow", 0)
         app = m.spawn("app", anon="16K", threads=2)
         other = m.spawn("other", shares_mm=app)
-        on_thread(app, 1, lambda: kill(getpid(), SIGSEGV))
+        app.threads[1].runs(lambda: kill(getpid(), SIGSEGV))
         m.run()
         assert app.task.signal.core_state is not None
 
@@ -203,7 +190,7 @@ def test_who_dumps_says_so_in_its_status(
         parent = m.spawn("parent")
         app = m.spawn("app", anon="8K", threads=2, parent=parent)
         app.task.exec_state.dumpable = int(dumpable)
-        on_thread(app, 0, lambda: kill(getpid(), SIGSEGV))
+        app.threads[0].runs(lambda: kill(getpid(), SIGSEGV))
         m.run()
         assert status(m, parent, app) == expected
 
@@ -213,8 +200,8 @@ def test_a_dump_loses_against_an_exit() -> None:
         dump_to(m, "core")
         parent = m.spawn("parent")
         app = m.spawn("app", anon="4K", threads=2, parent=parent)
-        on_thread(app, 0, lambda: exit_group(3))
-        on_thread(app, 1, lambda: kill(getpid(), SIGSEGV))
+        app.threads[0].runs(lambda: exit_group(3))
+        app.threads[1].runs(lambda: kill(getpid(), SIGSEGV))
         m.run()
         return status(m, parent, app)
 

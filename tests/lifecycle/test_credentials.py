@@ -59,7 +59,7 @@ from pykmm.syscalls import (
     wait4,
 )
 from pykmm.workbench import Machine
-from tests.lifecycle._people import call, is_gone, on_thread, plain, threads, until
+from tests.lifecycle._people import call, is_gone, plain, threads, until
 
 NOBODY, DAEMON = 1000, 1001
 
@@ -168,7 +168,7 @@ def test_a_number_that_is_none(change: Callable[[int], int]) -> None:
 def test_a_thread_changes_itself_alone() -> None:
     with Machine() as m:
         app = m.spawn("app", threads=2)
-        on_thread(app, 1, lambda: setuid(NOBODY))
+        app.threads[1].runs(lambda: setuid(NOBODY))
         m.run()
         assert [plain(t, "cred").uid for t in threads(app)] == [0, NOBODY]
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from pykmm import explore
@@ -52,7 +50,7 @@ from pykmm.syscalls import (
     write,
 )
 from pykmm.workbench import Machine, Process
-from tests.lifecycle._people import call, is_gone, on_thread, plain, threads
+from tests.lifecycle._people import call, is_gone, plain, threads
 
 
 def test_another_program_runs_under_another_name() -> None:
@@ -112,14 +110,6 @@ def test_l34_who_execs_shares_no_longer() -> None:
         assert p.mm.mm_users.counter == 1
 
 
-def _run_on(app: Process, who: int, program: Callable[[], object]) -> None:
-    """Give a program to thread number *who*."""
-    if who:
-        on_thread(app, who, program)
-    else:
-        app.runs(program)
-
-
 @pytest.mark.parametrize("who", [0, 1, 2])
 def test_l35_the_others_die_and_the_group_lives(who: int) -> None:
     seen: list[object] = []
@@ -133,7 +123,7 @@ def test_l35_the_others_die_and_the_group_lives(who: int) -> None:
         app = m.spawn("app", threads=3)
         others = threads(app)
         survivor = others.pop(who)
-        _run_on(app, who, lambda: execve(second, "new"))
+        app.threads[who].runs(lambda: execve(second, "new"))
         m.run()
         assert seen == [(survivor, 1, True), 0]
         assert all(t._death is not None for t in others)
@@ -147,7 +137,7 @@ def test_l6_a_thread_that_execs_takes_the_leaders_place() -> None:
     with Machine() as m:
         before, app, behind = m.spawn("a"), m.spawn("l", threads=2), m.spawn("c")
         number, thread = app.pid, threads(app)[1]
-        on_thread(app, 1, lambda: execve(pause, "new"))
+        app.threads[1].runs(lambda: execve(pause, "new"))
         m.run()
         assert m.tasks()[-3:] == [before.task, thread, behind.task]
         assert (thread.pid, thread.tgid) == (number, number)
@@ -160,7 +150,7 @@ def test_the_cgroup_lists_the_new_leader_where_the_old_one_was() -> None:
         app = m.spawn("app", threads=2, memcg=group)
         last = m.spawn("last", memcg=group)
         (thread,) = set(threads(app)) - {app.task}
-        on_thread(app, 1, lambda: execve(pause, "new"))
+        app.threads[1].runs(lambda: execve(pause, "new"))
         m.run()
         assert set(group.procs) == {thread, last.task}
 
@@ -191,7 +181,7 @@ def test_l35_the_status_is_the_new_programs(who: int) -> None:
         parent = m.spawn("parent")
         app = m.spawn("app", parent=parent, anon="64K", threads=3)
         number = app.pid
-        _run_on(app, who, lambda: execve(lambda: exit_group(7), "new"))
+        app.threads[who].runs(lambda: execve(lambda: exit_group(7), "new"))
         parent.runs(lambda: wait4(number))
         m.run()
         assert parent.result == (number, 7 << 8)
@@ -289,7 +279,7 @@ def test_a_thread_waits_for_another_ones_exec_and_dies() -> None:
         seen: list[object] = []
         programs = [lambda n=n: execve(lambda: seen.append(n), "new") for n in (0, 1)]
         app.runs(programs[0])
-        on_thread(app, 1, programs[1])
+        app.threads[1].runs(programs[1])
         m.run()
         return tuple(seen)
 

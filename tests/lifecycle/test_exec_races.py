@@ -12,10 +12,8 @@ from pykmm.errno import EBADF, EINTR, EINVAL, ESRCH
 from pykmm.fs.exec import do_execveat_common
 from pykmm.kernel.pid import find_task_by_vpid
 from pykmm.kernel.signal import kill as do_kill
-from pykmm.linux.completion import complete, completion, wait_for_completion
 from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_OOM_SKIP
-from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pykmm.linux.mutex import mutex_lock, mutex_unlock
 from pykmm.linux.rcupdate import rcu
 from pykmm.linux.rwsem import down_read_killable, up_read
@@ -40,7 +38,7 @@ from pykmm.syscalls import (
     wait4,
 )
 from pykmm.workbench import Machine
-from tests.lifecycle._people import call, is_gone, on_thread, plain, threads
+from tests.lifecycle._people import call, is_gone, plain, threads
 
 # -- against a kill --------------------------------------------------------------------
 
@@ -54,10 +52,7 @@ def _exec_against_kill(m: Machine, nr_threads: int, who: int) -> object:
         ret = do_execveat_common("new", None)  # without the way back
         told.append(ret)
 
-    if who:
-        on_thread(app, who, program)
-    else:
-        app.runs(program)
+    app.threads[who].runs(program)
     m.spawn("killer").runs(lambda: kill(number, SIGKILL))
     parent.runs(lambda: wait4(number))
     m.run()
@@ -104,27 +99,20 @@ def test_l36_a_killed_thread_of_its_own_completes_its_exec() -> None:
 def test_l37_a_kill_while_the_old_memory_is_locked() -> None:
     with Machine() as m:
         app = m.spawn("app", anon="16K")
-        old = app.mm
-        assert old is not None
+        old = app.space
         told: list[object] = []
-        stuck = completion(m.boot.task)  # type: ignore[arg-type]  # the host's place
-
-        def hold() -> None:
-            mmap_write_lock(old)
-            wait_for_completion(stuck)
-            mmap_write_unlock(old)
 
         def program() -> None:
             told.append(do_execveat_common("new", None))
             told.append(current().mm is old)
-            complete(stuck)
 
-        m.thread("writer", hold, task=m.init.task)
-        app.runs(program)
-
-        m.spawn("killer").runs(lambda: kill(app.pid, SIGKILL))
+        with m.hold(old.mmap_lock, by="writer"):
+            app.runs(program)
+            m.run()
+            kill(app.pid, SIGKILL)
+            m.run()
+            assert told == [-EINTR, True]
         m.run()
-        assert told == [-EINTR, True]
         assert is_gone(app)
         assert old not in m.alive
 
@@ -160,7 +148,7 @@ def test_l38_l144_who_takes_the_number_over_is_the_process(old: bool) -> None:
         if old:
             m.patches.update(v6_12.patch.functions)
         app = m.spawn("app", anon="16K", threads=2)
-        on_thread(app, 1, thread)
+        app.threads[1].runs(thread)
         m.run()
         answers = call(m, "watcher", watcher)
         assert answers == [0, -ESRCH, 0, -EINVAL, -ESRCH, POLLHUP, -ESRCH]
@@ -280,7 +268,7 @@ def _look_at_exec(m: Machine) -> object:
     app = m.spawn("app", threads=2)
     leader, thread = threads(app)
     number = app.pid
-    on_thread(app, 1, lambda: execve(pause, "new"))
+    app.threads[1].runs(lambda: execve(pause, "new"))
 
     def look() -> object:
         with rcu():

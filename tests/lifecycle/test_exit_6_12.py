@@ -14,7 +14,7 @@ from pykmm.runner import explore
 from pykmm.syscalls import exit as exit_thread
 from pykmm.syscalls import exit_group, getpid, kill, sigprocmask, tkill, wait4
 from pykmm.workbench import Machine
-from tests.lifecycle._people import is_gone, on_thread, plain
+from tests.lifecycle._people import is_gone, plain
 
 
 def _dump_against_exits(m: Machine) -> object:
@@ -24,9 +24,9 @@ def _dump_against_exits(m: Machine) -> object:
         core_settings().core_pattern = "core"
     parent = m.spawn("parent")
     app = m.spawn("app", anon="4K", threads=3, parent=parent)
-    on_thread(app, 0, lambda: exit_thread(0))
-    on_thread(app, 1, lambda: kill(getpid(), SIGABRT))
-    on_thread(app, 2, lambda: exit_group(5))
+    app.threads[0].runs(lambda: exit_thread(0))
+    app.threads[1].runs(lambda: kill(getpid(), SIGABRT))
+    app.threads[2].runs(lambda: exit_group(5))
     parent.runs(lambda: wait4(app.pid))
     m.run()
     assert is_gone(app)

@@ -15,7 +15,7 @@ from pykmm.mm.oom_kill import mark_oom_victim, oom
 from pykmm.syscalls import clone, exit_group, pthread_create, wait4
 from pykmm.syscalls import exit as exit_thread
 from pykmm.workbench import Machine, Process
-from tests.lifecycle._people import call, on_thread, threads
+from tests.lifecycle._people import call, threads
 
 
 def test_l62_a_word_is_cleared_for_those_who_stay() -> None:
@@ -89,7 +89,7 @@ def test_l59_a_victim_that_leaves_others_counts_no_more() -> None:
         mm = app.mm
         assert mm is not None
         mark(m, app, 0)
-        on_thread(app, 0, lambda: exit_thread(0))
+        app.threads[0].runs(lambda: exit_thread(0))
         m.run()
         assert victims(m) == 0
         assert not has_bit(TIF_MEMDIE, threads(app)[1].thread_flags)

@@ -9,7 +9,6 @@ from pykmm.errno import ECHILD, ESRCH
 from pykmm.errors import KernelPanic
 from pykmm.kernel.fork_clone import kernel_clone
 from pykmm.linux.mm_types import MM_ANONPAGES
-from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pykmm.linux.sched import EXIT_ZOMBIE, PF_EXITING, task_struct
 from pykmm.linux.sched.signal import (
     SIGNAL_GROUP_EXIT,
@@ -30,7 +29,6 @@ from pykmm.linux.uapi import (
 )
 from pykmm.mm.oom_kill_reaper import oom_reap_task_mm
 from pykmm.runner import explore, replay
-from pykmm.schedulers.random_walk import RandomWalk
 from pykmm.syscalls import exit as exit_thread
 from pykmm.syscalls import (
     exit_group,
@@ -46,10 +44,8 @@ from pykmm.syscalls import (
 from pykmm.syscalls.signals import pidfd_open, poll
 from pykmm.workbench import Machine, Process
 from tests.lifecycle._people import (
-    at,
     call,
     is_gone,
-    on_thread,
     plain,
     threads,
     until,
@@ -112,35 +108,23 @@ def test_l55_with_sa_nocldwait_the_signal_is_sent_all_the_same() -> None:
         assert is_gone(child)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_l57_a_writer_keeps_a_dying_task_before_its_exit_mm(seed: int) -> None:
-    with Machine(scheduler=RandomWalk(seed)) as m:
-        app = m.spawn("app", anon="16K")
-        lmkd = m.spawn("lmkd")
-        mm = app.mm
-        assert mm is not None
-        seen: list[object] = []
-
-        @m.spawn("writer").runs
-        def _() -> None:
-            mmap_write_lock(mm)
+def test_l57_a_writer_keeps_a_dying_task_before_its_exit_mm() -> None:
+    with Machine() as m:
+        app, lmkd = m.spawn("app", anon="16K"), m.spawn("lmkd")
+        mm = app.space
+        with m.hold(mm.mmap_lock, by="writer"):
             kill(app.pid, SIGKILL)
-            until(lambda: at(app, "down_read_wait"))
-            seen.append(kill(app.pid, SIGKILL))
-            until(lambda: at(lmkd, "down_read_killable_wait"))
-            seen.append(oom_reap_task_mm(app.task, mm))
-            seen.append((plain(app.task, "mm") is mm, at(app, "down_read_wait")))
-            seen.append(bool(plain(app.task, "flags") & PF_EXITING))
-            seen.append(mm.rss_stat[MM_ANONPAGES].counter)
-            mmap_write_unlock(mm)
-
-        @lmkd.runs
-        def _() -> int:
-            until(lambda: at(app, "down_read_wait"))
-            return process_mrelease(pidfd_open(app.pid, 0), 0)
-
+            m.run()
+            assert kill(app.pid, SIGKILL) == 0
+            lmkd.runs(lambda: process_mrelease(pidfd_open(app.pid, 0), 0))
+            m.run()
+            assert "down_read_killable_wait" in lmkd.where
+            assert not oom_reap_task_mm(app.task, mm)
+            assert app.mm is mm
+            assert "down_read_wait" in app.where
+            assert plain(app.task, "flags") & PF_EXITING
+            assert mm.rss_stat[MM_ANONPAGES].counter == 4
         m.run()
-        assert seen == [0, False, (True, True), True, 4]
         assert lmkd.result == 0
         assert is_gone(app)
 
@@ -245,7 +229,7 @@ def test_l63_a_dead_leader_is_told_of_when_its_last_thread_is_gone() -> None:
         app = m.spawn("app", threads=2, parent=parent)
         told: list[int] = []
         parent.runs(lambda: sigaction(SIGCHLD, told.append))
-        on_thread(app, 0, lambda: exit_thread(4))
+        app.threads[0].runs(lambda: exit_thread(4))
         poller = m.spawn("poller")
         ready: list[int] = []
 
@@ -320,7 +304,7 @@ def test_l65_without_one_they_go_to_init_and_threads_come_first() -> None:
     with Machine() as m:
         parent = m.spawn("parent", threads=2)
         child = m.spawn("child", parent=parent)
-        on_thread(parent, 0, lambda: exit_thread(0))
+        parent.threads[0].runs(lambda: exit_thread(0))
         m.run()
         assert plain(child.task, "real_parent") is threads(parent)[1]
         call(m, "killer", lambda: kill(parent.pid, SIGKILL))

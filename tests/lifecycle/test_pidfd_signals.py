@@ -43,7 +43,7 @@ from pykmm.syscalls import (
     wait4,
 )
 from pykmm.workbench import Machine
-from tests.lifecycle._people import call, is_gone, on_thread, plain, threads
+from tests.lifecycle._people import call, is_gone, plain, threads
 
 SI_QUEUE = -1
 
@@ -138,7 +138,7 @@ def test_l140_the_descriptor_says_who_is_reached() -> None:
     with Machine() as m:
         app = m.spawn("app", threads=2)
         app.runs(blocks)
-        on_thread(app, 1, blocks)
+        app.threads[1].runs(blocks)
         m.run()
         assert call(m, "p", program) == [0, 0, 0]
         leader, thread = threads(app)

@@ -9,12 +9,10 @@ from pykmm.errno import EINVAL, EPERM, ESRCH
 from pykmm.kernel.signal_queue import lock_task_sighand, unlock_task_sighand
 from pykmm.kernel.signal_send import do_send_sig_info
 from pykmm.linux.completion import (
-    complete,
     completion,
     wait_for_completion,
     wait_for_completion_killable,
 )
-from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pykmm.linux.pid import PIDTYPE_TGID
 from pykmm.linux.sched import EXIT_ZOMBIE
 from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT, fatal_signal_pending
@@ -25,7 +23,6 @@ from pykmm.linux.uapi import (
     SIGTERM,
 )
 from pykmm.runner import explore
-from pykmm.schedulers.random_walk import RandomWalk
 from pykmm.syscalls import exit as exit_thread
 from pykmm.syscalls import (
     exit_group,
@@ -36,7 +33,7 @@ from pykmm.syscalls import (
     wait4,
 )
 from pykmm.workbench import Machine
-from tests.lifecycle._people import call, is_gone, on_thread, plain, threads, until
+from tests.lifecycle._people import call, is_gone, plain, threads
 
 
 def _kill_seen_under_siglock(m: Machine) -> object:
@@ -86,32 +83,19 @@ def test_l42_who_left_alone_is_still_told_of_the_kill() -> None:
 
     Who is killed on the way to user mode has taken its own SIGKILL out by then.
     """
-    with Machine(scheduler=RandomWalk(0)) as m:
+    with Machine() as m:
         app = m.spawn("app", anon="16K", threads=2)
-        mm = app.mm
-        assert mm is not None
-        seen: dict[str, bool] = {}
-        stuck = completion(m.boot.task)  # type: ignore[arg-type]  # the host's place
-
-        def hold() -> None:
-            mmap_write_lock(mm)
-            wait_for_completion(stuck)
-            mmap_write_unlock(mm)
-
-        def kill_and_look() -> None:
-            leader, other = threads(app)
-            until(lambda: other._thread.kind == "down_read_wait")
+        leader, other = app.threads
+        with m.hold(app.space.mmap_lock, by="writer"):
+            other.runs(lambda: exit_thread(0))
+            m.run()
             kill(app.pid, SIGKILL)
-            until(lambda: leader._thread.kind == "down_read_wait")
-            seen["T1"] = fatal_signal_pending(other)
-            seen["L"] = fatal_signal_pending(leader)
-            complete(stuck)
-
-        m.thread("writer", hold, task=m.init.task)
-        on_thread(app, 1, lambda: exit_thread(0))
-        m.spawn("killer").runs(kill_and_look)
+            m.run()
+            assert "down_read_wait" in leader.where
+            assert "down_read_wait" in other.where
+            assert fatal_signal_pending(other.task)
+            assert not fatal_signal_pending(leader.task)
         m.run()
-        assert seen == {"T1": True, "L": False}
         assert is_gone(app)
 
 
@@ -185,8 +169,8 @@ def test_l46_a_stopped_group_dies_without_sigcont() -> None:
 def _exit_against_kill(m: Machine) -> object:
     parent = m.spawn("parent")
     app = m.spawn("app", threads=2, parent=parent)
-    on_thread(app, 0, lambda: exit_group(1))
-    on_thread(app, 1, lambda: kill(app.pid, SIGKILL))
+    app.threads[0].runs(lambda: exit_group(1))
+    app.threads[1].runs(lambda: kill(app.pid, SIGKILL))
     parent.runs(lambda: wait4(app.pid))
     m.run()
     assert is_gone(app)
@@ -205,8 +189,8 @@ def test_l51_whoever_marks_the_group_first_says_how_it_ended() -> None:
 def _exit_against_exit(m: Machine) -> object:
     parent = m.spawn("parent")
     app = m.spawn("app", threads=2, parent=parent)
-    on_thread(app, 0, lambda: exit_group(1))
-    on_thread(app, 1, lambda: exit_group(2))
+    app.threads[0].runs(lambda: exit_group(1))
+    app.threads[1].runs(lambda: exit_group(2))
     parent.runs(lambda: wait4(app.pid))
     m.run()
     assert is_gone(app)
@@ -238,7 +222,8 @@ def test_l52_whose_users_count() -> None:
         assert ask(2, 2) == -EPERM  # the effective one does not count
         assert ask(9, 9) == -EPERM
         # A thread of the same process may be anybody.
-        other = on_thread(app, 1, lambda: (setresuid(9, 9, 9), tkill(app.pid, 0)))
+        _, other = app.threads
+        other.runs(lambda: (setresuid(9, 9, 9), tkill(app.pid, 0)))
         m.run()
         assert other.result == (0, 0)
 

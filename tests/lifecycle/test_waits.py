@@ -39,7 +39,7 @@ from pykmm.syscalls import (
     waitid,
 )
 from pykmm.workbench import Machine
-from tests.lifecycle._people import call, is_gone, on_thread, plain
+from tests.lifecycle._people import call, is_gone, plain
 
 
 def test_l64_looking_leaves_the_zombie_taking_does_not() -> None:
@@ -69,7 +69,9 @@ def _two_waiters(m: Machine) -> object:
     parent = m.spawn("parent", threads=2)
     child = m.spawn("child", parent=parent)
     child.runs(lambda: exit_group(0))
-    waiters = [on_thread(parent, n, lambda: wait4(-1)) for n in range(2)]
+    waiters = parent.threads
+    for waiter in waiters:
+        waiter.runs(lambda: wait4(-1))
     m.run()
     assert is_gone(child)
     got = [w.result for w in waiters]
@@ -182,13 +184,11 @@ def test_children_of_other_threads_count_unless_refused() -> None:
     with Machine() as m:
         parent = m.spawn("parent", threads=2)
         made: list[int] = []
-        on_thread(parent, 1, lambda: made.append(fork(lambda: exit_group(0))))
+        parent.threads[1].runs(lambda: made.append(fork(lambda: exit_group(0))))
         m.run()
-        first = on_thread(
-            parent, 0, lambda: (wait4(-1, __WNOTHREAD | WNOHANG), wait4(-1))
-        )
+        parent.runs(lambda: (wait4(-1, __WNOTHREAD | WNOHANG), wait4(-1)))
         m.run()
-        assert first.result == (-ECHILD, (made[0], 0))
+        assert parent.result == (-ECHILD, (made[0], 0))
 
 
 def test_a_living_child_is_nothing_to_tell_yet() -> None:
