@@ -8,9 +8,8 @@ from pykmm.syscalls import kill
 
 with Machine() as m:
     app = m.spawn("app", anon="64K")
-    mm = app.mm
-    assert mm is not None
-    reader = m.hold(app.space.mm_users, by="reader")
+    mm = app.space
+    reader = m.hold(mm.mm_users, by="reader")
 
     kill(app.pid, SIGKILL)
     m.run()

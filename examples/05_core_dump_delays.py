@@ -10,12 +10,10 @@ from pykmm.syscalls import getpid, kill, pidfd_open, process_mrelease
 with Machine() as m:
     app = m.spawn("app", anon="64K")
     lmkd = m.spawn("lmkd")
-    mm = app.mm
-    assert mm is not None
-    with m._as_boot():
-        settings = core_settings()
-        # A program reads the dump from a pipe, which takes one page at a time.
-        settings.core_pattern, settings.pipe_buffers = "|slow", 1
+    mm = app.space
+    settings = core_settings()
+    # A program reads the dump from a pipe, which takes one page at a time.
+    settings.core_pattern, settings.pipe_buffers = "|slow", 1
 
     app.runs(lambda: kill(getpid(), SIGSEGV))
     m.run()
@@ -26,8 +24,6 @@ with Machine() as m:
     print("process_mrelease:", repr(lmkd.result))
     print("resident:", mm.rss_stat[MM_ANONPAGES].counter, "pages")
 
-    with m._as_boot():
-        dump = settings.pipes[-1]
-        dump.read(100)
+    settings.pipes[-1].read(100)
     m.run()
     print("once somebody has read it:", mm.rss_stat[MM_ANONPAGES].counter, "pages")
