@@ -12,7 +12,7 @@ from pykmm.linux.printk import console
 from pykmm.linux.uapi import SIGKILL
 from pykmm.syscalls import exit as exit_thread
 from pykmm.syscalls import exit_group, fork, kill, pause, pthread_create, wait4
-from tests.lifecycle._people import call, on_thread
+from tests.lifecycle._people import call
 
 
 def test_processes_and_threads_count_until_they_are_reaped() -> None:
@@ -76,7 +76,7 @@ def _two_for_one(m: Machine) -> object:
     told: list[bool] = []
 
     for number in (0, 1):
-        on_thread(app, number, lambda: told.append(fork(None) > 0))
+        app.threads[number].runs(lambda: told.append(fork(None) > 0))
     m.run()
     assert box.pids_counter.counter == 2 + sum(told)
     return sum(told)
