@@ -160,7 +160,7 @@ def _mmput_drops_first(mm: mm_struct) -> None:
 
 lost_negation = fault(
     "mrelease-lost-negation",
-    "process_mrelease() reaps what is reaped already, and nothing else",
+    "process_mrelease() reaps the living, and refuses the dying",
     Unexplained,
 )
 
@@ -179,11 +179,11 @@ def _mrelease_lost_negation(pidfd: int, flags: int) -> int:
     mm = p.mm
     assert mm is not None
     mmgrab(mm)
-    reap = oom_kill_victim.task_will_free_mem(p)
+    reap = not oom_kill_victim.task_will_free_mem(p)
     ret = 0 if reap or mm_flags_test(MMF_OOM_SKIP, mm) else -EINVAL
     task_unlock(p)
     if reap and not mmap_read_lock_killable(mm):
-        if mm_flags_test(MMF_OOM_SKIP, mm):
+        if not mm_flags_test(MMF_OOM_SKIP, mm):
             ret = 0 if oom_kill_reaper.__oom_reap_task_mm(mm) else -EAGAIN
         mmap_read_unlock(mm)
     mmdrop(mm)
