@@ -19,7 +19,7 @@ from pykmm.kernel.fork import mmput
 from pykmm.kernel.fork_mm import dup_mm
 from pykmm.kernel.fork_task import exit_mm_release
 from pykmm.kernel.pid import find_get_pid
-from pykmm.linux.atomic import atomic_inc
+from pykmm.linux.atomic import atomic_dec_and_test, atomic_inc, atomic_read
 from pykmm.linux.bitops import test_and_set_bit, test_bit
 from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_OOM_SKIP, mm_struct, vm_area_struct
@@ -39,7 +39,6 @@ from pykmm.mm import (
     oom_kill_reaper,
     oom_kill_victim,
 )
-from pykmm.mm.mmap import exit_mmap
 from pykmm.mm.oom_kill import oom
 from pykmm.patches.bugs import BUGS
 from pykmm.patches.patch import Patch
@@ -145,17 +144,18 @@ def _pidfd_open_no_put(nr: int, flags: int) -> int:
 
 
 swapped = fault(
-    "mmput-drops-first",
-    "__mmput() drops its reference before it unmaps everything",
+    "mmput-unmaps-first",
+    "mmput() takes everything down before it has given up its use",
     KernelBug,
     UseAfterFree,
 )
 
 
-@swapped.replaces(kernel_fork.__mmput)
-def _mmput_drops_first(mm: mm_struct) -> None:
-    mmdrop(mm)
-    exit_mmap(mm)
+@swapped.replaces(kernel_fork.mmput)
+def _mmput_unmaps_first(mm: mm_struct) -> None:
+    if atomic_read(mm.mm_users) == 1:
+        kernel_fork.__mmput(mm)
+    atomic_dec_and_test(mm.mm_users)
 
 
 lost_negation = fault(
