@@ -112,8 +112,8 @@ def _compare(parser: argparse.ArgumentParser) -> None:
         "--executions",
         metavar="N",
         type=_positive,
-        default=1500,
-        help="at most N for a design in a scenario, then samples (1500)",
+        default=600,
+        help="at most N for a design in a scenario, then samples (600)",
     )
     add("--jobs", metavar="N", type=_positive, default=1, help="in N processes (1)")
     add("--markdown", action="store_true", help="print Markdown tables")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["EXECUTIONS", "Comparison", "compare"]
 
 #: How far a cell is explored if nobody says: most are complete by then.
-EXECUTIONS: Final = 1500
+EXECUTIONS: Final = 600
 #: What a stored comparison says it is.
 _FORMAT = "pykmm-comparison/1"
 

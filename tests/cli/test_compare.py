@@ -8,6 +8,8 @@ import json
 import pytest
 
 from pykmm.__main__ import main
+from pykmm.cli.parser import parse
+from pykmm.comparison.table import EXECUTIONS
 
 
 def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
@@ -22,6 +24,10 @@ def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
     assert "  A       0 -ESRCH  .     some    some        all 4\n" in out
     assert out.endswith("2 cells, 2 explored to completion, 9 executions\n")
+
+
+def test_the_bound_is_the_library_s() -> None:
+    assert parse(["compare", "--all"]).executions == EXECUTIONS
 
 
 def test_markdown_and_json(capsys: pytest.CaptureFixture[str]) -> None:
