@@ -101,17 +101,20 @@ def explore(
         campaign.spread = _spread(executor, task, search).run
     campaign.stop_on_report = stop_on_report
     campaign.progress = progress
-    try:
-        result = campaign.run()
-    except Nondeterminism as error:
-        if resume is None:
-            raise
-        raise UsageError(
-            f"resume does not fit scenario {scenario.name!r}: {error}"
-        ) from error
+    result = campaign.run() if resume is None else _run_on(campaign)
     if save is not None:
         save(saved(head, campaign, result.seconds))
     return result
+
+
+def _run_on(campaign: Campaign) -> Result:
+    """Run what was begun by another call, which may have been about something else."""
+    try:
+        return campaign.run()
+    except Nondeterminism as error:
+        raise UsageError(
+            f"resume does not fit scenario {campaign.scenario.name!r}: {error}"
+        ) from error
 
 
 def _spread(executor: Executor, task: Task, search: Explorer) -> Spread | SpreadTree:
