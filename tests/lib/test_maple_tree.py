@@ -43,16 +43,12 @@ from pykmm.linux.maple_tree import (
     MA_STATE_PREALLOC,
     MT_FLAGS_ALLOC_RANGE,
     MT_FLAGS_USE_RCU,
-    ULONG_MAX,
     XA_ZERO_ENTRY,
     __mas_set_range,
     ma_active,
     ma_none,
     ma_root,
     ma_start,
-    ma_state,
-    maple_status,
-    maple_tree,
     mas_for_each,
     mas_for_each_rev,
     mas_is_err,
@@ -61,34 +57,10 @@ from pykmm.linux.maple_tree import (
     mtree_empty,
     xa_is_zero,
 )
+from tests.lib.trees import MAX, Tree, abc, after, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pykmm.linux.maple_tree import ZeroEntry
-
-Tree = maple_tree[str]
-
-MAX = ULONG_MAX
-
-
-def tree(*ranges: tuple[int, int, str | ZeroEntry]) -> Tree:
-    mt = Tree(MT_FLAGS_ALLOC_RANGE)
-    for first, last, entry in ranges:
-        assert mtree_store_range(mt, first, last, entry, 0) == 0
-    return mt
-
-
-def abc() -> Tree:
-    """Two ranges that touch, a gap, and a third."""
-    return tree((0x1000, 0x1FFF, "A"), (0x2000, 0x2FFF, "B"), (0x5000, 0x5FFF, "C"))
-
-
-def after(
-    mas: ma_state[str], step: Callable[[ma_state[str], int], str | None], limit: int
-) -> tuple[str | None, int, int, maple_status]:
-    entry = step(mas, limit)
-    return entry, mas.index, mas.last, mas.status
+    pass
 
 
 def test_equal_neighbours_stay_apart() -> None:

@@ -32,8 +32,6 @@ from pykmm.lib.maple_tree import (
 )
 from pykmm.linux.maple_tree import (
     MA_STATE,
-    MT_FLAGS_ALLOC_RANGE,
-    ULONG_MAX,
     ma_active,
     ma_error,
     ma_none,
@@ -41,43 +39,17 @@ from pykmm.linux.maple_tree import (
     ma_pause,
     ma_root,
     ma_start,
-    ma_state,
     ma_underflow,
     maple_status,
-    maple_tree,
     mas_for_each,
     mas_for_each_rev,
     mas_is_err,
     mas_set,
 )
+from tests.lib.trees import MAX, abc, after, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pykmm.linux.maple_tree import ZeroEntry
-
-Tree = maple_tree[str]
-
-MAX = ULONG_MAX
-
-
-def tree(*ranges: tuple[int, int, str | ZeroEntry]) -> Tree:
-    mt = Tree(MT_FLAGS_ALLOC_RANGE)
-    for first, last, entry in ranges:
-        assert mtree_store_range(mt, first, last, entry, 0) == 0
-    return mt
-
-
-def abc() -> Tree:
-    """Two ranges that touch, a gap, and a third."""
-    return tree((0x1000, 0x1FFF, "A"), (0x2000, 0x2FFF, "B"), (0x5000, 0x5FFF, "C"))
-
-
-def after(
-    mas: ma_state[str], step: Callable[[ma_state[str], int], str | None], limit: int
-) -> tuple[str | None, int, int, maple_status]:
-    entry = step(mas, limit)
-    return entry, mas.index, mas.last, mas.status
+    pass
 
 
 def test_find_up_to_the_end_and_back() -> None:
