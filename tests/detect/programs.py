@@ -8,7 +8,7 @@ from itertools import chain, repeat
 
 from pykmm.detect import DETECTORS
 from pykmm.engine import Machine, Thread
-from pykmm.errors import Report
+from pykmm.errors import DataRace, Report
 from pykmm.runner import Result, explore
 from pykmm.scenario import Scenario
 
@@ -54,3 +54,20 @@ def explored(setup: Setup, *, detectors: str = "", **more: object) -> Result:
         name="program", function=lambda m: start(m, setup), machine=Machine
     )
     return explore(scenario, detectors=detectors.split() or None, **more)
+
+
+def races(setup: Setup) -> list[str]:
+    """Return the races of a program, in whatever interleaving they show."""
+    result = explored(setup, detectors="kcsan")
+    assert result.complete
+    assert all(isinstance(report, DataRace) for report in result.reports)
+    return [report.summary for report in result.reports]
+
+
+def between(take: Callable[[], object], give: Callable[[], object], body: Body) -> Body:
+    def locked() -> None:
+        take()
+        body()
+        give()
+
+    return locked
