@@ -169,3 +169,16 @@ def make_world() -> Iterator[Callable[..., World]]:
 def world(make_world: Callable[..., World]) -> World:
     """A world of a million pages without swap."""
     return make_world()
+
+
+#: The number of the victim that most kills are told by.
+PID = 4242
+
+
+def hog_of(world: World, **facts: object) -> Process:
+    """Make the victim, and somebody protected who asks."""
+    counts: dict[str, object] = {"anon": 262144, "file": 16, "swap": 50}
+    counts |= {"tables": 4198400, "total_vm": 524288, "uid": 1000, "pid": PID}
+    hog = world.process("hog", **(counts | facts))  # type: ignore[arg-type]
+    world.be(world.process("caller", adj=-1000))
+    return hog
