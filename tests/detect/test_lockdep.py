@@ -4,93 +4,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from pykmm.detect import Lockdep, LockGraph
-from pykmm.engine import Cell, Machine, Mutex, RWLock, Struct
-from pykmm.engine.fields import embedded, kernel_struct
+from pykmm.engine import Cell, Machine, Mutex
 from pykmm.errors import Deadlock, LockInversion, Report, UseAfterFree
-from pykmm.linux.mm_types import mm_struct
-from pykmm.linux.mmap_lock import (
-    mmap_write_lock,
-    mmap_write_lock_nested,
-    mmap_write_unlock,
-)
 from pykmm.linux.mutex import mutex, mutex_lock, mutex_trylock, mutex_unlock
-from pykmm.linux.rwsem import (
-    down_read,
-    down_write,
-    downgrade_write,
-    rw_semaphore,
-    up_read,
-    up_write,
-)
 from pykmm.linux.spinlock import (
-    read_lock,
-    read_unlock,
-    rwlock_t,
     spin_lock,
     spin_unlock,
-    spinlock_t,
-    write_lock,
-    write_unlock,
 )
 from pykmm.runner import explore, replay
 from pykmm.scenario import Scenario
+from tests.detect.locks import MAKES, abba, nest, node
 from tests.detect.programs import Body, Setup, explored, found
-
-
-@kernel_struct
-class node(Struct):
-    """Something with a lock inside."""
-
-    lock: spinlock_t = embedded(spinlock_t)
-    other: mutex = embedded(mutex)
-
-
-#: How to take and give a lock back, by kind of lock and mode.
-WAYS = {
-    "mutex": (mutex_lock, mutex_unlock),
-    "spin": (spin_lock, spin_unlock),
-    "read": (read_lock, read_unlock),
-    "write": (write_lock, write_unlock),
-    "down_read": (down_read, up_read),
-    "down_write": (down_write, up_write),
-    "engine": (Mutex.lock, Mutex.unlock),
-    "engine_read": (RWLock.read_lock, RWLock.read_unlock),
-    "engine_write": (RWLock.write_lock, RWLock.write_unlock),
-}
-MAKES: dict[str, Callable[[], object]] = {
-    "mutex": mutex,
-    "spin": spinlock_t,
-    "read": rwlock_t,
-    "write": rwlock_t,
-    "down_read": rw_semaphore,
-    "down_write": rw_semaphore,
-    "engine": Mutex,
-    "engine_read": RWLock,
-    "engine_write": RWLock,
-}
-
-
-def nest(*pairs: tuple[str, object]) -> None:
-    """Take locks one inside of the other, and give them back."""
-    for way, lock in pairs:
-        WAYS[way][0](lock)  # type: ignore[arg-type, operator]  # as the table says
-    for way, lock in reversed(pairs):
-        WAYS[way][1](lock)  # type: ignore[arg-type, operator]  # as the table says
-
-
-def abba(a1: str, b1: str, b2: str, a2: str) -> Setup:
-    """One nests b in a, the other a in b, each in the ways told."""
-
-    def setup(_: Machine) -> Sequence[Body]:
-        a, b = MAKES[a1](), MAKES[b1]()
-        return [lambda: nest((a1, a), (b1, b)), lambda: nest((b2, b), (a2, a))]
-
-    return setup
 
 
 @pytest.mark.parametrize("way", ["mutex", "spin", "write", "down_write", "engine"])
@@ -190,109 +119,6 @@ def test_a_circle_of_three_is_told_from_its_first_class_on() -> None:
         "mutex#3 -> mutex#1",
     ]
     assert "t2 holds mutex#1 (since step" in report.facts[0][1]
-
-
-# -- classes ------------------------------------------------------------------------
-
-
-def test_a_class_is_a_field_of_a_kind_of_structure() -> None:
-    """Four locks, no circle among them, but one between their two classes."""
-
-    def setup(_: Machine) -> Sequence[Body]:
-        one, two = node(), node()
-        return [
-            lambda: nest(("mutex", one.other), ("spin", one.lock)),
-            lambda: nest(("spin", two.lock), ("mutex", two.other)),
-        ]
-
-    # Sleeping under a spinlock is reported first, as an invalid wait context.
-    report = found(setup, detectors="lockdep")
-    assert report is not None
-    assert "might sleep in atomic context" in report.summary
-
-    def backwards(_: Machine) -> Sequence[Body]:
-        one, two = node(), node()
-
-        def trylocked() -> None:
-            if mutex_trylock(one.other):
-                spin_lock(one.lock)
-                spin_unlock(one.lock)
-                mutex_unlock(one.other)
-
-        def chained() -> None:
-            spin_lock(two.lock)
-            nest(("read", middle))
-            spin_unlock(two.lock)
-            nest(("write", middle), ("spin", one.lock))
-
-        middle = rwlock_t()
-        return [trylocked, chained]
-
-    report = found(backwards, detectors="lockdep")
-    assert report is not None
-    assert "node.lock -> rwlock_t#1 -> node.lock" in report.summary
-
-
-def test_two_locks_of_one_class_are_recursive_locking_unless_nested() -> None:
-    def setup(_: Machine) -> Sequence[Body]:
-        one, two = node(), node()
-        return [lambda: nest(("spin", one.lock), ("spin", two.lock))]
-
-    report = found(setup, detectors="lockdep")
-    assert report is not None
-    assert report.summary == "possible recursive locking: node.lock -> node.lock"
-
-
-@pytest.mark.parametrize(("subclass", "clean"), [(0, False), (1, True)])
-def test_nesting_is_promised_with_a_subclass(subclass: int, clean: bool) -> None:
-    def setup(_: Machine) -> Sequence[Body]:
-        old, new = mm_struct(), mm_struct()
-
-        def fork() -> None:
-            mmap_write_lock(old)
-            mmap_write_lock_nested(new, subclass)
-            mmap_write_unlock(new)
-            mmap_write_unlock(old)
-            # The promise was for that time only.
-            mmap_write_lock(new)
-            mmap_write_unlock(new)
-
-        return [fork]
-
-    assert (found(setup, detectors="lockdep") is None) is clean
-
-
-def test_a_reader_that_queues_must_not_nest_and_one_that_does_not_may() -> None:
-    def queueing(_: Machine) -> Sequence[Body]:
-        sem, inner = rw_semaphore(), mutex()
-        return [
-            lambda: nest(("down_read", sem), ("mutex", inner), ("down_read", sem)),
-        ]
-
-    def spinning(_: Machine) -> Sequence[Body]:
-        lock = rwlock_t()
-        return [lambda: nest(("read", lock), ("read", lock))]
-
-    report = found(queueing, detectors="lockdep")
-    assert report is not None
-    assert "possible recursive locking" in report.summary
-    assert found(spinning, detectors="lockdep") is None
-
-
-def test_downgrading_takes_nothing() -> None:
-    def setup(_: Machine) -> Sequence[Body]:
-        sem, inner = rw_semaphore(), mutex()
-
-        def work() -> None:
-            down_write(sem)
-            mutex_lock(inner)
-            downgrade_write(sem)
-            mutex_unlock(inner)
-            up_read(sem)
-
-        return [work, work]
-
-    assert explored(setup).reports == ()
 
 
 # -- several executions -------------------------------------------------------------
