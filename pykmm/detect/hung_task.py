@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..engine.events import Access
-from ..engine.thread import Sleep, Thread, ThreadState, ambient
+from ..engine.thread import AsThread, Sleep, Thread, ThreadState
 from ..errors import HungTask, Livelock, WouldWait
 
 if TYPE_CHECKING:
@@ -131,14 +131,14 @@ class HungTaskDetector:
 def _holds(machine: Machine, t: Thread) -> bool:
     """Evaluate what *t* waits for, as the host, whose looks are no steps."""
     boot = machine.boot
-    kept = ambient.thread, boot.task
-    ambient.thread, boot.task = boot, t.task
+    kept, boot.task = boot.task, t.task
     try:
-        return t.condition is not None and bool(t.condition())
+        with AsThread(boot):
+            return t.condition is not None and bool(t.condition())
     except WouldWait:
         return False  # it takes a lock that somebody holds for good
     finally:
-        ambient.thread, boot.task = kept
+        boot.task = kept
 
 
 def _is_stuck(t: Thread, touched: set[Named]) -> bool:

@@ -71,7 +71,7 @@ def _is_poisoned(struct: Struct, name: str) -> bool:
 
 
 def _complain(struct: Struct, name: str, verb: str) -> None:
-    t = ambient.thread
+    t = ambient.get()
     if t is None or t.is_boot or t.machine.stopping or not _is_poisoned(struct, name):
         return
     raise struct._dead(f"{verb} ({name})")

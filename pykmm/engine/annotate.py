@@ -122,7 +122,7 @@ def _dispatching(function: Callable[_P, _R]) -> Callable[_P, _R]:
 #: for each list of parameters, because passing on whatever comes costs a multiple.
 _DIVERSION = """
 def call({takes}, _ambient, _function):
-    _thread = _ambient.thread
+    _thread = _ambient.get()
     if _thread is not None:
         _patch = _thread.machine.patches.get(_function)
         if _patch is not None:

@@ -13,7 +13,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
 from ..errors import StepLimit
-from .thread import Sleep, Thread, ThreadState, Unwind, ambient
+from .thread import AsThread, Sleep, Thread, ThreadState, Unwind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,15 +147,13 @@ class Baton:
         if chosen is None:
             return
         self._hand(chosen)
-        outer, ambient.thread = ambient.thread, None
         try:
-            self.host.acquire()
+            with AsThread(None):
+                self.host.acquire()
         except BaseException:  # Ctrl-C: stop whoever runs at its next step
             self.machine.stopping = True
             self.host.acquire(timeout=_PATIENCE_SECONDS)
             raise
-        finally:
-            ambient.thread = outer
 
     def unwind(self) -> None:
         """Take all started threads down, one after the other."""

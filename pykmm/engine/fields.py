@@ -219,7 +219,7 @@ class _Shared:
     def __get__(self, obj: Struct | None, cls: type) -> Any:
         if obj is None:
             return self
-        t = ambient.thread
+        t = ambient.get()
         if t is not None and t.is_boot and obj._death is None:
             return obj.__dict__[self.name]  # the host's look: no step
         return step_read(obj, self.name, "read")
@@ -237,13 +237,13 @@ class _Owned(_Shared):
     def __get__(self, obj: Struct | None, cls: type) -> Any:
         if obj is None:
             return self
-        t = ambient.thread
+        t = ambient.get()
         if t is None or t.task is obj or "_made" not in obj.__dict__:
             return obj.__dict__[self.name]
         return step_read(obj, self.name, "read")
 
     def __set__(self, obj: Struct, value: Any) -> None:
-        t = ambient.thread
+        t = ambient.get()
         if t is not None and t.task is not obj and t is not t.machine.boot:
             if "_made" in obj.__dict__ and not t.machine.stopping:
                 raise ContextError(
@@ -270,7 +270,7 @@ class _Guarded:
     def __get__(self, obj: Struct | None, cls: type) -> Any:
         if obj is None:
             return self
-        t = ambient.thread
+        t = ambient.get()
         if t is not None and not t.is_boot and "_made" in obj.__dict__:
             if obj._death is not None and not t.machine.stopping:
                 raise obj._dead(f"read ({self.name})")
@@ -284,7 +284,7 @@ class _Guarded:
             return obj.__dict__.setdefault(self.name, made)
 
     def __set__(self, obj: Struct, value: Any) -> None:
-        t = ambient.thread
+        t = ambient.get()
         if "_made" in obj.__dict__ and t is not None and not t.is_boot:
             if obj._death is not None and not t.machine.stopping:
                 raise obj._dead(f"written ({self.name})")

@@ -15,7 +15,7 @@ import time
 from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
-from .thread import Sleep, Thread, ThreadState, Unwind, ambient
+from .thread import AsThread, Sleep, Thread, ThreadState, Unwind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,15 +154,13 @@ class FreeRunning:
 
     def run(self) -> None:
         """Run until no thread is active; the clock jumps as long as that helps."""
-        outer, ambient.thread = ambient.thread, None
         try:
-            while self._go():
-                pass
+            with AsThread(None):
+                while self._go():
+                    pass
         except BaseException:
             self.machine.stopping = True
             raise
-        finally:
-            ambient.thread = outer
 
     def _go(self) -> bool:
         machine = self.machine

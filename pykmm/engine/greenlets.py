@@ -7,8 +7,9 @@ which the extra ``fast`` installs: ``Machine(baton=Greenlets)``. The reference r
 the other one: its threads are those that debuggers and profilers know.
 
 All flows of a machine belong to the OS thread that ran it, and share what that one
-has; so the ambient thread has to be set whenever a flow goes on. Making a greenlet
-costs as much as forty switches, so the pool keeps those whose thread has ended.
+has; but each has context variables of its own, of which the ambient thread is one.
+Making a greenlet costs as much as forty switches, so the pool keeps those whose
+thread has ended.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from greenlet import getcurrent, greenlet
 
 from .baton import Baton
-from .thread import Thread, ThreadState, ambient
+from .thread import Thread, ThreadState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,13 +50,13 @@ class Greenlets(Baton):
 
     def give_way(self, t: Thread, chosen: Thread | None) -> None:
         """Switch to *chosen*, or to the host; return when *t* is to go on."""
+        del t  # it goes on by itself where it is now
         if chosen is None:
             self._home.switch()
         elif chosen in self._switches:
             self._switches[chosen]()
         else:
             self._start(chosen)
-        ambient.thread = t
 
     def _start(self, t: Thread) -> None:
         t.state = ThreadState.STARTED
@@ -88,11 +89,7 @@ class Greenlets(Baton):
         if chosen is None:
             return
         self._come_home()
-        outer, ambient.thread = ambient.thread, None
-        try:
-            self.give_way(self.machine.boot, chosen)
-        finally:
-            ambient.thread = outer
+        self.give_way(self.machine.boot, chosen)
 
     def unwind(self) -> None:
         """Take all started threads down, one after the other."""

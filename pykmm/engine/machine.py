@@ -29,7 +29,15 @@ from .scheduler import FirstEnabled, Schedule
 from .stacks import stack_here, stack_of
 from .standing import Standing
 from .statics import MachineLocal
-from .thread import Sleep, Thread, ThreadState, Unwind, ambient, current_thread
+from .thread import (
+    AsThread,
+    Sleep,
+    Thread,
+    ThreadState,
+    Unwind,
+    ambient,
+    current_thread,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -162,12 +170,12 @@ class Machine:
                 f"thread name={name!r} must hold no spaces and no '*': "
                 "schedules are written with it"
             )
-        number = self.number(f"thread {name}")
+        number, here = self.number(f"thread {name}"), ambient.get()
         t = Thread(
             self,
             name if number == 1 else f"{name}/{number}",
             body,
-            current_or(self.boot),
+            here if here is not None and here.machine is self else self.boot,
             made_by,
             self.number(f"made by {made_by.uid}") if made_by else 0,
         )
@@ -186,7 +194,7 @@ class Machine:
 
     def live_body(self, t: Thread) -> None:
         """Run *t* from start to end; called on its OS thread."""
-        ambient.thread = t
+        ambient.set(t)
         try:
             t.guard = None
             leave(t, t.obj or Birth(t), t.access, None, True)
@@ -200,7 +208,7 @@ class Machine:
             t.error = error
             self.fail(error, t)
         finally:
-            ambient.thread = None
+            ambient.set(None)
             t.state = ThreadState.DONE
             self.live.remove(t)
 
@@ -214,10 +222,6 @@ class Machine:
         number = self.counts.get(key, 0) + 1
         self.counts[key] = number
         return number
-
-    def count(self, kind: str) -> str:
-        """Name the next object of *kind*: ``mm_struct#2``."""
-        return f"{kind}#{self.number(kind)}"
 
     def freed(self, obj: Struct) -> None:
         """Note a death."""
@@ -312,17 +316,16 @@ class Machine:
             return
         self.closed = True
         self.stopping = True
-        outer, ambient.thread = ambient.thread, None
         try:
-            self.carrier.unwind()
+            with AsThread(None):
+                self.carrier.unwind()
         finally:
-            ambient.thread = outer
             if self._own_pool:
                 self.pool.close()
 
     def __enter__(self) -> Self:
-        self._outer.append(ambient.thread)
-        ambient.thread = self.boot
+        self._outer.append(ambient.get())
+        ambient.set(self.boot)
         return self
 
     def __exit__(
@@ -332,18 +335,12 @@ class Machine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-        ambient.thread = self._outer.pop()
-
-
-def current_or(boot: Thread) -> Thread:
-    """Return the running thread if it belongs to *boot*'s machine, else *boot*."""
-    t = ambient.thread
-    return t if t is not None and t.machine is boot.machine else boot
+        ambient.set(self._outer.pop())
 
 
 def current_machine() -> Machine:
     """Return the machine whose code runs here."""
-    return (ambient.thread or current_thread()).machine
+    return (ambient.get() or current_thread()).machine
 
 
 # -- the two halves of every step ---------------------------------------------------
@@ -361,7 +358,7 @@ def enter(
     matching :func:`leave` the caller is alone with *obj* and must neither begin
     another step nor wait.
     """
-    t = ambient.thread
+    t = ambient.get()
     if t is None:
         t = current_thread()
     if t.is_boot:

@@ -83,7 +83,7 @@ class Struct(Named):
 
     def _register(self) -> None:
         """Give the object its name; from now on accesses to it are checked."""
-        thread = ambient.thread or current_thread()
+        thread = ambient.get() or current_thread()
         machine, state = thread.machine, self.__dict__
         assert "_made" not in state, "a kernel_struct is registered when it is made"
         kind, counts, created = type(self).__name__, machine.counts, thread.created

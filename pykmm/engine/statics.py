@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from .thread import ambient, current_thread
+from .thread import AsThread, ambient, current_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ class MachineLocal(Generic[_T]):
         self._factory = factory
 
     def __call__(self) -> _T:
-        machine = (ambient.thread or current_thread()).machine
+        machine = (ambient.get() or current_thread()).machine
         found: Any = machine.locals.get(self)  # type: ignore[arg-type]  # invariant
         if found is None:
             found = self._make(machine)
@@ -46,11 +46,11 @@ class MachineLocal(Generic[_T]):
         with machine.making_statics:
             if me in machine.locals:
                 return machine.locals[me]
-            kept = ambient.thread, boot.key, boot.created
-            ambient.thread = boot
+            kept = boot.key, boot.created
             boot.key, boot.created = (self._factory.__qualname__,), 0
             try:
-                machine.locals[me] = self._factory()
+                with AsThread(boot):
+                    machine.locals[me] = self._factory()
             finally:
-                ambient.thread, boot.key, boot.created = kept
+                boot.key, boot.created = kept
             return machine.locals[me]

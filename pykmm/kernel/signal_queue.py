@@ -177,7 +177,7 @@ def signal_wake_up_state(t: task_struct) -> None:
     if t._thread is not None:
         t._thread.machine.carrier.kick(t._thread)
         return
-    here = ambient.thread
+    here = ambient.get()
     if here is not None and t._program is not None:
         t._thread = here.machine.thread(t._thread_name, t._program, task=t)
 

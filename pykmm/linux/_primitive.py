@@ -32,7 +32,8 @@ class Primitive(Named):
         self.owner = owner
         if owner is None:
             thread = current_thread()
-            name = thread.machine.count(type(self).__name__)
+            kind = type(self).__name__
+            name = f"{kind}#{thread.machine.number(kind)}"
             self._alone = ((*thread.key, -thread.created), name)
             thread.created += 1
 

@@ -79,7 +79,7 @@ def atomic_read(v: atomic_t) -> int:
 
     Context: Any; the answer may be old when it arrives.
     """
-    t = ambient.thread
+    t = ambient.get()
     if t is not None and t.is_boot and (v.owner or v)._death is None:
         return v.counter  # the host's look: no step
     t = enter(v, "atomic_read")

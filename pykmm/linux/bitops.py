@@ -108,7 +108,7 @@ def test_bit(nr: int, addr: Bits) -> bool:
 
     Context: Any; the answer may be old when it arrives.
     """
-    t = ambient.thread
+    t = ambient.get()
     if t is not None and t.is_boot and (addr.owner or addr)._death is None:
         return addr._has(nr)  # the host's look: no step
     bit = addr.bit(nr)

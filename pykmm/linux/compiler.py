@@ -36,7 +36,7 @@ class _Race(Once):
 
 def READ_ONCE(obj: _S) -> _S:  # noqa: N802 -- Linux's name
     """View *obj* through marked reads."""
-    t = ambient.thread
+    t = ambient.get()
     if t is not None and t.is_boot:
         return obj  # the host's accesses are no steps, marked or not
     return _Read(obj)  # type: ignore[return-value]  # a view of it
@@ -49,7 +49,7 @@ def WRITE_ONCE(obj: _S) -> _S:  # noqa: N802 -- Linux's name
 
 def data_race(obj: _S) -> _S:
     """View *obj* through reads whose races are known and harmless."""
-    t = ambient.thread
+    t = ambient.get()
     if t is not None and t.is_boot:
         return obj
     return _Race(obj)  # type: ignore[return-value]  # a view of it

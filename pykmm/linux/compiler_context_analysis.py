@@ -62,7 +62,7 @@ def _contract(
         CONTRACTS.setdefault(key, []).append((word, path))
 
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            t = ambient.thread
+            t = ambient.get()
             if t is not None and t is not t.machine.boot and not t.machine.stopping:
                 value = args[index] if index < len(args) else kwargs[parameter]
                 lock = lock_of(value)

@@ -198,7 +198,7 @@ def mm_flags_test(flag: int, mm: mm_struct) -> bool:
 
     Context: Any; the structure is kept by whatever keeps ``mm_count``.
     """
-    t = ambient.thread
+    t = ambient.get()
     if t is not None and t.is_boot and "flags" not in mm.__dict__ and not mm._death:
         return False  # the host's look: no step, and no reason to make the word
     return test_bit(flag, mm.flags)

@@ -55,7 +55,7 @@ class SharedPages(Primitive):
     ) -> None:
         # As super().__init__() does, but a large fork makes many of them: no name is
         # counted, and what can be put together later is.
-        thread = ambient.thread or current_thread()
+        thread = ambient.get() or current_thread()
         self._born = thread
         self._nth = thread.created
         thread.created += 1

@@ -115,7 +115,7 @@ def kernel_log(machine: Machine) -> str:
 
 def printk(text: str, level: int = KERN_DEFAULT) -> None:
     """Print a line."""
-    thread = ambient.thread or current_thread()
+    thread = ambient.get() or current_thread()
     if not thread.machine.stopping:
         _console().add(thread, level, text)
 

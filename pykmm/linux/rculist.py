@@ -47,7 +47,7 @@ class list_head(Named, Generic[_T]):
 
 
 def _next(node: list_head[_T]) -> list_head[_T]:
-    t = ambient.thread
+    t = ambient.get()
     if t is not None and t.is_boot and (node.owner or node)._death is None:
         return node.next  # the host's look: no step
     t = enter(node, "rcu_dereference")
@@ -148,7 +148,7 @@ def list_for_each_entry_rcu(head: list_head[_T]) -> Iterator[_T]:
 
     Context: RCU read section, or the list's lock.
     """
-    t = ambient.thread
+    t = ambient.get()
     if t is not None and t.is_boot and (head.owner or head)._death is None:
         # Nobody changes the list meanwhile; that of most groups has one member.
         entry = head.next.entry

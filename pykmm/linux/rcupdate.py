@@ -90,7 +90,7 @@ def rcu_read_lock() -> None:
 
     Context: Any; the thread must not sleep from here on.
     """
-    t = ambient.thread or current_thread()
+    t = ambient.get() or current_thread()
     if t.rcu_depth == 0:
         state = _state()
         enter(state, "rcu_read_lock")
@@ -106,7 +106,7 @@ def rcu_read_unlock() -> None:
 
     Context: Called by the same thread.
     """
-    t = ambient.thread or current_thread()
+    t = ambient.get() or current_thread()
     if t.rcu_depth == 0:
         if t.machine.stopping:
             return

@@ -91,7 +91,7 @@ def spin_lock_nested(lock: spinlock_t, subclass: int) -> None:
 
 
 def _spin(lock: spinlock_t, kind: str) -> None:
-    found, host = lock.holder, ambient.thread
+    found, host = lock.holder, ambient.get()
     if (
         host is not None
         and host.is_alone
@@ -138,7 +138,7 @@ def spin_unlock(lock: spinlock_t) -> None:
 
     Context: Called by the thread that took it.
     """
-    host = ambient.thread
+    host = ambient.get()
     if (
         host is not None
         and host.is_alone

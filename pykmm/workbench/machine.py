@@ -256,7 +256,7 @@ class Machine(engine.Machine):
 
     def host_only(self, verb: str) -> None:
         """Refuse what only the host may do while programs run."""
-        here = ambient.thread
+        here = ambient.get()
         if here is not None and here.machine is self and not here.is_boot:
             raise UsageError(
                 f"{verb}(): {here.name} is a program: only the host can, between runs"

@@ -256,6 +256,6 @@ class task_struct(Struct):
 
 def current() -> task_struct:
     """Return the task whose code runs here."""
-    task: Any = (ambient.thread or current_thread()).task
+    task: Any = (ambient.get() or current_thread()).task
     found: task_struct = task
     return found
