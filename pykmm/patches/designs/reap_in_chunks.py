@@ -3,6 +3,9 @@
 
 Whoever reaps takes the lock again and starts from the top. A refusal of a notifier
 and a lock that was handed over are two things: only the first is an error.
+
+Linux lets nobody overtake a writer that has waited for 4 ms. Here a pass that would
+overtake is not made (:mod:`pykmm.mm._stall`): as far as it came, all is empty.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ from ...linux.sched import task_struct
 from ...linux.sched.mm import mmdrop, mmgrab
 from ...linux.sched.task import put_task_struct, task_unlock
 from ...mm import oom_kill
+from ...mm._stall import stall
 from ...mm.memory import __zap_vma_range
 from ...mm.mmu_gather import tlb_finish_mmu, tlb_gather_mmu
 from ...mm.oom_kill import find_lock_task_mm, task_will_free_mem
@@ -94,9 +98,20 @@ def _reap_pass(mm: mm_struct) -> int:
             ret = _zap_chunk(vma, start, end) or ret
             end = start
             if mmap_lock_is_contended(mm):
-                mmap_read_unlock(mm)
+                _hand_over(mm)
                 return _HANDED_OVER
     return ret
+
+
+def _hand_over(mm: mm_struct) -> None:
+    """Drop ``mmap_lock``, and do not overtake whoever is first to have it.
+
+    Somebody who holds it is to be waited for as ever, and not here.
+    """
+    lock = mm.mmap_lock
+    first = lock.queue[0]
+    mmap_read_unlock(mm)
+    stall(lock, lambda: not lock._may_be_stolen() or lock.queue[:1] != [first])
 
 
 @patch.replaces(oom_kill.oom_reap_task_mm)
