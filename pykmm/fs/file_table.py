@@ -8,7 +8,6 @@ from ..linux.mm_types import file
 from ..linux.mman import vm_unacct_memory
 from ..linux.refcount import refcount_dec_and_test
 from ..mm.truncate import truncate_inode_pages_final
-from ..mm.vmscan import file_lru
 
 __all__ = ["fput"]
 
@@ -27,12 +26,7 @@ def fput(f: file) -> None:
     if not refcount_dec_and_test(f.f_ref):
         return
     mapping = f.f_mapping
-    if mapping.is_linked:
-        with mapping.i_pages_lock:
-            mapping.nr_files -= 1
-            if not mapping.nr_files:
-                file_lru().add(mapping)
-    else:
+    if not mapping.is_linked:
         if mapping.promised:
             vm_unacct_memory(mapping.promised)
         truncate_inode_pages_final(mapping)

@@ -12,7 +12,6 @@ from ..linux.mm_types import address_space, file
 from ..linux.proc_fs import ProcFile
 from ..linux.spinlock import spinlock_t
 from ..linux.uapi import O_CREAT, O_RDWR, O_WRONLY
-from ..mm.vmscan import file_lru
 from .file import fd_install, file_close_fd, filp_close
 from .proc.root import proc_open
 
@@ -34,7 +33,7 @@ _inodes = MachineLocal(_Inodes)
 def _open_plain(filename: str, flags: int) -> file | Errno:
     """Open a file that only mappings look into; it is made if *flags* say so.
 
-    Context: Takes the lock of the files, and that of the file's cache.
+    Context: Takes the lock of the files.
     """
     inodes = _inodes()
     with inodes.lock:
@@ -43,9 +42,7 @@ def _open_plain(filename: str, flags: int) -> file | Errno:
             mapping = inodes.by_path[filename] = address_space()
     if mapping is None:
         return -ENOENT
-    with mapping.i_pages_lock:
-        file_lru().forget(mapping)
-        return file(f_path=filename, f_mapping=mapping, f_mode=_mode(flags))
+    return file(f_path=filename, f_mapping=mapping, f_mode=_mode(flags))
 
 
 def _mode(flags: int) -> int:

@@ -35,7 +35,8 @@ from .mm_types_task import (
     NR_MM_COUNTERS,
     _Rss,
 )
-from .pgtable import PMD_SIZE, PTRS_PER_PTE, _Origin, pgtable_t
+from .page_flags import pageflags
+from .pgtable import PMD_SIZE, PTRS_PER_PTE, _Folios, _Origin, pgtable_t
 from .refcount import refcount_t
 from .rwsem import rw_semaphore
 from .spinlock import spinlock_t
@@ -70,6 +71,7 @@ __all__ = [
     "PMD_SIZE",
     "PTRS_PER_PTE",
     "VMA_ITERATOR",
+    "_Folios",
     "_Origin",
     "_PFN_ENTRIES",
     "_Rss",
@@ -136,10 +138,14 @@ class address_space(Struct):
 
     i_pages_lock: spinlock_t = embedded(spinlock_t)
     #: Bitmaps of cached pages, by file offset in units of 512 pages.
-    i_pages: dict[int, int] = const(factory=dict)
+    i_pages: _Folios = const(factory=dict)
+    #: Which of them have which flag; those that have none are not there.
+    _flags: dict[pageflags, _Folios] = const(
+        factory=lambda: {flag: {} for flag in pageflags}, lazy=True
+    )
     #: How many of them have which origin, and which: bitmaps, as above.
     _nrpages: dict[_Origin, int] = guarded(by="i_pages_lock", factory=dict)
-    _i_origins: dict[_Origin, dict[int, int]] = guarded(by="i_pages_lock", factory=dict)
+    _i_origins: dict[_Origin, _Folios] = guarded(by="i_pages_lock", factory=dict)
     #: The mappings of the file, in any address space.
     i_mmap_rwsem: rw_semaphore = embedded(rw_semaphore)
     i_mmap: dict[vm_area_struct, None] = guarded(by="i_mmap_rwsem", factory=dict)
@@ -147,10 +153,10 @@ class address_space(Struct):
     #: many bytes it has since it was cut: until then it has no end.
     i_rwsem: rw_semaphore = embedded(rw_semaphore)
     _i_size: int | None = const(default=None)
-    #: How often it is open, a mapping's reference to an open file apart.
-    nr_files: int = guarded(by="i_pages_lock", default=0)
     #: Whether the file has a name; without one its pages go with the last user.
     is_linked: bool = const(default=True)
+    #: Whether it is one of shmem (tmpfs, memfd): swap-backed, not page cache.
+    is_shmem: bool = const(default=False)
     #: Of its inode: S_APPEND, S_SWAPFILE.
     i_flags: int = const(default=0)
     #: How many pages were promised to it, as to a private mapping.
@@ -162,8 +168,6 @@ class file(Struct):
     """An open file, as far as a mapping looks at it."""
 
     f_path: str = const(default="")
-    #: Whether it is a shmem (tmpfs, memfd) file: swap-backed, not page cache.
-    is_shmem: bool = const(default=False)
     #: Whether its pages are huge ones.
     is_hugetlb: bool = const(default=False)
     #: What it was opened for: FMODE_READ, FMODE_WRITE.
@@ -174,8 +178,10 @@ class file(Struct):
     #: The opener's reference, and one for each mapping.
     f_ref: refcount_t = embedded(lambda f: refcount_t(1, f))
 
-    def __attrs_post_init__(self) -> None:
-        self.f_mapping.__dict__["nr_files"] += 1
+    @property
+    def is_shmem(self) -> bool:
+        """Whether it is a shmem file."""
+        return self.f_mapping.is_shmem
 
 
 @attrs.frozen

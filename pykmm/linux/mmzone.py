@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..engine.thread import Thread
 
 __all__ = [
+    "DEF_PRIORITY",
     "MAX_NR_ZONES",
     "NODE_DATA",
     "NR_WMARK",
@@ -48,6 +49,10 @@ __all__ = [
 _setup_wmarks: Callable[[list[pglist_data]], None] = extern(
     "pykmm.mm.page_alloc_watermark", "__setup_per_zone_wmarks"
 )
+
+
+#: Reclaim goes so many rounds more, until it has looked at everything in vain.
+DEF_PRIORITY: Final = 12
 
 
 class zone_type(IntEnum):

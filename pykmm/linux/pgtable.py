@@ -8,134 +8,33 @@ counts tell when the last of them has gone.
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..engine.events import Access
-from ..engine.machine import enter, leave
-from ..engine.thread import ambient, current_thread
-from ._primitive import Primitive
+from ._shared_pages import SharedPages, _moved, _Origin
 from .mm_types_task import MM_ANONPAGES, MM_SWAPENTS
 from .spinlock import spinlock_t
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable
 
     from ..engine.objects import Struct
-    from .memcontrol import mem_cgroup
     from .mm_types import mm_struct
 
-__all__ = ["PMD_SIZE", "PTRS_PER_PTE", "SharedPages", "_Origin", "pgtable_t"]
+__all__ = [
+    "PMD_SIZE",
+    "PTRS_PER_PTE",
+    "SharedPages",
+    "_Folios",
+    "_Origin",
+    "_moved",
+    "pgtable_t",
+]
 
-#: Where a page came from: its node, and the cgroup that it is charged to, if it is
-#: not the root.
-_Origin: TypeAlias = "tuple[int, mem_cgroup | None]"
+#: Pages of one file: bitmaps, by their offset in units of 512 pages.
+_Folios: TypeAlias = dict[int, int]
 
 PTRS_PER_PTE = 512
 PMD_SIZE = PTRS_PER_PTE * 4096
-
-
-def _moved(bits: int, by: int) -> int:
-    return bits << by if by >= 0 else bits >> -by
-
-
-class SharedPages(Primitive):
-    """Up to 512 pages of one origin that entries of several tables may map.
-
-    ``maps[n]`` is a bitmap of the pages that have more than n mappings. Swap slots
-    are shared in the same way; they have no origin. Each table's entries are under a
-    lock of their own, so changing the counts is a step.
-    """
-
-    #: How many references, besides mappings, keep a page: by position.
-    pins: Mapping[int, int] = MappingProxyType({})
-
-    def __init__(
-        self, origin: _Origin | None, bits: int, mappings: int, table: pgtable_t
-    ) -> None:
-        # As super().__init__() does, but a large fork makes many of them: no name is
-        # counted, and what can be put together later is.
-        thread = ambient.get() or current_thread()
-        self._born = thread
-        self._nth = thread.created
-        thread.created += 1
-        #: Where they were when they began to be shared.
-        self._ptl = table.ptl
-        self.origin = origin
-        self.maps = [bits] * mappings
-
-    @property
-    def uid(self) -> Hashable:
-        return (*self._born.key, -self._nth)
-
-    @property
-    def name(self) -> str:
-        kind = "slots" if self.origin is None else "pages"
-        return f"{self._ptl.name.removesuffix('ptl')}{kind}"
-
-    @property
-    def pinned(self) -> int:
-        """Return the pages that somebody has a reference to, as a bitmap."""
-        return sum(1 << position for position in self.pins) if self.pins else 0
-
-    def dup(self, bits: int) -> None:
-        """Count one more mapping of each page in *bits*, which are all mapped."""
-        t = enter(self, "folio_dup_anon_rmap")
-        maps, left = self.maps, bits
-        for level, have in enumerate(maps):
-            maps[level] = have | left
-            left &= have
-        if left:
-            maps.append(left)
-        leave(t, self, Access.INC, len(maps))
-
-    def drop(self, bits: int) -> int:
-        """Count one mapping less of each page in *bits*.
-
-        Return: Those that nobody refers to any more.
-        """
-        t = enter(self, "folio_remove_rmap")
-        maps, left = self.maps, bits
-        for level in range(len(maps) - 1, -1, -1):
-            gone = maps[level] & left
-            maps[level] ^= gone
-            left ^= gone
-        last = bits & ~maps[0]
-        while len(maps) > 1 and not maps[-1]:
-            maps.pop()
-        free = last & ~self.pinned
-        leave(t, self, Access.WRITE if last else Access.DEC, len(maps))
-        return free
-
-    def reuse(self, bits: int) -> tuple[int, int]:
-        """Tell which pages in *bits* have no mapping but the caller's.
-
-        Nobody else looks at these, so those without a pin can leave in the same step.
-
-        Return: These pages, and those of them that have left.
-        """
-        t = enter(self, "folio_mapcount")
-        once = bits & ~self.maps[1] if len(self.maps) > 1 else bits
-        left = once & ~self.pinned
-        self.maps[0] &= ~left
-        leave(t, self, Access.READ, once.bit_count())
-        return once, left
-
-    def pin(self, position: int) -> None:
-        """Keep a page that is mapped."""
-        t = enter(self, "try_grab_folio")
-        self.pins = {**self.pins, position: self.pins.get(position, 0) + 1}
-        leave(t, self, Access.INC, self.pins[position])
-
-    def unpin(self, position: int) -> bool:
-        """Let a page go; tell whether nobody refers to it any more."""
-        t = enter(self, "folio_put")
-        left = self.pins[position] - 1
-        others = {p: nr for p, nr in self.pins.items() if p != position}
-        self.pins = others | {position: left} if left else others
-        free = not left and not self.maps[0] >> position & 1
-        leave(t, self, Access.WRITE if free else Access.DEC, left)
-        return free
 
 
 class pgtable_t:
@@ -157,6 +56,7 @@ class pgtable_t:
         "ptl",
         "readonly",
         "shared",
+        "young",
     )
 
     def __init__(self, mm: mm_struct, index: int, origin: _Origin = (0, None)) -> None:
@@ -169,6 +69,8 @@ class pgtable_t:
         self.readonly = 0
         #: Entries that cannot be accessed at all: PROT_NONE.
         self.protnone = 0
+        #: Entries that were used since reclaim looked last.
+        self.young = 0
         #: Pages and swap slots that others may map, too: entry n of a bitmap maps
         #: page n - shift.
         self.shared: tuple[tuple[SharedPages, int, int], ...] = ()
@@ -253,6 +155,7 @@ class pgtable_t:
             freed[origin] = freed.get(origin, 0) + gone.bit_count()
         self.readonly &= ~bits
         self.protnone &= ~bits
+        self.young &= ~bits
         return freed, slots + swap.bit_count()
 
     def _cut_shared(self, bits: int) -> list[tuple[SharedPages, int, int]]:
@@ -323,8 +226,10 @@ class pgtable_t:
         )
         shared = self._cut_shared(bits)
         readonly, protnone = self.readonly & bits, self.protnone & bits
+        young = self.young & bits
         self.readonly ^= readonly
         self.protnone ^= protnone
+        self.young ^= young
         hits = [part & bits for part in self.present]
         self.present = [part & ~bits for part in self.present]
         new.present = [
@@ -332,6 +237,7 @@ class pgtable_t:
         ]
         new.readonly |= _moved(readonly, by)
         new.protnone |= _moved(protnone, by)
+        new.young |= _moved(young, by)
         new.shared += tuple(
             (s, shift + by, _moved(part, by)) for s, shift, part in shared
         )
@@ -348,6 +254,7 @@ class pgtable_t:
         self.present[MM_SWAPENTS] |= bits
         self.readonly &= ~bits
         self.protnone &= ~bits
+        self.young &= ~bits
         return {origin: part.bit_count() for origin, part in own.items()}
 
     def _renumber(self, index: int) -> None:

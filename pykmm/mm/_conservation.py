@@ -28,6 +28,7 @@ from ..linux.mm_types import (
     vm_area_struct,
 )
 from ..linux.pgtable import SharedPages, _moved
+from .filemap_cache import _in_window
 from .gup_pages import pinned
 from .memory import _pte_mask
 from .page_alloc_freelist import nr_free_pages
@@ -169,15 +170,9 @@ def _uncached(vma: vm_area_struct) -> int:
             at = index * PMD_SIZE
             here &= _pte_mask(max(start, at), min(end, at + PMD_SIZE))
             offset = state["vm_pgoff"] + (at - start) // PAGE_SIZE
-            found += (here & ~_cached(state["vm_file"].f_mapping, offset)).bit_count()
+            cached = _in_window(state["vm_file"].f_mapping.i_pages, offset)
+            found += (here & ~cached).bit_count()
     return found
-
-
-def _cached(mapping: address_space, offset: int) -> int:
-    """Return which pages are cached from *offset* on, of as many as a table maps."""
-    chunk, at = divmod(offset, PTRS_PER_PTE)
-    pages = mapping.i_pages
-    return (pages.get(chunk, 0) | pages.get(chunk + 1, 0) << PTRS_PER_PTE) >> at
 
 
 def _entries(mm: mm_struct, member: int) -> int:

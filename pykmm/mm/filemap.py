@@ -18,12 +18,19 @@ from ..errno import ENOMEM
 from ..linux.gfp_types import __GFP_COMP, GFP_HIGHUSER_MOVABLE
 from ..linux.mm_types import _Origin, address_space
 from ..linux.spinlock import spin_lock, spin_unlock
-from .filemap_cache import _before_end, _cache_fill, _cache_missing
+from .filemap_cache import (
+    _any_locked,
+    _before_end,
+    _cache_fill,
+    _cache_missing,
+    _wait_on_locked,
+)
 from .memcontrol import get_mem_cgroup_from_current
 from .memcontrol_charge import charge_up_to
 from .mempolicy_alloc import alloc_pages
 from .page_alloc import __free_pages
 from .swap import folios_put_refs
+from .vmscan_file import file_lru
 
 __all__ = [
     "filemap_fault",
@@ -36,8 +43,9 @@ _GFP: Final = GFP_HIGHUSER_MOVABLE | __GFP_COMP
 @mirrors(
     "mm/filemap.c",
     checked="v7.2",
-    abridged="reading takes no time and never fails, no page is ever old or dirty, and "
-    "the pages of one fault come at once: I/O, its waits and its errors are missing",
+    abridged="reading takes no time and never fails, no page is ever dirty, and the "
+    "pages of one fault come at once: I/O, its waits and its errors are missing. Who "
+    "waits for reclaim keeps mmap_lock",
 )
 def filemap_fault(mapping: address_space, first: int, nr: int) -> int:
     """Make sure that *nr* pages are cached, or the first one if memory is short.
@@ -46,11 +54,7 @@ def filemap_fault(mapping: address_space, first: int, nr: int) -> int:
     Return: How many pages from *first* on are cached, none if they lie beyond the
         end; or -ENOMEM.
     """
-    field = field_of(mapping, "i_pages")
-    t = enter(field, "filemap_get_folio")
-    nr = _before_end(mapping, first, nr)
-    missing = _cache_missing(mapping, first, nr)
-    leave(t, field, Access.READ, missing)
+    nr, missing = _look(mapping, first, nr)
     if not missing:
         return nr
     folios = alloc_pages(_GFP, 0, want=missing)
@@ -70,6 +74,23 @@ def filemap_fault(mapping: address_space, first: int, nr: int) -> int:
     return _add_range(mapping, first, nr, origin, charged)
 
 
+def _look(mapping: address_space, first: int, nr: int) -> tuple[int, int]:
+    """Look for pages until reclaim has none of them in its hands.
+
+    Return: How many there are before the end of the file, and are not cached.
+    """
+    field, locked = field_of(mapping, "i_pages"), True
+    while locked:
+        t = enter(field, "filemap_get_folio")
+        there = _before_end(mapping, first, nr)
+        missing = _cache_missing(mapping, first, there)
+        locked = _any_locked(mapping, first, there)
+        leave(t, field, Access.READ, missing)
+        if locked:
+            _wait_on_locked(mapping, first, there)
+    return there, missing
+
+
 def _add_range(
     mapping: address_space, first: int, nr: int, origin: _Origin, pages: int
 ) -> int:
@@ -78,9 +99,12 @@ def _add_range(
     spin_lock(mapping.i_pages_lock)
     t = enter(field, "filemap_add_folio")
     nr = _before_end(mapping, first, nr)  # it may have been cut meanwhile
+    is_first = not mapping._nrpages
     added = _cache_fill(mapping, first, nr, origin)
     leave(t, field, Access.WRITE, added)
     spin_unlock(mapping.i_pages_lock)
+    if is_first and not mapping.is_shmem:
+        file_lru().add(mapping)
     if added < pages:  # somebody else read some of them meanwhile
         folios_put_refs({origin: pages - added})
     return nr

@@ -1,17 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which pages of a file are cached, and whose they are — beside ``mm/filemap.c``.
 
-All of this is for those who take the step, and hold the lock.
+But for waiting, all of this is for those who take the step, and hold the lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from ..engine.events import Access
+from ..engine.fields import field_of
+from ..engine.machine import enter, leave
 from ..linux.mm import PAGE_SHIFT, PAGE_SIZE
-from ..linux.mm_types import PTRS_PER_PTE, _Origin, address_space
+from ..linux.mm_types import PTRS_PER_PTE, _Folios, _Origin, address_space
+from ..linux.page_flags import PG_locked
 
-__all__ = ["_before_end", "_cache_drop", "_cache_fill", "_cache_missing"]
+__all__ = [
+    "_add_folios",
+    "_any_locked",
+    "_before_end",
+    "_cache_drop",
+    "_cache_fill",
+    "_cache_missing",
+    "_chunks",
+    "_in_window",
+    "_of_window",
+    "_wait_on_locked",
+    "_within",
+    "_without",
+]
+
+_CHUNK = (1 << PTRS_PER_PTE) - 1
+
+
+# -- pages of a file -------------------------------------------------------------------
 
 
 def _chunks(first: int, nr: int) -> Iterator[tuple[int, int]]:
@@ -24,12 +46,70 @@ def _chunks(first: int, nr: int) -> Iterator[tuple[int, int]]:
         first = upto
 
 
+def _within(chunk: int, first: int, nr: int) -> int:
+    """Select those of a chunk's pages that are among *nr* from *first* on."""
+    start = max(first - chunk * PTRS_PER_PTE, 0)
+    end = min(first + nr - chunk * PTRS_PER_PTE, PTRS_PER_PTE)
+    return ((1 << end - start) - 1) << start if start < end else 0
+
+
+def _in_window(pages: _Folios, offset: int) -> int:
+    """Return which of *pages* are the 512 from *offset* on: what a table can map.
+
+    The offset is below 0 for a mapping that begins in the middle of a table.
+    """
+    chunk, at = divmod(offset, PTRS_PER_PTE)
+    both = pages.get(chunk, 0) | pages.get(chunk + 1, 0) << PTRS_PER_PTE
+    return both >> at & _CHUNK
+
+
+def _of_window(bits: int, offset: int) -> _Folios:
+    """Return what *bits* are of 512 pages from *offset* on."""
+    chunk, at = divmod(offset, PTRS_PER_PTE)
+    both = bits << at
+    parts = {chunk: both & _CHUNK, chunk + 1: both >> PTRS_PER_PTE}
+    return {number: part for number, part in parts.items() if part}
+
+
+def _add_folios(pages: _Folios, more: _Folios) -> None:
+    """Put *more* into *pages*."""
+    for chunk, bits in more.items():
+        if bits:
+            pages[chunk] = pages.get(chunk, 0) | bits
+
+
+def _without(pages: _Folios, gone: _Folios) -> _Folios:
+    """Return *pages* but those that are *gone*."""
+    left = {chunk: bits & ~gone.get(chunk, 0) for chunk, bits in pages.items()}
+    return {chunk: bits for chunk, bits in left.items() if bits}
+
+
+# -- the cache -------------------------------------------------------------------------
+
+
 def _cache_missing(mapping: address_space, first: int, nr: int) -> int:
     """Count the pages that are not cached, without a step."""
     pages = mapping.i_pages
     return sum(
         (mask & ~pages.get(chunk, 0)).bit_count() for chunk, mask in _chunks(first, nr)
     )
+
+
+def _any_locked(mapping: address_space, first: int, nr: int) -> bool:
+    """Tell, without a step, whether reclaim has one of the pages in its hands."""
+    locked = mapping._flags[PG_locked]
+    # A snapshot: a guard is asked beside others, who may lock more meanwhile.
+    return any(bits & _within(chunk, first, nr) for chunk, bits in [*locked.items()])
+
+
+def _wait_on_locked(mapping: address_space, first: int, nr: int) -> None:
+    """Wait, in a step, until reclaim is done with all of the pages.
+
+    Context: May sleep.
+    """
+    field = field_of(mapping, "i_pages")
+    t = enter(field, "folio_lock", lambda: not _any_locked(mapping, first, nr))
+    leave(t, field, Access.WAIT, blocking=True)
 
 
 def _cache_fill(mapping: address_space, first: int, nr: int, origin: _Origin) -> int:
@@ -40,27 +120,29 @@ def _cache_fill(mapping: address_space, first: int, nr: int, origin: _Origin) ->
     added = _cache_missing(mapping, first, nr)
     for chunk, mask in _chunks(first, nr):
         new = mask & ~mapping.i_pages.get(chunk, 0)
-        own = mapping._i_origins.setdefault(origin, {})
-        own[chunk] = own.get(chunk, 0) | new
+        _add_folios(mapping._i_origins.setdefault(origin, {}), {chunk: new})
         mapping.i_pages[chunk] = mapping.i_pages.get(chunk, 0) | mask
     nrpages = mapping._nrpages
     nrpages[origin] = nrpages.get(origin, 0) + added
     return added
 
 
-def _cache_drop(mapping: address_space, first: int, nr: int) -> dict[_Origin, int]:
+def _cache_drop(
+    mapping: address_space, which: Callable[[int], int]
+) -> dict[_Origin, int]:
     """Take pages out of the cache; return how many of which origin it were.
 
-    Context: The mapping's lock, and a step on ``i_pages``.
+    Context: The mapping's lock, and a step on ``i_pages``. *which* selects those of a
+        chunk.
     """
     gone: dict[_Origin, int] = {}
     for origin, pages in mapping._i_origins.items():
         for chunk, bits in list(pages.items()):
-            hit = bits & _within(chunk, first, nr)
+            hit = bits & which(chunk)
             if hit:
                 gone[origin] = gone.get(origin, 0) + hit.bit_count()
-                _keep(pages, chunk, hit)
-                _keep(mapping.i_pages, chunk, hit)
+                for found in (pages, mapping.i_pages, *mapping._flags.values()):
+                    _keep(found, chunk, hit)
     for origin, count in gone.items():
         mapping._nrpages[origin] -= count
         if not mapping._nrpages[origin]:
@@ -68,17 +150,12 @@ def _cache_drop(mapping: address_space, first: int, nr: int) -> dict[_Origin, in
     return gone
 
 
-def _within(chunk: int, first: int, nr: int) -> int:
-    """Select those of a chunk's pages that are among *nr* from *first* on."""
-    start = max(first - chunk * PTRS_PER_PTE, 0)
-    end = min(first + nr - chunk * PTRS_PER_PTE, PTRS_PER_PTE)
-    return ((1 << end - start) - 1) << start if start < end else 0
-
-
-def _keep(pages: dict[int, int], chunk: int, gone: int) -> None:
-    pages[chunk] &= ~gone
-    if not pages[chunk]:
-        del pages[chunk]
+def _keep(pages: _Folios, chunk: int, gone: int) -> None:
+    left = pages.get(chunk, 0) & ~gone
+    if left:
+        pages[chunk] = left
+    else:
+        pages.pop(chunk, None)
 
 
 def _before_end(mapping: address_space, first: int, nr: int) -> int:

@@ -48,8 +48,7 @@ from .page_counter import (
     page_counter_margin,
     page_counter_try_charge,
 )
-from .vmscan import try_to_free_mem_cgroup_pages
-from .vmscan_anon import could_swap_out
+from .vmscan import could_reclaim, try_to_free_mem_cgroup_pages
 
 __all__ = [
     "__mem_cgroup_charge",
@@ -127,7 +126,7 @@ def mem_cgroup_oom(memcg: mem_cgroup, mask: int, order: int) -> bool:
 def _wait_for_room(memcg: mem_cgroup, nr_pages: int) -> None:
     """Wait until there is room, current is dying, or the killer would act again."""
     counter, dying, would_act = memcg.memory, _looks_dying(), killer_would_act(memcg)
-    reclaimable = could_swap_out(lambda o: mem_cgroup_is_descendant(o[1], memcg))
+    reclaimable = could_reclaim(lambda o: mem_cgroup_is_descendant(o[1], memcg))
 
     def ready() -> bool:
         if counter.max - counter.usage >= nr_pages or dying():
@@ -294,7 +293,7 @@ def _is_above(memcg: mem_cgroup, max: int) -> bool:
 
 def _wait_until_below(memcg: mem_cgroup, max: int) -> None:
     counter, task, would_act = memcg.memory, current(), killer_would_act(memcg)
-    reclaimable = could_swap_out(lambda o: mem_cgroup_is_descendant(o[1], memcg))
+    reclaimable = could_reclaim(lambda o: mem_cgroup_is_descendant(o[1], memcg))
 
     def ready() -> bool:
         if counter.usage <= max or counter.max != max:

@@ -56,7 +56,7 @@ from ..linux.mmap_lock import mmap_read_trylock, mmap_read_unlock
 from ..linux.sched import current
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap import filemap_fault
-from .filemap_cache import _cache_missing
+from .filemap_cache import _any_locked, _cache_missing
 from .internal import __anon_vma_prepare
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
 from .memory import _pte_mask, _through_nth
@@ -214,7 +214,7 @@ def _fill(
 
     Context: The table's lock.
     Return: None if they are not; and how many pages have been used. Nothing is done,
-        without an error, if the file was cut since its pages were found.
+        without an error, if its pages went since they were found, or are going to.
     """
     private = not vma.vm_flags & VM_SHARED
     member = _kind(vma, write=write)
@@ -228,11 +228,12 @@ def _fill(
     if needed > (0 if folios is None else folios.nr):
         return None, 0
     _install_pages(vma, table, change, folios)
+    table.young |= mask
     return _Fault(0, mask), needed
 
 
 def _truncated(vma: vm_area_struct, table: pgtable_t, entries: int) -> bool:
-    """Tell whether one of the file's pages that are to be mapped is there no more.
+    """Tell whether one of the file's pages is there no more, or about to go.
 
     Context: The table's lock.
     """
@@ -244,9 +245,11 @@ def _truncated(vma: vm_area_struct, table: pgtable_t, entries: int) -> bool:
     mapping = vma.vm_file.f_mapping
     field = field_of(mapping, "i_pages")
     t = enter(field, "folio_mapping")
-    gone = _cache_missing(mapping, first, entries.bit_length() - low)
+    nr = entries.bit_length() - low
+    gone = _cache_missing(mapping, first, nr)
+    locked = _any_locked(mapping, first, nr)
     leave(t, field, Access.READ, gone)
-    return bool(gone)
+    return bool(gone) or locked
 
 
 def _install_pages(
@@ -288,7 +291,7 @@ def handle_pte_fault(
     Return: As there.
     """
     ret, upto = 0, addr
-    while not ret and upto == addr:  # again, if the file was cut in between
+    while not ret and upto == addr:  # again, if pages of the file went in between
         ret, upto = _try_pte_fault(vma, addr, end, write=write)
     return ret, upto
 

@@ -80,7 +80,7 @@ from .vma_ops import (
     shmem_vm_ops,
     special_mapping_vmops,
 )
-from .vmscan import file_lru
+from .vmscan_file import file_lru
 
 __all__ = ["_map_region"]
 
@@ -312,9 +312,10 @@ def _own_file(plan: _Plan) -> file:
     named = plan.kind == "file"
     return file(
         f_path="/usr/bin/app" if named else "/dev/zero (deleted)",
-        is_shmem=not named and plan.kind != "hugetlb",
         is_hugetlb=plan.kind == "hugetlb",
-        f_mapping=address_space(is_linked=named),
+        f_mapping=address_space(
+            is_linked=named, is_shmem=not named and plan.kind != "hugetlb"
+        ),
     )
 
 
@@ -340,7 +341,8 @@ def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
 
 def _cache(mapping: address_space, nr: int, supply: _Supply) -> None:
     """Have the first *nr* pages of a file in memory."""
-    file_lru().forget(mapping)
+    if not mapping.is_shmem:
+        file_lru().add(mapping)
     with mapping.i_pages_lock:
         for first in range(0, nr, PTRS_PER_PTE):
             part = min(PTRS_PER_PTE, nr - first)

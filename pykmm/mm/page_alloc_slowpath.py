@@ -60,7 +60,12 @@ from .page_alloc_watermark import (
     gfp_to_alloc_flags,
 )
 from .show_mem import SHOW_MEM_FILTER_NODES, __show_mem
-from .vmscan import could_reclaim, try_to_free_pages, zone_reclaimable_pages
+from .vmscan import (
+    SWAP_CLUSTER_MAX,
+    could_reclaim,
+    try_to_free_pages,
+    zone_reclaimable_pages,
+)
 
 __all__ = [
     "PAGE_ALLOC_COSTLY_ORDER",
@@ -72,7 +77,6 @@ __all__ = [
 
 PAGE_ALLOC_COSTLY_ORDER: Final = 3
 MAX_RECLAIM_RETRIES: Final = 16
-SWAP_CLUSTER_MAX: Final = 32
 
 
 @attrs.define

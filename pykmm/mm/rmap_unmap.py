@@ -80,7 +80,7 @@ def _candidates(table: pgtable_t, mask: int, wanted: Wanted) -> int:
     return found
 
 
-@mirrors("mm/rmap.c", checked="v7.2", abridged="no page is younger than another")
+@mirrors("mm/rmap.c", checked="v7.2", abridged="pages' use is looked at later")
 def folio_referenced_one(vma: vm_area_struct) -> bool:
     """Tell whether reclaim should leave *vma* alone: it is about to go anyway.
 
@@ -91,14 +91,16 @@ def folio_referenced_one(vma: vm_area_struct) -> bool:
 
 
 @mirrors("mm/rmap.c", checked="v7.2", abridged=_OWN_ONLY)
-def try_to_unmap(found: anon_vma, nr_pages: int, wanted: Wanted) -> int:
+def try_to_unmap(found: anon_vma, nr_pages: int, wanted: Wanted) -> tuple[int, int]:
     """Swap out up to *nr_pages* of the pages that were born in *found*.
+
+    Those that were used since they were looked at last get a second chance.
 
     Context: The lock of *found* for reading, which keeps its mappings and their page
         tables. May sleep.
-    Return: How many pages were freed.
+    Return: How many pages were freed, and how many spared.
     """
-    freed = 0
+    freed = spared = 0
     for vma, _ in list(_evictable(found, wanted)):
         if folio_referenced_one(vma):
             continue
@@ -106,27 +108,32 @@ def try_to_unmap(found: anon_vma, nr_pages: int, wanted: Wanted) -> int:
         for table in _pte_tables(vma.vm_mm, start, end):
             if freed < nr_pages:
                 mask = _part(table, start, end)
-                freed += try_to_unmap_one(vma, table, mask, nr_pages - freed, wanted)
-    return freed
+                left = nr_pages - freed
+                gone, kept = try_to_unmap_one(vma, table, mask, left, wanted)
+                freed, spared = freed + gone, spared + kept
+    return freed, spared
 
 
 @mirrors("mm/rmap.c", checked="v7.2", abridged=_OWN_ONLY)
 def try_to_unmap_one(
     vma: vm_area_struct, table: pgtable_t, mask: int, nr_pages: int, wanted: Wanted
-) -> int:
+) -> tuple[int, int]:
     """Swap out up to *nr_pages* of the pages in *mask* of one table.
 
     Context: As :func:`try_to_unmap`; takes the table's lock.
-    Return: How many pages were freed.
+    Return: As there.
     """
     slots = folio_alloc_swap(min(nr_pages, mask.bit_count()))
     if not slots:
-        return 0
+        return 0, 0
     mm, first = vma.vm_mm, table.index << PMD_SHIFT
     change = mmu_notifier_range(MMU_NOTIFY_CLEAR, mm, first, first + PMD_SIZE)
     mmu_notifier_invalidate_range_start(change)
     spin_lock(table.ptl)
     bits = _candidates(table, mask, wanted)
+    young = bits & table.young
+    table.young &= ~young
+    bits &= ~young
     bits &= _through_nth(bits, slots)
     freed = table._swap_out(bits)
     pages = bits.bit_count()
@@ -138,4 +145,4 @@ def try_to_unmap_one(
     if slots > pages:
         swap_put_entries_direct(slots - pages)
     folios_put_refs(freed)
-    return pages
+    return pages, young.bit_count()

@@ -35,8 +35,10 @@ def shmem_file_setup(name: str, size: int, flags: int) -> file | int:
         error = security_vm_enough_memory_mm(mm, promised)
         if error:
             return error
-    mapping = address_space(is_linked=False, promised=promised, _i_size=size or None)
-    return file(f_path=f"{name} (deleted)", is_shmem=True, f_mapping=mapping)
+    mapping = address_space(
+        is_linked=False, is_shmem=True, promised=promised, _i_size=size or None
+    )
+    return file(f_path=f"{name} (deleted)", f_mapping=mapping)
 
 
 @mirrors("mm/shmem.c", checked="v7.2")

@@ -16,9 +16,10 @@ from ..engine.fields import field_of
 from ..engine.machine import enter, leave
 from ..linux.fs import i_size_write
 from ..linux.mm import PAGE_SHIFT, PAGE_SIZE
-from ..linux.mm_types import address_space
+from ..linux.mm_types import _Origin, address_space
+from ..linux.page_flags import PG_locked
 from ..linux.spinlock import spin_lock, spin_unlock
-from .filemap_cache import _cache_drop
+from .filemap_cache import _any_locked, _cache_drop, _wait_on_locked, _within
 from .memory_mapping import unmap_mapping_pages, unmap_mapping_range
 from .swap import folios_put_refs
 
@@ -30,7 +31,10 @@ __all__ = [
     "truncate_setsize",
 ]
 
-_AT_ONCE: Final = "in one go, not folio by folio; what a page holds is not modelled"
+_AT_ONCE: Final = (
+    "in one go, not folio by folio, and then those that reclaim has locked; what a "
+    "page holds is not modelled"
+)
 _NO_END: Final = 1 << 52
 
 
@@ -61,15 +65,36 @@ def truncate_inode_pages_range(
     """
     first = lstart + PAGE_SIZE - 1 >> PAGE_SHIFT
     end = _NO_END if lend is None else lend + 1 >> PAGE_SHIFT
+    left = True
+    while left:
+        gone, left = _drop(mapping, first, end - first)
+        if gone:
+            unmap_mapping_pages(mapping, first, end - first, False)
+        folios_put_refs(gone)
+        if left:
+            _wait_on_locked(mapping, first, end - first)
+
+
+def _drop(
+    mapping: address_space, first: int, nr: int
+) -> tuple[dict[_Origin, int], bool]:
+    """Take the pages out of the cache but those that reclaim has in its hands.
+
+    Return: How many, by origin, and whether any of them are left.
+    """
     field = field_of(mapping, "i_pages")
     spin_lock(mapping.i_pages_lock)
     t = enter(field, "filemap_remove_folio")
-    gone = _cache_drop(mapping, first, end - first)
+    locked = mapping._flags[PG_locked]
+
+    def which(chunk: int) -> int:
+        return _within(chunk, first, nr) & ~locked.get(chunk, 0)
+
+    gone = _cache_drop(mapping, which)
+    left = _any_locked(mapping, first, nr)
     leave(t, field, Access.WRITE, sum(gone.values()))
     spin_unlock(mapping.i_pages_lock)
-    if gone:
-        unmap_mapping_pages(mapping, first, end - first, False)
-    folios_put_refs(gone)
+    return gone, left
 
 
 @mirrors("mm/truncate.c", checked="v7.2")

@@ -19,8 +19,8 @@ from .swapfile import _free_slots, nr_swap_pages
 __all__ = ["_may_swap", "anon_on_node", "could_swap_out", "shrink_folio_list"]
 
 _NO_AGES: Final = (
-    "no page is younger than another: those go first whose mapping was the first to "
-    "have any, from the lowest address on"
+    "no page is active: those go first whose mapping was the first to have any, from "
+    "the lowest address on, and those that were used as soon as no others are left"
 )
 
 
@@ -102,10 +102,10 @@ def shrink_folio_list(nr_pages: int, wanted: Wanted) -> int:
         if found is None:
             break
         anon_vma_lock_read(found)
-        got = try_to_unmap(found, nr_pages - reclaimed, check)
+        got, spared = try_to_unmap(found, nr_pages - reclaimed, check)
         anon_vma_unlock_read(found)
         put_anon_vma(found)
-        if not got:
+        if not got and not spared:
             break
         reclaimed += got
     return reclaimed

@@ -69,16 +69,14 @@ class _Alive:
     def __init__(self) -> None:
         alive: list[Any] = list(current_machine().alive)
         found = [struct for struct in alive if type(struct) in _ROOTS]
-        self.files = [s for s in found if type(s) is file]
         self.caches = [s for s in found if type(s) is address_space]
         self.mms = [s for s in found if type(s) is mm_struct]
 
 
 class _Files:
-    """Page caches: which are shmem, and which of their pages somebody maps."""
+    """Page caches, and which of their pages somebody maps."""
 
     def __init__(self, alive: _Alive) -> None:
-        self.shmem = {f.f_mapping: None for f in alive.files if f.is_shmem}
         self.mappings = alive.caches
         #: Bitmaps of mapped pages, by file and by 512 pages of it.
         self.mapped: dict[address_space, dict[int, int]] = {}
@@ -167,14 +165,13 @@ class _Uses:
         which are the mapped ones: those that came first.
         """
         for mapping in self.files.mappings:
-            is_shmem = mapping in self.files.shmem
             left = self.files.nr_mapped(mapping)
             for origin, pages in mapping.__dict__["_nrpages"].items():
                 mapped = min(left, pages)
                 left -= mapped
                 if self.wanted(origin):
                     self.nr["NR_FILE_PAGES"] += pages
-                    self.nr["NR_SHMEM"] += is_shmem * pages
+                    self.nr["NR_SHMEM"] += mapping.is_shmem * pages
                     self.nr["NR_FILE_MAPPED"] += mapped
 
 

@@ -108,9 +108,15 @@ def test_a_parent_moves_children_until_they_run_another_program() -> None:
         shell = m.spawn("shell")
 
         def program() -> tuple[object, ...]:
-            job = fork(pause)
-            other = fork(lambda: execve(pause, "new"))
+            job, go = fork(pause), []
+
+            def late_runner() -> None:
+                until(lambda: go)
+                execve(pause, "new")
+
+            other = fork(late_runner)
             moved = setpgid(job), getpgid(job) == job, setpgid(other, job)
+            go.append(True)
             until(lambda: plain(children(shell.task)[-1], "comm") == "new")
             late = setpgid(other)
             gone = fork(setsid)

@@ -27,7 +27,16 @@ from pykmm.linux.mm_types import MMF_OOM_SKIP
 from pykmm.linux.mutex import mutex_lock, mutex_unlock
 from pykmm.linux.printk import console
 from pykmm.linux.sched import PF_MEMALLOC, current
-from pykmm.linux.uapi import O_NONBLOCK, SIGKILL, SIGUSR1
+from pykmm.linux.uapi import (
+    MAP_SHARED,
+    O_CREAT,
+    O_NONBLOCK,
+    O_RDWR,
+    PROT_READ,
+    SIGKILL,
+    SIGUSR1,
+)
+from pykmm.linux.uapi_mman import MCL_FUTURE
 from pykmm.mm._conservation import _books
 from pykmm.mm.memcontrol import memory_events_local_show, memory_events_show
 from pykmm.mm.memcontrol_charge import memory_max_write, try_charge_memcg
@@ -36,7 +45,7 @@ from pykmm.mm.memcontrol_v1_limit import mem_cgroup_resize_max
 from pykmm.mm.oom_kill import mark_oom_victim, oom
 from pykmm.mm.page_counter import page_counter_uncharge
 from pykmm.schedulers import RandomWalk
-from pykmm.syscalls import exit_group, kill, pause, touch
+from pykmm.syscalls import exit_group, kill, mlockall, mmap, open, pause, touch
 from pykmm.workbench import Machine, Process
 
 PAGE = 4096
@@ -555,14 +564,31 @@ def test_lowering_the_limit_drops_cached_files_first() -> None:
         assert (box.memory.usage, killed()) == (7, [])
 
 
-def test_reading_a_file_in_a_full_cgroup_goes_page_by_page() -> None:
+def test_reading_a_file_in_a_full_cgroup_goes_on_in_its_own_pages() -> None:
     with booted() as m:
         box = m.cgroup("box", memory_max="64K")
         region = Region("file", 64 * PAGE, shared=True, populated=0)
         p = m.spawn("p", regions=[region], memcg=box, oom_score_adj=-1000)
-        p.runs(lambda: touch(p.memory[0].start, 64 * PAGE, False))
+        p.runs(lambda: touch(p.memory[0].start, 64 * PAGE, False) or "done")
         m.run()
-        # Its own mapping keeps them, so none of them can be reclaimed.
+        assert (p.result, killed()) == ("done", [])
+        tables = 3
+        assert tables < box.memory.usage <= 16
+
+
+def test_reading_a_file_into_locked_memory_fills_a_cgroup() -> None:
+    with booted() as m:
+        box = m.cgroup("box", memory_max="64K")
+        p = m.spawn("p", memcg=box, oom_score_adj=-1000)
+
+        @p.runs
+        def _() -> None:
+            fd = open("/file", O_CREAT | O_RDWR)
+            assert isinstance(fd, int)
+            assert mlockall(MCL_FUTURE) == 0
+            touch(mmap(0, 64 * PAGE, PROT_READ, MAP_SHARED, fd), 64 * PAGE, False)
+
+        m.run()
         assert (p.result, box.memory.usage) == (None, 16)
         kill(p.pid, SIGKILL)
         m.run()

@@ -20,7 +20,7 @@ from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.mm.swapfile import nr_swap_pages
 from pykmm.mm.vmscan import try_to_free_pages
 from pykmm.schedulers import RandomWalk
-from pykmm.syscalls import kill, touch
+from pykmm.syscalls import kill, pause, touch
 from pykmm.workbench import Machine, Process
 
 PAGE = 4096
@@ -60,6 +60,19 @@ def test_pages_go_to_swap_and_come_back(m: Machine) -> None:
     assert _fault_in_range(vma, 0, 40 * PAGE) == 0
     assert rss(mm) == (0, 40, 60, 0)
     assert slots - nr_swap_pages().counter == 60
+
+
+def test_what_was_used_goes_last(m: Machine) -> None:
+    p = m.spawn("p", anon="64K")
+    p.runs(lambda: touch(p.memory[0].start, 4 * PAGE) or pause())
+    m.run()
+    assert p.mm is not None
+    table = next(iter(p.mm.pgd.values()))
+    assert try_to_free_pages(12, NODE) == 12
+    # Nothing else is left: they are looked at a second time, and go.
+    assert table.present[1].bit_count() == 4
+    assert try_to_free_pages(4, NODE) == 4
+    assert rss(p.mm) == (0, 0, 16, 0)
 
 
 def test_full_swap_takes_no_more() -> None:

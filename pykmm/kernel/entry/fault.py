@@ -107,8 +107,10 @@ def _access(mm: mm_struct, addr: int, end: int, *, write: bool) -> int:
     if table is None:
         return addr
     t = enter(table.ptl, "access")
-    missing = _pte_mask(addr, end) & ~_usable(table, write=write)
+    mask = _pte_mask(addr, end)
+    missing = mask & ~_usable(table, write=write)
     first = (missing & -missing).bit_length() - 1
+    table.young |= mask & (1 << first) - 1 if missing else mask
     leave(t, table.ptl, Access.READ, "all there" if not missing else first)
     return (table.index << PMD_SHIFT) + first * PAGE_SIZE if missing else end
 

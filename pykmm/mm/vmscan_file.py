@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Taking pages of files out of memory — part of ``mm/vmscan.c``.
+
+A page that was used since reclaim looked last gets a second chance; one that has been
+used twice, or runs, is active, and goes when nothing inactive is left. What is mapped
+is unmapped first. Reclaim locks what it has in its hands, and a fault waits for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import attrs
+
+from ..engine.annotate import mirrors
+from ..engine.events import Access
+from ..engine.fields import field_of
+from ..engine.machine import MachineLocal, enter, leave
+from ..linux._primitive import Primitive
+from ..linux.memcontrol import mem_cgroup
+from ..linux.mm import VM_LOCKED
+from ..linux.mm_types import _Folios, address_space
+from ..linux.page_flags import PG_active, PG_locked, PG_referenced
+from ..linux.spinlock import spin_lock, spin_unlock
+from .filemap_cache import _add_folios, _cache_drop, _within, _without
+from .memory import _through_nth
+from .rmap_file import (
+    _mapped_by,
+    _unmap_from,
+    folio_referenced,
+    folio_referenced_arg,
+    rmap_walk_file,
+)
+from .rmap_unmap import Wanted
+from .swap import folios_put_refs
+
+__all__ = [
+    "could_drop",
+    "file_lru",
+    "file_pages",
+    "scan_control",
+    "shrink_active_list",
+    "shrink_inactive_list",
+]
+
+_BY_OFFSET: Final = (
+    "files one after the other, each from its beginning; active pages are looked at "
+    "when nothing inactive is left. Nothing is dirty: writing back takes no time. "
+    "Who is pinned is not known, and may go"
+)
+_NO_END: Final = 1 << 52
+
+
+@attrs.define
+class scan_control:
+    """What somebody who is short of memory looks for, and has found so far."""
+
+    nr_to_reclaim: int
+    #: Which pages would help, by origin; and for which cgroup, if only for one.
+    wanted: Wanted
+    target_mem_cgroup: mem_cgroup | None = None
+    nr_reclaimed: int = 0
+    nr_scanned: int = 0
+
+    @property
+    def missing(self) -> int:
+        """How many pages have still to be found."""
+        return max(self.nr_to_reclaim - self.nr_reclaimed, 0)
+
+
+class _FileLru(Primitive):
+    """The files that have had pages in the cache, the oldest first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: dict[address_space, None] = {}
+
+    def add(self, mapping: address_space) -> None:
+        """Note that a file has its first pages in the cache."""
+        t = enter(self, "folio_add_lru")
+        known = mapping in self.files
+        self.files[mapping] = None
+        leave(t, self, Access.READ if known else Access.WRITE, len(self.files))
+
+    def listed(self, kind: str) -> list[address_space]:
+        """Return the files, in a step."""
+        t = enter(self, kind)
+        files = list(self.files)
+        leave(t, self, Access.READ, len(files))
+        return files
+
+
+file_lru = MachineLocal(_FileLru)
+
+
+# -- what there is ---------------------------------------------------------------------
+
+
+def _mlocked(mapping: address_space, pages: _Folios) -> _Folios:
+    """Return which of *pages* somebody maps with VM_LOCKED, without a step."""
+    found: _Folios = {}
+    for vma in list(mapping.__dict__["i_mmap"]):
+        if vma.__dict__["vm_flags"] & VM_LOCKED:
+            for part in _mapped_by(vma, pages):
+                _add_folios(found, part)
+    return found
+
+
+def _evictable(mapping: address_space, wanted: Wanted) -> _Folios:
+    """Return the *wanted* pages that nobody locks, in memory or by the page."""
+    found: _Folios = {}
+    for origin, pages in list(mapping.__dict__["_i_origins"].items()):
+        if wanted(origin):
+            _add_folios(found, dict(pages))
+    if not found:
+        return found
+    found = _without(found, dict(mapping._flags[PG_locked]))
+    return _without(found, _mlocked(mapping, found))
+
+
+def file_pages(mapping: address_space, wanted: Wanted) -> int:
+    """Count, in a step, the pages of a file that can be reclaimed."""
+    field = field_of(mapping, "i_pages")
+    t = enter(field, "zone_page_state_snapshot")
+    found = sum(bits.bit_count() for bits in _evictable(mapping, wanted).values())
+    leave(t, field, Access.READ, found)
+    return found
+
+
+def could_drop(wanted: Wanted) -> Callable[[], bool]:
+    """Make a guard: are there *wanted* pages of files that can be reclaimed?"""
+    lru = file_lru()
+    # A snapshot: whoever evaluates the guard may not be alone with the list.
+    return lambda: any(_evictable(mapping, wanted) for mapping in list(lru.files))
+
+
+# -- taking them in hand ---------------------------------------------------------------
+
+
+def _first(pages: _Folios, nr: int) -> _Folios:
+    """Return the first *nr* of *pages*."""
+    found: _Folios = {}
+    for chunk in sorted(pages):
+        if nr <= 0:
+            break
+        found[chunk] = pages[chunk] & _through_nth(pages[chunk], nr)
+        nr -= found[chunk].bit_count()
+    return found
+
+
+@mirrors("mm/vmscan.c", checked="v7.2", abridged=_BY_OFFSET)
+def isolate_lru_folios(
+    mapping: address_space, sc: scan_control, first: int, *, active: bool
+) -> _Folios:
+    """Lock as many inactive pages of a file as are missing, or all active ones.
+
+    Context: Any; a step on the cache of the file.
+    Return: Pages from number *first* on.
+    """
+    field = field_of(mapping, "i_pages")
+    t = enter(field, "isolate_lru_folios")
+    found = _evictable(mapping, sc.wanted)
+    flagged = mapping._flags[PG_active]
+    if active:
+        found = _without(found, _without(found, flagged))
+    else:
+        rest = {c: bits & _within(c, first, _NO_END) for c, bits in found.items()}
+        found = _first(_without(rest, flagged), sc.missing)
+    _add_folios(mapping._flags[PG_locked], found)
+    leave(t, field, Access.WRITE if found else Access.READ, _nr(found))
+    sc.nr_scanned += _nr(found)
+    return found
+
+
+def _nr(pages: _Folios) -> int:
+    return sum(bits.bit_count() for bits in pages.values())
+
+
+# -- dropping them ---------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Verdict:
+    """Which of some pages are to be active, were used, and go."""
+
+    activate: _Folios
+    referenced: _Folios
+    reclaim: _Folios
+    pra: folio_referenced_arg
+
+
+@mirrors("mm/vmscan.c", checked="v7.2", abridged="no generations; nothing is dirty")
+def folio_check_references(
+    mapping: address_space, pages: _Folios, sc: scan_control
+) -> _Verdict:
+    """Say what shall become of *pages*, by who has used them since the last time.
+
+    Context: The pages are locked. May sleep.
+    """
+    pra = folio_referenced(mapping, pages, sc.target_mem_cgroup)
+    before = mapping._flags[PG_referenced]
+    activate: _Folios = {}
+    for chunk, bits in pra.referenced.items():
+        twice = before.get(chunk, 0) | pra.again.get(chunk, 0)
+        activate[chunk] = bits & (twice | pra.executed.get(chunk, 0))
+    reclaim = _without(_without(pages, pra.referenced), pra.locked)
+    return _Verdict(activate, pra.referenced, reclaim, pra)
+
+
+@mirrors("mm/vmscan.c", checked="v7.2", abridged=_BY_OFFSET)
+def __remove_mapping(mapping: address_space, pages: _Folios, found: _Verdict) -> int:
+    """Take what nobody maps any more out of the cache, and unlock *pages*.
+
+    Context: Takes the lock of the cache.
+    Return: How many pages have become free.
+    """
+    field = field_of(mapping, "i_pages")
+    flags = mapping._flags
+    spin_lock(mapping.i_pages_lock)
+    t = enter(field, "__remove_mapping")
+    stuck = _still_mapped(mapping, found.reclaim)
+    freed = _without(found.reclaim, stuck)
+    gone = _cache_drop(mapping, lambda chunk: freed.get(chunk, 0))
+    flags[PG_locked] = _without(flags[PG_locked], pages)
+    flags[PG_referenced] = _without(flags[PG_referenced], pages)
+    _add_folios(flags[PG_referenced], found.referenced)
+    _add_folios(flags[PG_active], found.activate)
+    _add_folios(flags[PG_active], stuck)
+    leave(t, field, Access.WRITE, sum(gone.values()))
+    spin_unlock(mapping.i_pages_lock)
+    folios_put_refs(gone)
+    return sum(gone.values())
+
+
+def _still_mapped(mapping: address_space, pages: _Folios) -> _Folios:
+    """Return which of *pages* could not be unmapped: locked, or copied by fork."""
+    found: _Folios = {}
+    for vma in list(mapping.__dict__["i_mmap"]):
+        for part in _mapped_by(vma, pages):
+            _add_folios(found, part)
+    return found
+
+
+def _batches(mapping: address_space, sc: scan_control) -> Iterator[_Folios]:
+    """Lock inactive pages of a file, a batch after the other, as long as some miss."""
+    first = 0
+    while (wanted := sc.missing) and (
+        pages := isolate_lru_folios(mapping, sc, first, active=False)
+    ):
+        yield pages
+        if _nr(pages) < wanted:
+            break
+        last = max(pages)
+        first = (last << 9) + pages[last].bit_length()
+
+
+@mirrors("mm/vmscan.c", checked="v7.2", abridged=_BY_OFFSET)
+def shrink_inactive_list(mapping: address_space, sc: scan_control) -> None:
+    """Free those inactive pages of a file that nobody has used.
+
+    Context: May sleep; takes ``i_mmap_rwsem`` for reading, and page-table locks.
+    """
+    for pages in _batches(mapping, sc):
+        found = folio_check_references(mapping, pages, sc)
+        mapped = {c: b & found.pra.mapped.get(c, 0) for c, b in found.reclaim.items()}
+        if any(mapped.values()):
+            rmap_walk_file(mapping, mapped, _unmap_from)
+        sc.nr_reclaimed += __remove_mapping(mapping, pages, found)
+
+
+@mirrors("mm/vmscan.c", checked="v7.2", abridged=_BY_OFFSET)
+def shrink_active_list(mapping: address_space, sc: scan_control) -> None:
+    """Make the active pages of a file inactive, but those that somebody runs.
+
+    Context: As :func:`shrink_inactive_list`.
+    """
+    pages = isolate_lru_folios(mapping, sc, 0, active=True)
+    if not pages:
+        return
+    pra = folio_referenced(mapping, pages, sc.target_mem_cgroup)
+    field, flags = field_of(mapping, "i_pages"), mapping._flags
+    t = enter(field, "move_folios_to_lru")
+    flags[PG_locked] = _without(flags[PG_locked], pages)
+    flags[PG_active] = _without(flags[PG_active], _without(pages, pra.executed))
+    leave(t, field, Access.WRITE, _nr(pages))
