@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..engine.collector import uncollected
-from .answer import answer_line
+from .answer import answered
+from .refusal import Refused
+from .text import spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
-#: An answer has no circles to look for.
-_spell: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-
 
 def serve(lines: Iterable[str | bytes], out: _Output) -> int:
     """Answer each of *lines*, which may be an open file, on a line of *out*.
@@ -34,12 +32,11 @@ def serve(lines: Iterable[str | bytes], out: _Output) -> int:
     """
     status = 0
     for line in lines:
-        with uncollected():  # until the answer, which can be large, is gone again
-            found = answer_line(line)
-            if "error" in found:
-                status = 1
-            text = _spell(found)
-            del found
+        with uncollected():  # until the answer, which can be large, is spelled
+            try:
+                text = answered(line).text()
+            except Refused as refused:
+                text, status = spell(refused.answer()), 1
         out.write(text + "\n")
         out.flush()
     return status

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a line's bytes to JSON values, accepting less than :mod:`json` does.
+"""Between a line and JSON values, accepting less than :mod:`json` does.
 
 What :mod:`json` lets pass silently is a mistake here: a key that stands twice, of
 which one value would be ignored, and numbers that are none.
@@ -8,11 +8,14 @@ which one value would be ignored, and numbers that are none.
 from __future__ import annotations
 
 import json
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from .refusal import Refused, pointer
 
-__all__ = ["read_line"]
+__all__ = ["read_line", "spell"]
+
+#: Spells a value in ASCII; an answer has no circles to look for.
+spell: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class _Twice(dict[str, object]):

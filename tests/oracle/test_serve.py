@@ -141,3 +141,25 @@ def test_a_port_can_keep_talking(world: World) -> None:
             assert json.loads(port.stdout.readline()) == answer(value)
         port.stdin.close()
         assert port.wait() == 0
+
+
+def test_an_answer_is_spelled_as_json_spells_its_value(world: World) -> None:
+    strange = 'a "b"\\ \n é\U0001f600'
+    asked = world(
+        OOM,
+        {"fn": "wake_oom_reaper", "pid": 7},
+        {"fn": "oom_reaper"},
+        mms=[{"id": strange, "anon": 1000}, {"id": "c", "mm_users": 3}, {"id": "d"}],
+        tasks=[
+            {"pid": 1},
+            {"pid": 7, "mm": strange},
+            {"pid": 8, "tgid": 7, "mm": strange},
+            {"pid": 9, "oom_mm": "c", "group_exit": True, "mm": "d"},
+        ],
+    )
+    out = io.StringIO()
+    serve([json.dumps(asked)], out)
+    found: Any = answer(asked)
+    assert out.getvalue() == json.dumps(found, separators=(",", ":")) + "\n"
+    assert found["state"]["mms"][strange]["mm_users"] == 2
+    assert found["state"]["tasks"]["9"]["oom_mm"] == "c"
