@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 import attrs
 
 from ..errors import ContextError, UsageError
-from .defaults import dict_with_defaults
+from .construct import Maker, make_many
 from .events import Access
 from .machine import enter, leave
 from .objects import Field, Struct
@@ -63,6 +63,7 @@ __all__ = [
     "guarded",
     "is_made",
     "kernel_struct",
+    "make_many",
     "owned",
     "shared",
     "step_read",
@@ -117,48 +118,10 @@ def kernel_struct(cls: type[_T]) -> type[_T]:
             setattr(made, attribute.name, attribute.default)
     rules = {a.name: a.metadata["rule"] for a in attrs.fields(cast("Any", made))}
     cast("Any", made)._rules = rules
-    cast("Any", made).__init__ = _constructor(made)
+    maker = Maker(cast("Any", made))
+    cast("Any", made)._maker = maker
+    cast("Any", made).__init__ = maker.constructor()
     return made
-
-
-def _constructor(made: type) -> Callable[..., None]:
-    """Make an ``__init__`` that fills the structure at once, by keyword.
-
-    Nobody else knows the structure yet, so there is nothing for the fields'
-    descriptors to check; worlds of many thousand tasks feel the difference.
-    """
-    fields = [a for a in attrs.fields(cast("Any", made)) if a.init]
-    names = frozenset(a.name for a in fields)
-    plain = {a.name: a.default for a in fields if not isinstance(a.default, _Factory)}
-    needed = frozenset(name for name in plain if plain[name] is _MISSING)
-    factories = [
-        (a.name, a.default.factory)
-        for a in fields
-        if isinstance(a.default, _Factory) and not a.metadata["rule"].lazy
-    ]
-    # What nobody ever writes has no key.
-    state_of = dict_with_defaults({n: plain[n] for n in plain if n not in needed})
-    #: The lists of keywords that were found to be right: each call has its own.
-    right: set[tuple[str, ...]] = set()
-    register = cast("type[Struct]", made)._register
-    then: Callable[[Any], None] | None = getattr(made, "__attrs_post_init__", None)
-
-    def __init__(self: Any, **values: Any) -> None:  # noqa: N807 -- it becomes one
-        if (given := tuple(values)) not in right:
-            if odd := sorted(values.keys() - names) or sorted(needed - values.keys()):
-                raise TypeError(
-                    f"{made.__name__}(): wrong or missing: {', '.join(odd)}"
-                )
-            right.add(given)
-        for name, factory in factories:
-            if name not in values:
-                values[name] = factory()
-        self.__dict__ = state_of(values)
-        register(self)
-        if then is not None:
-            then(self)
-
-    return __init__
 
 
 def field_of(obj: Struct, name: str) -> Field:

@@ -9,6 +9,7 @@ thread happened to allocate first.
 
 from __future__ import annotations
 
+from itertools import count, repeat
 from typing import TYPE_CHECKING
 
 from ..errors import UseAfterFree
@@ -16,7 +17,7 @@ from .thread import ambient, current_thread
 
 if TYPE_CHECKING:
     from _thread import LockType
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from .thread import Thread
 
@@ -91,6 +92,25 @@ class Struct(Named):
         state["_made"] = thread.key, created, number, thread.name, len(machine.events)
         thread.created = created + 1
         machine.alive[self] = None
+
+    @staticmethod
+    def _register_all(structs: Sequence[Struct]) -> None:
+        """Name *structs*, all of one class, as if one was made after the other."""
+        thread = ambient.get() or current_thread()
+        machine, kind = thread.machine, type(structs[0]).__name__
+        number, created = machine.counts.get(kind, 0), thread.created
+        machine.counts[kind] = number + len(structs)
+        thread.created = created + len(structs)
+        made = zip(
+            repeat(thread.key),
+            count(created),
+            count(number + 1),
+            repeat(thread.name),
+            repeat(len(machine.events)),
+        )
+        for struct, each in zip(structs, made, strict=False):  # that never ends
+            struct.__dict__["_made"] = each
+        machine.alive.update(dict.fromkeys(structs))
 
     @property
     def uid(self) -> Hashable:

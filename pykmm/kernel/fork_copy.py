@@ -10,7 +10,6 @@ from ..errno import ENOMEM
 from ..fs.file import dup_fd, put_files_struct
 from ..linux.atomic import atomic_inc, atomic_read
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
-from ..linux.rculist import _append
 from ..linux.refcount import refcount_dec_and_test, refcount_inc
 from ..linux.sched import current, task_struct
 from ..linux.sched.mm import mmget
@@ -158,11 +157,11 @@ def copy_signal(clone_flags: int, tsk: task_struct) -> int:
         return 0
     sig = signal_struct(
         _sighand=tsk.__dict__["sighand"],
+        _first=tsk,
         curr_target=tsk,
         autoreap=bool(clone_flags & CLONE_AUTOREAP),
     )
     tsk.signal = sig
-    _append(tsk.thread_node, sig.thread_head)
     own = current()
     task_lock(own.group_leader)
     sig.__dict__["rlim"] = READ_ONCE(own.signal).rlim

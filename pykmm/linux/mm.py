@@ -19,16 +19,8 @@ from ..lib.maple_tree import mas_find, mas_prev, mtree_load
 from .atomic import atomic_long_add, atomic_long_read, atomic_long_sub
 from .bitops import set_bit, test_and_set_bit, test_bit
 from .maple_tree import ULONG_MAX, mas_set
-from .mm_types import (
-    MM_ANONPAGES,
-    MM_FILEPAGES,
-    MM_SHMEMPAGES,
-    PMD_SIZE,
-    PTRS_PER_PTE,
-    mm_struct,
-    vm_area_struct,
-    vma_iterator,
-)
+from .mm_types import PMD_SIZE, PTRS_PER_PTE, mm_struct, vm_area_struct, vma_iterator
+from .mm_types_task import MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, NR_MM_COUNTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -240,7 +232,8 @@ def get_mm_counter_sum(mm: mm_struct, member: int) -> int:
 
     Context: As :func:`get_mm_counter`.
     """
-    pages = atomic_long_read(mm.rss_stat[member])
+    seen = mm._seen()
+    pages = atomic_long_read(mm.rss_stat[member]) if seen is None else seen[member]
     return pages if pages > 0 else 0
 
 
@@ -292,6 +285,10 @@ def get_mm_rss_sum(mm: mm_struct) -> int:
 
     Context: As :func:`get_mm_rss`.
     """
+    seen = mm._seen()
+    if seen is not None:
+        file, anon, _, shmem, _ = seen
+        return max(file, 0) + max(anon, 0) + max(shmem, 0)
     return (
         get_mm_counter_sum(mm, MM_FILEPAGES)
         + get_mm_counter_sum(mm, MM_ANONPAGES)
@@ -305,7 +302,8 @@ def mm_pgtables_bytes(mm: mm_struct) -> int:
 
     Context: Any; may be old when it arrives.
     """
-    return atomic_long_read(mm.pgtables_bytes)
+    seen = mm._seen()
+    return atomic_long_read(mm.pgtables_bytes) if seen is None else seen[NR_MM_COUNTERS]
 
 
 @mirrors("include/linux/mm.h", checked="v7.2", inline=True)

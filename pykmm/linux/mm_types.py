@@ -13,7 +13,7 @@ import attrs
 
 from ..engine.fields import const, embedded, field_of, guarded, kernel_struct, shared
 from ..engine.objects import Struct
-from ..engine.thread import current_thread
+from ..engine.thread import ambient, current_thread
 from ._primitive import Lock
 from ._vma_lock import vma_refcnt
 from .atomic import atomic_long_t, atomic_t
@@ -240,7 +240,12 @@ def _mm_mt(mm: mm_struct) -> maple_tree[vm_area_struct]:
 
 
 def _rss_stat(mm: Struct) -> list[atomic_long_t]:
-    return [atomic_long_t(0, mm) for _ in range(NR_MM_COUNTERS)]
+    counted = cast("mm_struct", mm)._counted
+    return [atomic_long_t(pages, mm) for pages in counted[:NR_MM_COUNTERS]]
+
+
+def _pgtables_bytes(mm: Struct) -> atomic_long_t:
+    return atomic_long_t(cast("mm_struct", mm)._counted[NR_MM_COUNTERS], mm)
 
 
 @kernel_struct
@@ -286,7 +291,9 @@ class mm_struct(Struct):
 
     # -- counters
     rss_stat: list[atomic_long_t] = embedded(_rss_stat)
-    pgtables_bytes: atomic_long_t = embedded(lambda mm: atomic_long_t(0, mm))
+    pgtables_bytes: atomic_long_t = embedded(_pgtables_bytes)
+    #: What these two stood at when the structure was made, the second one last.
+    _counted: tuple[int, ...] = const(default=(0,) * (NR_MM_COUNTERS + 1))
     hugetlb_usage: atomic_long_t = embedded(lambda mm: atomic_long_t(0, mm))
 
     # -- no lock
@@ -298,6 +305,22 @@ class mm_struct(Struct):
     notifier_subscriptions: mmu_notifier_subscriptions | None = guarded(
         by=_mappings_stay, default=None, lockless=True
     )
+
+    def _counts(self) -> tuple[int, ...]:
+        """Look, without a step, at ``rss_stat`` and, behind it, ``pgtables_bytes``."""
+        state, seen = self.__dict__, self._counted
+        if "rss_stat" in state:
+            seen = (*(c.counter for c in state["rss_stat"]), seen[NR_MM_COUNTERS])
+        if "pgtables_bytes" in state:
+            seen = (*seen[:NR_MM_COUNTERS], state["pgtables_bytes"].counter)
+        return seen
+
+    def _seen(self) -> tuple[int, ...] | None:
+        """Return the same where the host looks, whose looks are no steps."""
+        t = ambient.get()
+        return (
+            self._counts() if t is not None and t.is_boot and not self._death else None
+        )
 
 
 @attrs.define(eq=False)

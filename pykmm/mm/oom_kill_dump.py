@@ -20,7 +20,6 @@ from ..linux.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
     MM_SHMEMPAGES,
-    MM_SWAPENTS,
     mm_struct,
 )
 from ..linux.oom import oom_control
@@ -76,7 +75,7 @@ _LRU: Final = (
 
 def peek_counter(mm: mm_struct, member: int) -> int:
     """Read a counter for printing only: no step, no decision hangs on it."""
-    pages = mm.rss_stat[member].counter
+    pages = mm._counts()[member]
     return pages if pages > 0 else 0
 
 
@@ -109,8 +108,8 @@ def dump_task(p: task_struct, oc: oom_control) -> int:
         return 0
     mm = task.mm
     assert mm is not None  # that is what was found
-    anon, file = peek_counter(mm, MM_ANONPAGES), peek_counter(mm, MM_FILEPAGES)
-    shmem = peek_counter(mm, MM_SHMEMPAGES)
+    file, anon, swap, shmem, tables = mm._counts()
+    file, anon, shmem = max(file, 0), max(anon, 0), max(shmem, 0)
     row = _sprintf(
         _ROW,
         task.pid,
@@ -121,8 +120,8 @@ def dump_task(p: task_struct, oc: oom_control) -> int:
         anon,
         file,
         shmem,
-        mm.pgtables_bytes.counter,
-        peek_counter(mm, MM_SWAPENTS),
+        tables,
+        max(swap, 0),
         _adj(task),
         task_comm(task),
     )

@@ -15,11 +15,15 @@ from ..kernel.cgroup.cpuset import (
     cpuset_current_mems_allowed,
     cpuset_mems_allowed_intersects,
 )
-from ..linux.atomic import atomic_long_read
 from ..linux.compiler import READ_ONCE
 from ..linux.cpuset import cpuset_zone_allowed
 from ..linux.gfp import gfp_zone
-from ..linux.mm import get_mm_counter_sum, get_mm_rss_sum, mm_flags_test
+from ..linux.mm import (
+    get_mm_counter_sum,
+    get_mm_rss_sum,
+    mm_flags_test,
+    mm_pgtables_bytes,
+)
 from ..linux.mm_types import MM_SWAPENTS, MMF_OOM_SKIP
 from ..linux.mmzone import ZONE_NORMAL
 from ..linux.oom import (
@@ -86,7 +90,7 @@ def oom_badness(p: task_struct, totalpages: int) -> int:
         task_unlock(t)
         return LONG_MIN
     points = get_mm_rss_sum(mm) + get_mm_counter_sum(mm, MM_SWAPENTS)
-    points += atomic_long_read(mm.pgtables_bytes) // current_machine().config.page_size
+    points += mm_pgtables_bytes(mm) // current_machine().config.page_size
     task_unlock(t)
     # The division comes first, as in Linux: below 1000 pages adj has no weight.
     return points + adj * (totalpages // 1000)

@@ -7,15 +7,18 @@ steps and without the way that would have led there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from ..boot import number_of_choice
 from ..engine.config import Config, Timers
+from ..engine.fields import make_many
 from ..engine.machine import Machine
 from ..engine.thread import Thread
 from ..kernel.fork_task import init_task_pid
 from ..kernel.pid import attach_pid
-from ..linux.atomic import atomic_long_t, atomic_t
+from ..linux.atomic import atomic_t
 from ..linux.completion import completion
 from ..linux.cred import cred
 from ..linux.fdtable import files_struct
@@ -42,6 +45,8 @@ from .mappings import add_mappings
 if TYPE_CHECKING:
     from .world import Memcg, Mm, Task, World
 
+    _State = dict[str, Any]
+
 __all__ = ["Built", "build", "machine_for"]
 
 #: Keys that few of many tasks and address spaces have.
@@ -50,6 +55,8 @@ _RARE_OF_TASK: Final = frozenset(
     {"flags", "group_exit", "core_dump", "oom_score_adj_min", "oom_origin", "oom_mm"}
     | {"memcg", "mems_allowed", "mempolicy_nodes"}
 )
+#: Numbered as MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS and MM_SHMEMPAGES are.
+_counted: Final = itemgetter("file", "anon", "swap", "shmem", "pgtables_bytes")
 _FLAGS: Final = {"PF_EXITING": PF_EXITING, "PF_KTHREAD": PF_KTHREAD}
 
 
@@ -60,8 +67,6 @@ class Built:
         self.memcgs: dict[str, mem_cgroup] = {}
         self.mms: dict[str, mm_struct] = {}
         self.tasks: dict[int, task_struct] = {}
-        #: Address spaces whose users the world counts itself.
-        self.counted: set[str] = set()
         #: The other way round.
         self.mm_ids: dict[mm_struct, str] = {}
         self._creds: dict[int, cred] = {}
@@ -107,11 +112,8 @@ def build(world: World, machine: Machine) -> Built:
     built = Built()
     for memcg in world["memcgs"]:
         _memcg(built, memcg, world["page_size"])
-    for mm in world["mms"]:
-        _mm(built, mm, machine)
-    processes = init_tasks()
-    for task in world["tasks"]:
-        _task(built, task, processes)
+    _mms(built, world, machine)
+    _tasks(built, world)
     _parents(built, world)
     _statics(world)
     for call in world["calls"]:
@@ -166,21 +168,23 @@ def _memcg(built: Built, memcg: Memcg, page_size: int) -> None:
     built.memcgs[name] = made
 
 
-def _mm(built: Built, mm: Mm, machine: Machine) -> None:
-    name, users = mm["id"], mm["mm_users"]
-    made = mm_struct(total_vm=mm["total_vm"])
-    state = made.__dict__
-    # Numbered as MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS and MM_SHMEMPAGES are.
-    pages = mm["file"], mm["anon"], mm["swap"], mm["shmem"]
-    state["rss_stat"] = [atomic_long_t(nr, made) for nr in pages]
-    state["pgtables_bytes"] = atomic_long_t(mm["pgtables_bytes"], made)
-    state["mm_users"] = atomic_t(users or 0, made)
-    if not _RARE_OF_MM.isdisjoint(mm):
-        _rare_of_mm(made, mm, machine)
-    built.mms[name] = made
-    built.mm_ids[made] = name
-    if users is not None:
-        built.counted.add(name)
+def _mms(built: Built, world: World, machine: Machine) -> None:
+    given = world["mms"]
+    made = make_many(
+        mm_struct,
+        [{"total_vm": mm["total_vm"], "_counted": _counted(mm)} for mm in given],
+    )
+    built.mms = {mm["id"]: struct for mm, struct in zip(given, made, strict=True)}
+    built.mm_ids = dict(zip(made, built.mms, strict=True))
+    users = Counter(task["mm"] for task in world["tasks"])
+    for mm, struct in zip(given, made, strict=True):
+        if not _RARE_OF_MM.isdisjoint(mm):
+            _rare_of_mm(struct, mm, machine)
+        counted = mm["mm_users"]
+        if counted is None:
+            counted = users[mm["id"]]
+        if counted != 1:  # as it is at first
+            struct.__dict__["mm_users"] = atomic_t(counted, struct)
 
 
 def _rare_of_mm(made: mm_struct, mm: Mm, machine: Machine) -> None:
@@ -194,41 +198,46 @@ def _rare_of_mm(made: mm_struct, mm: Mm, machine: Machine) -> None:
         made.mmap_lock.writer = Thread(machine, "somebody", lambda: None, None)
 
 
-def _task(built: Built, given: Task, processes: list_head[task_struct]) -> None:
-    """Make one thread, and with a leader its group."""
-    tgid = given["tgid"]
-    leads = tgid == given["pid"]
-    if leads:
-        signal = signal_struct(
-            _sighand=built.sighand, oom_score_adj=given["oom_score_adj"]
-        )
-    else:
-        signal = built.tasks[tgid].signal
-    task = task_struct(
-        pid=given["pid"],
-        tgid=tgid,
-        cred=built.cred(given["uid"]),
-        comm=given["comm"],
-        signal=signal,
-        sighand=built.sighand,
-        flags=0,
+def _tasks(built: Built, world: World) -> None:
+    """Make all threads, and with each leader its group."""
+    given, processes = world["tasks"], init_tasks()
+    leaders = [task for task in given if task["tgid"] == task["pid"]]
+    signals = make_many(
+        signal_struct,
+        [
+            {"_sighand": built.sighand, "oom_score_adj": task["oom_score_adj"]}
+            for task in leaders
+        ],
     )
-    if not _RARE_OF_TASK.isdisjoint(given):
-        _rare_of_task(built, task, given)
-    if leads:
-        _lead(task, processes)
-    else:
-        _join(task, built.tasks[tgid])
-    task.__dict__["thread_node"] = _last_in(signal.thread_head, task)
-    built.tasks[task.pid] = task
-    if given["mm"] is not None:
-        _use(task, built.mms[given["mm"]], counted=given["mm"] in built.counted)
+    groups = {task["pid"]: s for task, s in zip(leaders, signals, strict=True)}
+    made = make_many(task_struct, [_task(built, task, groups) for task in given])
+    built.tasks = {task["pid"]: t for task, t in zip(given, made, strict=True)}
+    for task, struct in zip(given, made, strict=True):
+        if task["tgid"] == task["pid"]:
+            _lead(struct, processes)
+        else:
+            _join(struct, built.tasks[task["tgid"]])
+        if not _RARE_OF_TASK.isdisjoint(task):
+            _rare_of_task(built, struct, task)
+        _charge(struct)
 
 
-def _last_in(head: list_head[task_struct], task: task_struct) -> list_head[task_struct]:
-    link = list_head(task, task)
-    _append(link, head)
-    return link
+def _task(built: Built, given: Task, groups: dict[int, signal_struct]) -> _State:
+    """Return what is known of a thread before any of them is there."""
+    pid, tgid, mm = given["pid"], given["tgid"], given["mm"]
+    space = None if mm is None else built.mms[mm]
+    return {
+        "pid": pid,
+        "tgid": tgid,
+        "cred": built.cred(given["uid"]),
+        "comm": given["comm"],
+        "signal": groups[tgid],
+        "sighand": built.sighand,
+        "flags": 0,
+        "exit_signal": SIGCHLD if tgid == pid else -1,
+        "mm": space,
+        "active_mm": space,
+    }
 
 
 def _rare_of_task(built: Built, task: task_struct, given: Task) -> None:
@@ -237,6 +246,8 @@ def _rare_of_task(built: Built, task: task_struct, given: Task) -> None:
         _rare_of_signal(built, task, given)
     if given["memcg"] is not None:
         task.memcg = built.memcgs[given["memcg"]]
+        if given["tgid"] == given["pid"]:
+            task.memcg.procs.append(task)
     if given["mems_allowed"] is not None:
         task.mems_allowed = frozenset(given["mems_allowed"])
     if given["mempolicy_nodes"] is not None:
@@ -257,30 +268,28 @@ def _rare_of_signal(built: Built, leader: task_struct, given: Task) -> None:
 def _lead(task: task_struct, processes: list_head[task_struct]) -> None:
     """Put *task* where leaders stand."""
     state = task.__dict__
-    state["group_leader"], state["exit_signal"] = task, SIGCHLD
-    state["tasks"] = _last_in(processes, task)
-    if task.memcg is not None:
-        task.memcg.procs.append(task)
+    state["group_leader"] = state["signal"].__dict__["_first"] = task
+    link = state["tasks"] = list_head(task, task)
+    _append(link, processes)
 
 
 def _join(task: task_struct, leader: task_struct) -> None:
     """Count *task* as one more thread of *leader*'s group."""
     task.group_leader = leader
-    task.exit_signal = -1
     signal = leader.signal
+    _append(task.thread_node, signal.thread_head)
     signal.nr_threads += 1
     signal.quick_threads += 1
     signal.live.counter += 1
 
 
-def _use(task: task_struct, mm: mm_struct, *, counted: bool) -> None:
-    """Let *task* use *mm*, which is charged to its first user."""
+def _charge(task: task_struct) -> None:
+    """Charge *task*'s address space to it if it is the first user."""
     state = task.__dict__
-    state["mm"] = state["active_mm"] = mm
-    if not counted:
-        mm.mm_users.counter += 1
-    if mm.__dict__["owner"] is None and not state["flags"] & PF_KTHREAD:
-        mm.__dict__["owner"] = task
+    mm = state["mm"]
+    if mm is not None and mm.__dict__["owner"] is None:
+        if not state["flags"] & PF_KTHREAD:
+            mm.__dict__["owner"] = task
 
 
 def _parents(built: Built, world: World) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pykmm.engine import Access, Config, Machine, conflict
+from pykmm.engine.fields import is_made
 from pykmm.errors import ContextError, UseAfterFree
 from pykmm.lib.maple_tree import mas_store
 from pykmm.linux import mm as m
@@ -227,3 +228,37 @@ def test_pages_in_kib():
         assert (K(0), K(1), K(256)) == (0, 4, 1024)
     with Machine(Config(page_size=16384)):
         assert (K(0), K(1), K(256)) == (0, 16, 4096)
+
+
+def test_counters_start_where_the_structure_says(machine):
+    made = mm_struct(_counted=(1, 10, 1000, 100, 4096))
+
+    def seen():
+        pages = [m.get_mm_counter_sum(made, member) for member in range(4)]
+        return pages, m.get_mm_rss_sum(made), m.mm_pgtables_bytes(made)
+
+    expected = [1, 10, 1000, 100], 111, 4096
+    assert seen() == expected
+    assert not is_made(made, "rss_stat")  # the host only looked
+    t = machine.thread("t", seen)
+    machine.run()
+    assert t.result == expected
+    assert is_made(made, "rss_stat")
+
+
+def test_the_host_sees_what_was_counted(machine):
+    made = mm_struct(_counted=(1, 10, 1000, 100, 4096))
+    m.add_mm_counter(made, MM_ANONPAGES, -15)
+    m.mm_inc_nr_ptes(made)
+    assert made._counts() == (1, -5, 1000, 100, 8192)
+    assert m.get_mm_rss_sum(made) == 101
+    assert m.get_mm_counter_sum(made, MM_ANONPAGES) == 0
+    assert m.mm_pgtables_bytes(made) == 8192
+
+
+def test_a_look_at_the_counters_of_a_dead_address_space_is_reported(machine):
+    made = mm_struct()
+    made._free()
+    for look in (m.get_mm_rss_sum, m.mm_pgtables_bytes):
+        with pytest.raises(UseAfterFree):
+            look(made)

@@ -112,6 +112,13 @@ def _siglock(task: task_struct) -> spinlock_t:
     return cast("spinlock_t", sighand.siglock if sighand else task._no_siglock)
 
 
+def _thread_node(t: Struct) -> list_head[task_struct]:
+    task = cast("task_struct", t)
+    if task.signal is not None and task.signal._first is task:
+        return task.signal.thread_head.next
+    return list_head(task, task)
+
+
 @kernel_struct
 class task_struct(Struct):
     """One thread."""
@@ -174,7 +181,7 @@ class task_struct(Struct):
     parent: task_struct | None = guarded(by=tasklist_lock, default=None, lockless=True)
     children: list[task_struct] = guarded(by=tasklist_lock, factory=list, lazy=True)
     tasks: list_head[task_struct] = embedded(lambda t: list_head(t, t))
-    thread_node: list_head[task_struct] = embedded(lambda t: list_head(t, t))
+    thread_node: list_head[task_struct] = embedded(_thread_node)
     pid_links: list[list_head[task_struct]] = embedded(
         lambda t: [list_head(t, cast("task_struct", t)) for _ in range(PIDTYPE_MAX)]
     )

@@ -17,13 +17,14 @@ from ...engine.fields import (
 )
 from ...engine.machine import MachineLocal
 from ...engine.objects import Root, Struct
+from ...engine.thread import ambient
 from ..atomic import atomic_t
 from ..bitops import test_bit
 from ..compiler import READ_ONCE, data_race
 from ..completion import completion
 from ..mutex import mutex
 from ..pid import PIDTYPE_MAX, PIDTYPE_PGID, PIDTYPE_SID
-from ..rculist import list_for_each_entry_rcu, list_head, list_is_last
+from ..rculist import _append, list_for_each_entry_rcu, list_head, list_is_last
 from ..refcount import refcount_t
 from ..resource import INIT_RLIMITS, rlimit64
 from ..rwsem import rw_semaphore
@@ -130,6 +131,16 @@ class multiprocess_signals(Struct):
     signal: set[int] = const(factory=set)
 
 
+def _thread_head(signal: Struct) -> list_head[task_struct]:
+    head: list_head[task_struct] = list_head(signal)
+    first = cast("signal_struct", signal)._first
+    if first is not None:
+        link = list_head(first, first)
+        link._place = "thread_node"
+        _append(link, head)
+    return head
+
+
 @kernel_struct
 class signal_struct(Struct):
     """What the threads of a group share; it outlives them all."""
@@ -165,7 +176,9 @@ class signal_struct(Struct):
     notify_count: int = guarded(by="_sighand.siglock", default=0, lockless=True)
 
     # -- protected by tasklist_lock for changes, RCU for walks
-    thread_head: list_head[task_struct] = embedded(list_head)
+    thread_head: list_head[task_struct] = embedded(_thread_head)
+    #: Whom the group begins with: in the list from the start.
+    _first: task_struct | None = const(default=None)
     wait_chldexit: wait_queue_head_t = embedded(wait_queue_head_t)
     pids: tuple[pid | None, ...] = guarded(
         by=tasklist_lock, default=(None,) * PIDTYPE_MAX
@@ -225,7 +238,12 @@ def for_each_thread(p: task_struct) -> Iterator[task_struct]:
     Context: RCU read section, siglock or tasklist_lock. Visits nothing once
         the whole group has been released.
     """
-    return list_for_each_entry_rcu(p.signal.thread_head)
+    signal = p.signal
+    if "thread_head" not in signal.__dict__ and signal._first is not None:
+        t = ambient.get()
+        if t is not None and t.is_boot and signal._death is None:
+            return iter((signal._first,))  # the host's look needs no list
+    return list_for_each_entry_rcu(signal.thread_head)
 
 
 @mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
