@@ -183,8 +183,9 @@ class _Shared:
         if obj is None:
             return self
         t = ambient.get()
-        if t is not None and t.is_boot and obj._death is None:
-            return obj.__dict__[self.name]  # the host's look: no step
+        state = obj.__dict__
+        if t is not None and t.is_boot and "_death" not in state:
+            return state[self.name]  # the host's look: no step
         return step_read(obj, self.name, "read")
 
     def __set__(self, obj: Struct, value: Any) -> None:

@@ -19,8 +19,9 @@ from ..lib.maple_tree import mas_find, mas_prev, mtree_load
 from .atomic import atomic_long_add, atomic_long_read, atomic_long_sub
 from .bitops import set_bit, test_and_set_bit, test_bit
 from .maple_tree import ULONG_MAX, mas_set
-from .mm_types import PMD_SIZE, PTRS_PER_PTE, mm_struct, vm_area_struct, vma_iterator
+from .mm_types import _counts_at_rest, mm_struct, vm_area_struct, vma_iterator
 from .mm_types_task import MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, NR_MM_COUNTERS
+from .pgtable import PMD_SIZE, PTRS_PER_PTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -232,9 +233,10 @@ def get_mm_counter_sum(mm: mm_struct, member: int) -> int:
 
     Context: As :func:`get_mm_counter`.
     """
-    seen = mm._seen()
-    pages = atomic_long_read(mm.rss_stat[member]) if seen is None else seen[member]
-    return pages if pages > 0 else 0
+    seen = _counts_at_rest(mm)
+    if seen is not None:
+        return seen[member]
+    return max(atomic_long_read(mm.rss_stat[member]), 0)
 
 
 @mirrors("include/linux/mm.h", checked="v7.2", abridged=_EXACT, inline=True)
@@ -285,10 +287,10 @@ def get_mm_rss_sum(mm: mm_struct) -> int:
 
     Context: As :func:`get_mm_rss`.
     """
-    seen = mm._seen()
+    seen = _counts_at_rest(mm)
     if seen is not None:
         file, anon, _, shmem, _ = seen
-        return max(file, 0) + max(anon, 0) + max(shmem, 0)
+        return file + anon + shmem
     return (
         get_mm_counter_sum(mm, MM_FILEPAGES)
         + get_mm_counter_sum(mm, MM_ANONPAGES)
@@ -302,7 +304,7 @@ def mm_pgtables_bytes(mm: mm_struct) -> int:
 
     Context: Any; may be old when it arrives.
     """
-    seen = mm._seen()
+    seen = _counts_at_rest(mm)
     return atomic_long_read(mm.pgtables_bytes) if seen is None else seen[NR_MM_COUNTERS]
 
 

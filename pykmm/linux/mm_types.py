@@ -75,6 +75,8 @@ __all__ = [
     "_Origin",
     "_PFN_ENTRIES",
     "_Rss",
+    "_counts",
+    "_counts_at_rest",
     "address_space",
     "file",
     "mm_struct",
@@ -306,21 +308,34 @@ class mm_struct(Struct):
         by=_mappings_stay, default=None, lockless=True
     )
 
-    def _counts(self) -> tuple[int, ...]:
-        """Look, without a step, at ``rss_stat`` and, behind it, ``pgtables_bytes``."""
-        state, seen = self.__dict__, self._counted
-        if "rss_stat" in state:
-            seen = (*(c.counter for c in state["rss_stat"]), seen[NR_MM_COUNTERS])
-        if "pgtables_bytes" in state:
-            seen = (*seen[:NR_MM_COUNTERS], state["pgtables_bytes"].counter)
-        return seen
 
-    def _seen(self) -> tuple[int, ...] | None:
-        """Return the same where the host looks, whose looks are no steps."""
-        t = ambient.get()
-        return (
-            self._counts() if t is not None and t.is_boot and not self._death else None
-        )
+def _counts(mm: mm_struct) -> tuple[int, ...]:
+    """Look, without a step, at ``rss_stat`` and, behind it, ``pgtables_bytes``.
+
+    Pages are never seen to be less than none.
+    """
+    state, seen = mm.__dict__, mm._counted
+    if "rss_stat" in state:
+        pages = (max(part.counter, 0) for part in state["rss_stat"])
+        seen = (*pages, seen[NR_MM_COUNTERS])
+    if "pgtables_bytes" in state:
+        seen = (*seen[:NR_MM_COUNTERS], state["pgtables_bytes"].counter)
+    return seen
+
+
+def _counts_at_rest(mm: mm_struct) -> tuple[int, ...] | None:
+    """Return the same where the host looks, whose looks are no steps.
+
+    Large machines feel each line of this.
+    """
+    t = ambient.get()
+    state = mm.__dict__
+    if t is None or not t.is_boot or "_death" in state:
+        return None
+    if "rss_stat" in state or "pgtables_bytes" in state:
+        return _counts(mm)
+    counted: tuple[int, ...] = state["_counted"]
+    return counted
 
 
 @attrs.define(eq=False)

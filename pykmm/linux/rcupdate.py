@@ -107,18 +107,19 @@ def rcu_read_unlock() -> None:
     Context: Called by the same thread.
     """
     t = ambient.get() or current_thread()
-    if t.rcu_depth == 0:
-        if t.machine.stopping:
-            return
-        raise ContextError(f"{t.name} ends an RCU read section that it has not begun")
-    if t.rcu_depth == 1:
+    depth = t.rcu_depth
+    if depth == 1:
         section = _state().last[t]
         enter(section, "rcu_read_unlock")
         section.left = True
         if t.is_boot:
             del _state().last[t]  # no step waits for the host
         leave(t, section, Access.RELEASE, t.name)
-    t.rcu_depth -= 1
+    elif depth == 0:
+        if t.machine.stopping:
+            return
+        raise ContextError(f"{t.name} ends an RCU read section that it has not begun")
+    t.rcu_depth = depth - 1
 
 
 class rcu:

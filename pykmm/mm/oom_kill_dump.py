@@ -20,6 +20,7 @@ from ..linux.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
     MM_SHMEMPAGES,
+    _counts,
     mm_struct,
 )
 from ..linux.oom import oom_control
@@ -75,8 +76,7 @@ _LRU: Final = (
 
 def peek_counter(mm: mm_struct, member: int) -> int:
     """Read a counter for printing only: no step, no decision hangs on it."""
-    pages = mm._counts()[member]
-    return pages if pages > 0 else 0
+    return _counts(mm)[member]
 
 
 def _as_int(uid: int) -> int:
@@ -108,8 +108,7 @@ def dump_task(p: task_struct, oc: oom_control) -> int:
         return 0
     mm = task.mm
     assert mm is not None  # that is what was found
-    file, anon, swap, shmem, tables = mm._counts()
-    file, anon, shmem = max(file, 0), max(anon, 0), max(shmem, 0)
+    file, anon, swap, shmem, tables = _counts(mm)
     row = _sprintf(
         _ROW,
         task.pid,
@@ -121,7 +120,7 @@ def dump_task(p: task_struct, oc: oom_control) -> int:
         file,
         shmem,
         tables,
-        max(swap, 0),
+        swap,
         _adj(task),
         task_comm(task),
     )

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["Built", "build", "machine_for"]
 
 #: Keys that few of many tasks and address spaces have.
-_RARE_OF_MM: Final = frozenset({"flags", "vmas", "mmap_lock"})
+_RARE_OF_MM: Final = frozenset({"flags", "vmas", "mm_users", "mmap_lock"})
 _RARE_OF_TASK: Final = frozenset(
     {"flags", "group_exit", "core_dump", "oom_score_adj_min", "oom_origin", "oom_mm"}
     | {"memcg", "mems_allowed", "mempolicy_nodes"}
@@ -172,19 +172,16 @@ def _mms(built: Built, world: World, machine: Machine) -> None:
     given = world["mms"]
     made = make_many(
         mm_struct,
-        [{"total_vm": mm["total_vm"], "_counted": _counted(mm)} for mm in given],
+        ({"total_vm": mm["total_vm"], "_counted": _counted(mm)} for mm in given),
     )
     built.mms = {mm["id"]: struct for mm, struct in zip(given, made, strict=True)}
     built.mm_ids = dict(zip(made, built.mms, strict=True))
     users = Counter(task["mm"] for task in world["tasks"])
     for mm, struct in zip(given, made, strict=True):
+        if users[mm["id"]] != 1:  # as it is at first
+            struct.__dict__["mm_users"] = atomic_t(users[mm["id"]], struct)
         if not _RARE_OF_MM.isdisjoint(mm):
             _rare_of_mm(struct, mm, machine)
-        counted = mm["mm_users"]
-        if counted is None:
-            counted = users[mm["id"]]
-        if counted != 1:  # as it is at first
-            struct.__dict__["mm_users"] = atomic_t(counted, struct)
 
 
 def _rare_of_mm(made: mm_struct, mm: Mm, machine: Machine) -> None:
@@ -192,6 +189,8 @@ def _rare_of_mm(made: mm_struct, mm: Mm, machine: Machine) -> None:
         made.flags.bit(MMF_FLAGS[flag]).value = True
     if mm["vmas"]:
         add_mappings(made, mm["vmas"])
+    if mm["mm_users"] is not None:
+        made.__dict__["mm_users"] = atomic_t(mm["mm_users"], made)
     if mm["mmap_lock"] == "read":
         made.mmap_lock.readers = 1
     elif mm["mmap_lock"] == "write":
@@ -204,13 +203,13 @@ def _tasks(built: Built, world: World) -> None:
     leaders = [task for task in given if task["tgid"] == task["pid"]]
     signals = make_many(
         signal_struct,
-        [
+        (
             {"_sighand": built.sighand, "oom_score_adj": task["oom_score_adj"]}
             for task in leaders
-        ],
+        ),
     )
     groups = {task["pid"]: s for task, s in zip(leaders, signals, strict=True)}
-    made = make_many(task_struct, [_task(built, task, groups) for task in given])
+    made = make_many(task_struct, (_task(built, task, groups) for task in given))
     built.tasks = {task["pid"]: t for task, t in zip(given, made, strict=True)}
     for task, struct in zip(given, made, strict=True):
         if task["tgid"] == task["pid"]:

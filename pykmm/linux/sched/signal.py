@@ -238,11 +238,11 @@ def for_each_thread(p: task_struct) -> Iterator[task_struct]:
     Context: RCU read section, siglock or tasklist_lock. Visits nothing once
         the whole group has been released.
     """
-    signal = p.signal
-    if "thread_head" not in signal.__dict__ and signal._first is not None:
-        t = ambient.get()
-        if t is not None and t.is_boot and signal._death is None:
-            return iter((signal._first,))  # the host's look needs no list
+    signal, t = p.signal, ambient.get()
+    if t is not None and t.is_boot:
+        state = signal.__dict__
+        if "_first" in state and "thread_head" not in state and "_death" not in state:
+            return iter((state["_first"],))  # the host's look needs no list
     return list_for_each_entry_rcu(signal.thread_head)
 
 
