@@ -17,7 +17,7 @@ from ..linux.rculist import list_for_each_entry_rcu
 from ..linux.rcupdate import rcu
 from ..linux.sched import current, task_struct, tasklist_lock
 from ..linux.sched.signal import for_each_process, same_thread_group, task_session
-from ..linux.signal import SEND_SIG_PRIV, kernel_siginfo
+from ..linux.signal import SEND_SIG_NOINFO, SEND_SIG_PRIV, kernel_siginfo
 from ..linux.spinlock import read_lock, read_unlock
 from ..linux.uapi import _NSIG, CAP_KILL, SI_TKILL, SI_USER, SIGCONT
 from .capability import ns_capable
@@ -29,6 +29,7 @@ __all__ = [
     "group_send_sig_info",
     "kill",
     "kill_pgrp_info",
+    "kill_pid",
     "kill_pid_info",
     "kill_pid_info_type",
     "prepare_kill_siginfo",
@@ -122,6 +123,15 @@ def kill_pid_info(sig: int, info: kernel_siginfo, p: pid | None) -> int:
     Context: RCU read section, or a reference on *p*.
     """
     return kill_pid_info_type(sig, info, p, PIDTYPE_TGID)
+
+
+@mirrors("kernel/signal.c", checked="v7.2")
+def kill_pid(p: pid | None, sig: int, priv: bool) -> int:
+    """Send *sig* to the process of whoever bears *p*, from the kernel's own code.
+
+    Context: As :func:`kill_pid_info`.
+    """
+    return kill_pid_info(sig, SEND_SIG_PRIV if priv else SEND_SIG_NOINFO, p)
 
 
 @mirrors("kernel/signal.c", checked="v7.2")

@@ -23,7 +23,7 @@ from ..bitops import test_bit
 from ..compiler import READ_ONCE, data_race
 from ..completion import completion
 from ..mutex import mutex
-from ..pid import PIDTYPE_MAX, PIDTYPE_PGID, PIDTYPE_SID
+from ..pid import PIDTYPE_MAX, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_TGID
 from ..rculist import _append, list_for_each_entry_rcu, list_head, list_is_last
 from ..refcount import refcount_t
 from ..resource import INIT_RLIMITS, rlimit64
@@ -67,6 +67,7 @@ __all__ = [
     "signal_wake_up",
     "task_pgrp",
     "task_session",
+    "task_tgid",
     "thread_group_empty",
     "thread_group_leader",
 ]
@@ -274,6 +275,15 @@ def delay_group_leader(p: task_struct) -> bool:
     Context: As :func:`thread_group_empty`.
     """
     return thread_group_leader(p) and not thread_group_empty(p)
+
+
+@mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)
+def task_tgid(task: task_struct) -> pid | None:
+    """Return what names *task*'s process; None once that has been released.
+
+    Context: As :func:`task_pgrp`.
+    """
+    return cast("pid | None", step_read(task.signal, "pids")[PIDTYPE_TGID])
 
 
 @mirrors("include/linux/sched/signal.h", checked="v7.2", inline=True)

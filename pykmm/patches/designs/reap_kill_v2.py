@@ -12,15 +12,14 @@ from typing import Final
 
 from ...errno import EAGAIN, EINTR, EINVAL, ESRCH, Errno
 from ...kernel.pid_pidfd import pidfd_get_task
-from ...kernel.signal import group_send_sig_info
+from ...kernel.signal import kill_pid
 from ...linux.mm import mm_flags_test
 from ...linux.mm_types import MMF_MULTIPROCESS, MMF_OOM_SKIP, mm_struct
 from ...linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
-from ...linux.pid import PIDTYPE_TGID
 from ...linux.sched import task_struct
 from ...linux.sched.mm import mmdrop, mmgrab
+from ...linux.sched.signal import task_tgid
 from ...linux.sched.task import put_task_struct, task_unlock
-from ...linux.signal import SEND_SIG_NOINFO
 from ...linux.uapi import SIGKILL
 from ...mm import oom_kill
 from ...mm.oom_kill import (
@@ -65,7 +64,7 @@ def process_mrelease(pidfd: int, flags: int) -> int:
     mmgrab(mm)
     task_unlock(p)
     if kills:
-        ret = group_send_sig_info(SIGKILL, SEND_SIG_NOINFO, task, PIDTYPE_TGID)
+        ret = kill_pid(task_tgid(task), SIGKILL, False)
     ret = ret or _reap(mm)
     mmdrop(mm)
     put_task_struct(task)

@@ -11,20 +11,18 @@ from __future__ import annotations
 from typing import Final
 
 from ...errno import EAGAIN, EBUSY, EINTR, EINVAL, ESRCH, Errno
-from ...kernel.pid import get_task_pid, put_pid
 from ...kernel.pid_pidfd import pidfd_get_task
-from ...kernel.signal import group_send_sig_info
-from ...kernel.signal_pidfd import access_pidfd_pidns
+from ...kernel.signal_pidfd import access_pidfd_pidns, do_pidfd_send_signal
+from ...linux.compiler import READ_ONCE
 from ...linux.mm import mm_flags_test
 from ...linux.mm_types import MMF_OOM_SKIP, mm_struct
 from ...linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
-from ...linux.pid import PIDTYPE_TGID, is_global_init
+from ...linux.pid import PIDTYPE_TGID, is_global_init, pid
 from ...linux.rcupdate import rcu
 from ...linux.sched import PF_KTHREAD, task_struct
 from ...linux.sched.mm import mmdrop, mmgrab
 from ...linux.sched.signal import for_each_process
 from ...linux.sched.task import put_task_struct, task_unlock
-from ...linux.signal import SEND_SIG_NOINFO
 from ...linux.uapi import SIGKILL
 from ...mm import oom_kill
 from ...mm.oom_kill import (
@@ -92,13 +90,14 @@ def _kill_sharers(mm: mm_struct) -> bool:
 
 
 def _kill(p: task_struct) -> bool:
-    """SIGKILL *p* as a call with a pidfd would: only what current can name."""
-    number = get_task_pid(p, PIDTYPE_TGID)
-    named = access_pidfd_pidns(number)
-    put_pid(number)
-    if not named:
+    """SIGKILL *p* as a call with a pidfd would: only what current can name.
+
+    Context: RCU read section.
+    """
+    number: pid | None = READ_ONCE(p).thread_pid
+    if number is None or not access_pidfd_pidns(number):
         return False
-    return group_send_sig_info(SIGKILL, SEND_SIG_NOINFO, p, PIDTYPE_TGID) == 0
+    return do_pidfd_send_signal(number, SIGKILL, PIDTYPE_TGID, None, 0) == 0
 
 
 def _reap(mm: mm_struct) -> int:

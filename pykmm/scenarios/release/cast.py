@@ -17,7 +17,7 @@ from ...boot import Region
 from ...holds import Hold
 from ...linux.mm import PMD_SHIFT, VM_SHARED, for_each_vma
 from ...linux.mm_types import MM_ANONPAGES, VMA_ITERATOR, mm_struct
-from ...linux.sched import task_struct
+from ...linux.sched import PF_KTHREAD, task_struct
 from ...linux.signal import sigaction
 from ...linux.uapi import SIG_DFL, SIG_IGN, SIGCHLD
 from ...workbench import Machine, Process
@@ -25,7 +25,14 @@ from .callers import release
 from .laws import check
 from .outcomes import Facts, Judged, judge
 
-__all__ = ["MEMORY", "ONE_MAPPING", "Cast", "ignores_children", "nobody_waits"]
+__all__ = [
+    "MEMORY",
+    "ONE_MAPPING",
+    "TWO_MAPPINGS",
+    "Cast",
+    "ignores_children",
+    "nobody_waits",
+]
 
 _SIZE: Final = 64 << 10
 
@@ -38,6 +45,9 @@ MEMORY: Final = (
 
 #: Enough where it does not matter how far a walk has come when another one begins.
 ONE_MAPPING: Final = MEMORY[:1]
+
+#: Enough for two walks to meet.
+TWO_MAPPINGS: Final = MEMORY[::2]
 
 
 @define
@@ -115,6 +125,13 @@ class Cast:
         def _() -> int:
             return release(machine, pid)
 
+    def call_in(self, name: str) -> None:
+        """Spawn one more caller."""
+        daemon = self.m.spawn(name)
+        self.callers += (daemon,)
+        self.roles[name] = "K"
+        self.let_release(daemon)
+
     def share(
         self, name: str, *, uid: int = 0, parent: Process | None = None
     ) -> Process:
@@ -151,6 +168,7 @@ class Cast:
             for obj in (*self.m.alive, *self.m.dead)
             if isinstance(obj, task_struct)
             and id(obj) not in spawned
+            and not obj.__dict__["flags"] & PF_KTHREAD
             and obj.__dict__["group_leader"] is obj
             and (obj._death is None or obj.__dict__["exit_state"])
         )

@@ -3,18 +3,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from ...boot import _map_all
+from ...boot import Region, _map_all
 from ...linux.completion import completion
 from ...linux.mm_types import MMF_MULTIPROCESS
 from ...linux.sched import task_struct
-from ...linux.uapi import SIGCHLD
+from ...linux.uapi import SIGCHLD, SIGKILL
 from ...linux.uapi_sched import CLONE_NEWPID, CLONE_VM
-from ...syscalls import clone, execve, exit_group, fork, pause
+from ...syscalls import clone, execve, exit_group, fork, kill, pause
 from ...workbench import Machine, Process
-from .cast import MEMORY, ONE_MAPPING, Cast, ignores_children, nobody_waits
+from .cast import (
+    MEMORY,
+    ONE_MAPPING,
+    TWO_MAPPINGS,
+    Cast,
+    ignores_children,
+    nobody_waits,
+)
 from .outcomes import Judged
 
 __all__ = [
@@ -23,6 +31,7 @@ __all__ = [
     "init_shares",
     "sharer_in_another_namespace",
     "sharer_leaves",
+    "sharer_left_before",
     "vfork_child",
 ]
 
@@ -46,10 +55,9 @@ def vfork_child(m: Machine) -> Judged:
     return cast.play()
 
 
-def clones_meanwhile(m: Machine) -> Judged:
+def clones_meanwhile(m: Machine, memory: Sequence[Region] = ONE_MAPPING) -> Judged:
     """The victim makes a process that shares its memory, while it is being killed."""
-    cast = Cast.of(m, read=False, memory=ONE_MAPPING)
-
+    cast = Cast.of(m, read=False, memory=memory)
     cast.roles["sharer"] = "X"
 
     def sharer() -> None:
@@ -65,7 +73,7 @@ def clones_meanwhile(m: Machine) -> Judged:
 
 def execs_meanwhile(m: Machine) -> Judged:
     """The victim turns to another program, and to other memory."""
-    cast = Cast.of(m, read=False, memory=ONE_MAPPING)
+    cast = Cast.of(m, read=False, memory=TWO_MAPPINGS)
 
     @cast.victim.runs
     def _() -> None:
@@ -113,8 +121,19 @@ def _named(m: Machine, task: task_struct, name: str) -> Process:
 
 def sharer_leaves(m: Machine) -> Judged:
     """A process that shares the memory exits by itself, and leaves no zombie."""
-    cast = Cast.of(m, read=False, memory=ONE_MAPPING)
+    cast = Cast.of(m, read=False, memory=TWO_MAPPINGS)
     cast.share("helper", parent=ignores_children(m)).runs(partial(exit_group, 0))
+    return cast.play()
+
+
+def sharer_left_before(m: Machine) -> Judged:
+    """A process shared the memory once; it is gone when all begins."""
+    cast = Cast.of(m, read=False, callers=())
+    helper = cast.share("helper", parent=ignores_children(m))
+    kill(helper.pid, SIGKILL)
+    m.run()
+    cast.sharers = ()
+    cast.call_in("lmkd")
     return cast.play()
 
 

@@ -172,7 +172,7 @@ def _partial(facts: Facts) -> bool:
 
 
 def _killed_err(facts: Facts) -> bool:
-    return bool(facts.errors) and is_dying(facts.target)
+    return bool(facts.errors) and was_killed(facts.target)
 
 
 def _nokill(facts: Facts) -> bool:

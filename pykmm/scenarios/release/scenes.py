@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ...linux.mm import mm_flags_set
 from ...linux.mm_types import MMF_OOM_SKIP
+from ...syscalls import exit_group
 from ...workbench import Machine
-from .cast import ONE_MAPPING, Cast
+from .cast import TWO_MAPPINGS, Cast
 from .outcomes import Judged
 
 __all__ = [
@@ -17,6 +20,8 @@ __all__ = [
     "reader_holds",
     "sharer_lives",
     "sharer_out_of_reach",
+    "victim_leaves",
+    "victim_out_of_reach_leaves",
 ]
 
 _USER, _OTHER = 1000, 2000
@@ -30,6 +35,20 @@ def nobody_else(m: Machine) -> Judged:
 def reader_holds(m: Machine) -> Judged:
     """Kill and release while a third party holds the memory."""
     return Cast.of(m).play()
+
+
+def victim_leaves(m: Machine) -> Judged:
+    """The victim exits by itself while a third party holds its memory."""
+    cast = Cast.of(m)
+    cast.victim.runs(partial(exit_group, 0))
+    return cast.play()
+
+
+def victim_out_of_reach_leaves(m: Machine) -> Judged:
+    """The victim exits by itself, and the caller may not kill it."""
+    cast = Cast.of(m, read=False, uid=_OTHER, caller_uid=_USER)
+    cast.victim.runs(partial(exit_group, 0))
+    return cast.play()
 
 
 def parent_waits(m: Machine) -> Judged:
@@ -54,7 +73,7 @@ def sharer_out_of_reach(m: Machine) -> Judged:
 def callers_race(m: Machine) -> Judged:
     """Two callers at once."""
     both = ("lmkd", "psid")
-    return Cast.of(m, read=False, callers=both, memory=ONE_MAPPING).play()
+    return Cast.of(m, read=False, callers=both, memory=TWO_MAPPINGS).play()
 
 
 def nothing_left_to_gain(m: Machine) -> Judged:
