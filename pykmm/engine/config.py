@@ -66,6 +66,9 @@ class Config:
     #: All pages that the allocator manages, if not just what is present.
     managed_pages: int | None = None
     total_swap_pages: int = field(default=0, validator=_flag)
+    #: Whether each node has a thread that reclaims ahead; without one, only who is
+    #: short of memory reclaims.
+    kswapd: bool = False
     #: vm.min_free_kbytes; None lets the kernel choose.
     min_free_kbytes: int | None = field(
         default=None, validator=validators.optional(_not_negative)

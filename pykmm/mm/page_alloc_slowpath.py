@@ -66,6 +66,7 @@ from .vmscan import (
     try_to_free_pages,
     zone_reclaimable_pages,
 )
+from .vmscan_kswapd import wakeup_kswapd
 
 __all__ = [
     "PAGE_ALLOC_COSTLY_ORDER",
@@ -152,6 +153,16 @@ _warnings = MachineLocal(_Warnings)
 
 
 # -- reclaim ---------------------------------------------------------------------------
+
+
+@mirrors("mm/page_alloc.c", checked="v7.2", abridged="any order will do")
+def wake_all_kswapds(gfp_mask: int, ac: alloc_context) -> None:
+    """Have memory reclaimed on all nodes that an allocation may use.
+
+    Context: Any.
+    """
+    for zone in for_each_zone_zonelist_nodemask(gfp_mask, ac):
+        wakeup_kswapd(zone, gfp_mask)
 
 
 def _nids(attempt: _Attempt) -> frozenset[int]:
@@ -306,6 +317,8 @@ def _one_round(attempt: _Attempt) -> tuple[Pages | None, bool]:
 
     Return: Pages, or whether to try again.
     """
+    if attempt.alloc_flags & ALLOC_KSWAPD:
+        wake_all_kswapds(attempt.gfp_mask, attempt.ac)
     page = attempt.try_again()
     if page is not None:
         return page, False
@@ -350,7 +363,7 @@ def _last_resort(attempt: _Attempt) -> tuple[Pages | None, bool]:
 @mirrors(
     "mm/page_alloc.c",
     checked="v7.2",
-    abridged="no kswapd and no compaction; neither policies nor cpusets change "
+    abridged="no compaction; neither policies nor cpusets change "
     "meanwhile; a try that would find nothing changed waits instead",
 )
 def __alloc_pages_slowpath(

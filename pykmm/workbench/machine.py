@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import engine
@@ -33,6 +34,7 @@ from ..linux.signal import sigaction
 from ..linux.uapi import SA_NODEFER, SIGCHLD, WNOHANG
 from ..mm.oom_kill import oom, oom_init, oom_reaper
 from ..mm.util import init_vm_util_sysctls
+from ..mm.vmscan_kswapd import kswapd
 from .family import Tree, plant
 from .process import Process
 
@@ -100,13 +102,20 @@ class Machine(engine.Machine):
             self.boot.task = init.task
             oom_init()
             init_vm_util_sysctls()
-            if self._reaper:
-                others, self.live = self.live, []
-                oom().oom_reaper_th = start_kthread(self, "oom_reaper", oom_reaper)
+            others, self.live = self.live, []
+            self._start_kthreads()
+            if self.live:
                 self._settle()
-                self.live += others
+            self.live += others
         self._booting = False
         return init
+
+    def _start_kthreads(self) -> None:
+        if self._reaper:
+            oom().oom_reaper_th = start_kthread(self, "oom_reaper", oom_reaper)
+        if self.config.kswapd:
+            for nid in range(len(self.config.node_pages)):
+                start_kthread(self, f"kswapd{nid}", partial(kswapd, nid))
 
     def ready(self) -> None:
         """Boot before the first process is built, whoever builds it."""
