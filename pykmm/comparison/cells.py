@@ -113,7 +113,7 @@ def fill(scene: str, design: str, executions: int) -> Cell:
     reason = results[0].reason
     if not results[0].complete:
         number = max(min(executions // 2, _LOOK), 1)
-        results.append(explore(scenario, bound=1, executions=number))
+        results.append(explore(scenario, scheduler="dfs", bound=1, executions=number))
         results += [
             explore(scenario, scheduler=sampler, executions=max(number // 2, 1))
             for sampler in _SAMPLERS

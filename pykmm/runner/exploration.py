@@ -59,10 +59,10 @@ def explore(
     *scheduler* is ``dpor`` (one execution for each order that matters), ``dfs``
     (every interleaving), one of the samplers ``random``, ``pct``, ``pos`` and ``urw``,
     ``round_robin``, or an explorer of your own. *executions* and *seconds* set an
-    end; *bound* is the number of preemptions that an execution may have; *depth*,
-    for ``pct``, is how many orderings a bug may need (3). *seed* is for samplers.
-    *detectors* are names out
-    of :data:`pykmm.detect.DETECTORS`, by default all; *observers* are called without
+    end; *bound* is the number of preemptions that an execution may have, of which
+    ``dpor`` runs some for each order that matters; *depth*, for ``pct``, is how many
+    orderings a bug may need (3). *seed* is for samplers. *detectors* are names out of
+    :data:`pykmm.detect.DETECTORS`, by default all; *observers* are called without
     arguments for each execution and return one of your own. *progress* is told now
     and then how far it has come.
 

@@ -11,7 +11,17 @@ from attrs import frozen
 
 from ..engine.scheduler import FirstEnabled
 from ..errors import UsageError, choices
-from ..schedulers import Dfs, Pct, Pos, RandomWalk, RoundRobin, Subtree, Urw, Verdict
+from ..schedulers import (
+    Bounded,
+    Dfs,
+    Pct,
+    Pos,
+    RandomWalk,
+    RoundRobin,
+    Subtree,
+    Urw,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from ..engine.machine import Machine
@@ -118,9 +128,7 @@ class _Named:
 
 
 def _dpor(wanted: Wanted) -> Explorer:
-    # Reduction and a bound do not go together: what the reduction leaves out as
-    # equivalent may be all that is within the bound.
-    return Subtree() if wanted.bound is None else Dfs(wanted.bound)
+    return Subtree() if wanted.bound is None else Bounded(wanted.bound)
 
 
 def _pct(wanted: Wanted) -> Explorer:

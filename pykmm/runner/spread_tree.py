@@ -25,7 +25,7 @@ from attrs import define, evolve, field
 
 from ..schedulers.frontier import Frontier, Place, Reader, read, write
 from ..schedulers.subtree import chain, leaf
-from ..schedulers.wakeup import Branch, go_on, plan
+from ..schedulers.wakeup import PLANS, Branch, explored
 from .task import run_task
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ _SECONDS: Final = 0.3
 #: How many walks to have on their way.
 _AHEAD: Final = 32
 
-#: A plan for a place above: whether for a race, where, what.
-_Plan = tuple[bool, int, "list[Step]"]
+#: A plan for a place above: of what kind, where, what.
+_Plan = tuple[str, int, "list[Step]"]
 
 
 @define(eq=False)
@@ -119,7 +119,7 @@ class SpreadTree:
             self._take_over(campaign)
             if first.going is None:
                 if first.frontier.is_done:
-                    return first.frontier.claim
+                    return first.frontier.flaw or self.search.whole
                 reason = campaign.reason()
                 if reason:
                     return reason
@@ -184,8 +184,8 @@ class SpreadTree:
         walk.spoiled = part.stand["spoiled"]
         walk.grown = part.seconds >= _SECONDS
         walk.stopped = walk is not self.first and bool(walk.spoiled or part.reason)
-        for race, index, steps in part.stand["outward"]:
-            walk.outward.append((race, index, reader.steps(steps)))
+        for how, index, steps in part.stand["outward"]:
+            walk.outward.append((how, index, reader.steps(steps)))
         if part.stand["trunk"]:
             walk.trunk = [
                 (reader.step(step), reader.sleep(sleep))
@@ -269,23 +269,19 @@ def _ends_in(campaign: Campaign, parts: list[Part]) -> bool:
 def _splice(walk: _Walk, ahead: _Walk) -> None:
     """Put where *ahead* stands in place of the leaf it began at."""
     mine, theirs = walk.frontier, ahead.frontier
-    branches = mine.places.pop().branches
+    place = mine.places.pop()
     for step, sleep in ahead.trunk:
-        mine.places.append(Place(step.tid, step, sleep, branches))
-        branches = branches.pop(0).branches
-    for race, index, steps in ahead.outward:
+        place.tid, place.step, place.sleep = step.tid, step, sleep
+        mine.places.append(place)
+        place = Place(branches=place.branches.pop(0).branches)
+    for how, index, steps in ahead.outward:
         if index < mine.floor:
-            walk.outward.append((race, index, steps))
+            walk.outward.append((how, index, steps))
         else:
-            above = mine.places[index]
-            if race:
-                plan(above.sleep, above.branches, steps)
-            else:
-                go_on(above.sleep, above.branches, steps)
+            PLANS[how](mine.places[index], steps)
     mine.places += theirs.places[theirs.floor :]
     mine.unsure, mine.known = theirs.unsure, theirs.known
-    if theirs.claim != "complete":
-        mine.claim = theirs.claim
+    mine.flaw = theirs.flaw or mine.flaw
     mine.settle()
 
 
@@ -303,20 +299,21 @@ def _leaves(frontier: Frontier) -> Iterator[tuple[int, int]]:
 def _below(frontier: Frontier, index: int, number: int) -> Frontier:
     """Return the frontier of the first leaf below a branch."""
     place = frontier.places[index]
-    sleep = dict(place.sleep)
+    start = Place(sleep=dict(place.sleep), sleeper=place.sleeper)
     if place.step is not None:
-        sleep[place.tid] = place.step
+        explored(start, place.step)
     for branch in place.branches[:number]:
-        sleep[branch.step.tid] = branch.step
+        explored(start, branch.step)
     steps = chain(place.branches[number])
     first = last = Branch(steps[0])
     for step in steps[1:]:
         last.branches.append(Branch(step))
         (last,) = last.branches
+    start.branches.append(first)
     above = [Place(other.tid) for other in frontier.places[:index]]
     return Frontier(
         frontier.known,
-        [*above, Place(sleep=sleep, branches=[first])],
+        [*above, start],
         index + len(steps),
         True,
         [entry for entry in frontier.unsure if entry[0] < index],

@@ -160,9 +160,9 @@ def run_task(task: Task) -> bytes:
 def _stand(search: Subtree) -> Plain:
     """Return what there is to know for whoever explores the rest of the tree."""
     writer = Writer()
-    outward: dict[tuple[bool, int, tuple[int, ...]], None] = {}
-    for race, index, steps in search.outward:  # a second time makes no difference
-        outward[race, index, tuple(writer.steps(steps))] = None
+    outward: dict[tuple[str, int, tuple[int, ...]], None] = {}
+    for how, index, steps in search.outward:  # a second time makes no difference
+        outward[how, index, tuple(writer.steps(steps))] = None
     more = {
         "spoiled": search.spoiled,
         "outward": list(outward),

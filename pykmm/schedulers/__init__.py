@@ -2,10 +2,11 @@
 """Who takes the next step: one algorithm a file.
 
 :class:`Replay`, :class:`RoundRobin` and the samplers :class:`RandomWalk`, :class:`Pct`,
-:class:`Pos` and :class:`Urw` decide one execution; :class:`Dfs` and :class:`Dpor` run
-through all of them.
+:class:`Pos` and :class:`Urw` decide one execution; :class:`Dfs`, :class:`Dpor` and
+:class:`Bounded` run through all of them.
 """
 
+from .bounded import Bounded
 from .dfs import Dfs
 from .dpor import Dpor
 from .explorer import Explorer, Redundant, Verdict
@@ -18,6 +19,7 @@ from .subtree import Subtree
 from .urw import Urw
 
 __all__ = [
+    "Bounded",
     "Dfs",
     "Dpor",
     "Explorer",

@@ -26,7 +26,7 @@ from ..errors import Livelock, Nondeterminism, StepLimit
 from .explorer import Redundant, Verdict
 from .past import Past
 from .steps import LOOKS, NOWHERE, Step, World, depends
-from .wakeup import Branch, go_on, plan
+from .wakeup import ANYBODY, PLANS, Branch, explored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,21 +36,19 @@ if TYPE_CHECKING:
     from ..engine.thread import Thread
     from .record import Race
 
-__all__ = ["Dpor", "Node"]
+__all__ = ["Dpor", "Node", "is_pending"]
 
 
 class Node:
-    """A state of the current path.
+    """A state of the current path: a :class:`~.wakeup.Fork`."""
 
-    *sleep* are threads whose next step has been explored from here, or from above
-    with nothing in between that it depends on; *branches* is what is left to do.
-    """
-
-    __slots__ = ("branches", "planned", "sleep", "tid")
+    __slots__ = ("branches", "planned", "seen", "sleep", "sleeper", "tid")
 
     def __init__(self, sleep: dict[int, Step], branches: list[Branch]) -> None:
         self.sleep = sleep
         self.branches = branches
+        self.sleeper = ANYBODY
+        self.seen: list[int] = []
         #: Who goes on, and the step that was planned, if one was.
         self.tid = -1
         self.planned: Step | None = None
@@ -59,8 +57,11 @@ class Node:
 class Dpor:
     """The explorer, and the scheduler of all its executions."""
 
+    #: What may be claimed when nothing is left, unless there is a *flaw*.
+    whole = "complete"
+
     def __init__(self) -> None:
-        self.claim = "complete"
+        self.flaw = ""
         self.world = World()
         self._reset()
 
@@ -87,6 +88,11 @@ class Dpor:
 
     # -- between executions --------------------------------------------------
 
+    @property
+    def claim(self) -> str:
+        """What may be claimed when nothing is left."""
+        return self.flaw or self.whole
+
     def begin(self) -> Scheduler | None:
         """Go to the last state from which something is left to explore."""
         if not self._ready and not self._backtrack():
@@ -105,7 +111,7 @@ class Dpor:
         if not nodes:
             return False
         last = len(nodes) - 1
-        nodes[-1].sleep[nodes[-1].tid] = self.past.steps[last]
+        explored(nodes[-1], self.past.steps[last])
         self.past.rewind(last)
         self._fixed = last
         while self._unsure and self._unsure[-1][0] >= last:
@@ -242,10 +248,7 @@ class Dpor:
         cut_short = not redundant and _was_cut_short(machine)
         if cut_short:
             self._run_out(machine)
-        if cut_short or (redundant and self._at_an_end):
-            self._link_pending(machine, past.held_up[-1])
-        elif not redundant:
-            self._link_pending(machine, tuple(past.tids.values()))
+        self._link_pending(machine, self._left(redundant=redundant, cut=cut_short))
         if past.missed:
             self._reset()
             return Verdict.RESTART
@@ -297,24 +300,26 @@ class Dpor:
         last = len(self._nodes) - 1
         self.past.steps[last] = self.past.steps[last].died()
         if isinstance(machine.failure, Livelock):
-            self.claim = "not complete: an execution did not come to rest"
+            self.flaw = "not complete: an execution did not come to rest"
         if isinstance(machine.failure, StepLimit):
             last //= 2  # at the limit there is no room for anybody to go on
         going = [
             self.past.next_step(t)
             for t in machine.threads
-            if _is_pending(t) and self.past.could(self.past.tids[t], last)
+            if is_pending(t) and self.past.could(self.past.tids[t], last)
         ]
-        self._go_on(last, going)
+        self._leave("go on", last, going)
 
-    def _go_on(self, index: int, steps: list[Step]) -> None:
-        """Leave something to do at *index*: the first of *steps* not seen there."""
-        go_on(self._nodes[index].sleep, self._nodes[index].branches, steps)
+    def _left(self, *, redundant: bool, cut: bool) -> tuple[int, ...]:
+        """Return whose next steps, never taken, race like steps that were."""
+        if cut or (redundant and self._at_an_end):
+            return self.past.held_up[-1]
+        return () if redundant else tuple(self.past.tids.values())
 
     def _link_pending(self, machine: Machine, held_up: tuple[int, ...]) -> None:
         """Find the races of those who were never let go on."""
         for t in machine.threads:
-            if _is_pending(t) and self.past.tids[t] in held_up:
+            if is_pending(t) and self.past.tids[t] in held_up:
                 step = self.past.next_step(t)
                 self._reverse(self.past.pending(step), step)
 
@@ -327,11 +332,11 @@ class Dpor:
         """Plan what comes before *end*, and then *last*, but no first of the race."""
         sequence = self.past.without(race, end)
         sequence.append(last)
-        self._insert(race.first, sequence)
+        self._leave("plan", race.first, sequence)
 
-    def _insert(self, index: int, sequence: list[Step]) -> None:
-        """Leave *sequence* to do at *index*, unless that was seen there."""
-        plan(self._nodes[index].sleep, self._nodes[index].branches, sequence)
+    def _leave(self, how: str, index: int, steps: list[Step]) -> None:
+        """Leave *steps* to do at *index*; *how* is out of :data:`~.wakeup.PLANS`."""
+        PLANS[how](self._nodes[index], steps)
 
     def _find_gates(self, machine: Machine) -> None:
         """Find steps that opened or closed a guard on an object of another."""
@@ -351,7 +356,7 @@ class Dpor:
             nexts[step.tid] = step
 
 
-def _is_pending(t: Thread) -> bool:
+def is_pending(t: Thread) -> bool:
     """Tell whether a closed machine's thread was about to take a step."""
     stopped = t.error is None or isinstance(t.error, Redundant)
     return t.state is ThreadState.NEW or (t.unwinding and stopped)

@@ -36,8 +36,10 @@ class Verdict(Enum):
 class Explorer(Protocol):
     """Hands out schedulers until there is nothing left to see."""
 
-    #: What may be claimed when it has nothing left; empty if it never ends.
-    claim: str
+    @property
+    def claim(self) -> str:
+        """What may be claimed when it has nothing left; empty if it never ends."""
+        ...
 
     def begin(self) -> Scheduler | None:
         """Return the next execution's scheduler; None if all is explored."""

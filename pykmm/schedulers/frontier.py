@@ -18,7 +18,7 @@ from attrs import define, field
 
 from .record import Race
 from .steps import Known, Step, World
-from .wakeup import Branch
+from .wakeup import ANYBODY, Branch, explored
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -31,7 +31,7 @@ Plain = Any
 
 @define
 class Place:
-    """A state on the path: who goes on there, who sleeps, and what is left to do.
+    """A state on the path: a :class:`~.wakeup.Fork`, and who goes on there.
 
     *tid* is -1 and *step* is None where nobody goes on yet, or where that is somebody
     else's business.
@@ -41,6 +41,8 @@ class Place:
     step: Step | None = None
     sleep: dict[int, Step] = field(factory=dict)
     branches: list[Branch] = field(factory=list)
+    sleeper: int = ANYBODY
+    seen: list[int] = field(factory=list)
 
 
 @define
@@ -57,7 +59,7 @@ class Frontier:
     begun: bool = False
     #: Races whose reversal each longer execution shows anew.
     unsure: list[tuple[int, Race, Step]] = field(factory=list)
-    claim: str = "complete"
+    flaw: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -72,7 +74,7 @@ class Frontier:
         if places:
             last = places[-1]
             if last.step is not None:
-                last.sleep[last.tid] = last.step
+                explored(last, last.step)
             last.tid, last.step = -1, None
             while self.unsure and self.unsure[-1][0] >= len(places) - 1:
                 self.unsure.pop()
@@ -176,7 +178,7 @@ def write(frontier: Frontier, world: World, writer: Writer | None = None) -> Pla
     writer = writer or Writer()
     known = frontier.known
     data = {
-        "claim": frontier.claim,
+        "flaw": frontier.flaw,
         "begun": frontier.begun,
         "floor": frontier.floor,
         "places": [
@@ -185,6 +187,8 @@ def write(frontier: Frontier, world: World, writer: Writer | None = None) -> Pla
                 -1 if place.step is None else writer.step(place.step),
                 writer.steps(place.sleep.values()),
                 writer.tree(place.branches),
+                place.sleeper,
+                place.seen,
             ]
             for place in frontier.places
         ],
@@ -230,14 +234,16 @@ def read(data: Plain, world: World, reader: Reader | None = None) -> Frontier:
             None if step < 0 else reader.step(step),
             reader.sleep(sleep),
             reader.tree(tree),
+            sleeper if sleeper < 0 else tid(sleeper),
+            [tid(number) for number in seen],
         )
-        for t, step, sleep, tree in data["places"]
+        for t, step, sleep, tree, sleeper, seen in data["places"]
     ]
     unsure = [
         (index, Race(first, tuple(out), firm), reader.step(step))
         for index, first, out, firm, step in data["unsure"]
     ]
-    return Frontier(known, places, data["floor"], data["begun"], unsure, data["claim"])
+    return Frontier(known, places, data["floor"], data["begun"], unsure, data["flaw"])
 
 
 def _plain(value: object) -> Plain:

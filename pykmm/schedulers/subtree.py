@@ -36,8 +36,8 @@ class Subtree(Dpor):
         self._start: Frontier | None = None
         #: The threads that lead from the first place with something to do to the floor.
         self._leading: list[int] = []
-        #: Plans for places above the floor, in order: whether for a race, where, what.
-        self.outward: list[tuple[bool, int, list[Step]]] = []
+        #: Plans for places above the floor, in order: of what kind, where, what.
+        self.outward: list[tuple[str, int, list[Step]]] = []
         #: The steps that led to the floor, and who slept before each of them.
         self.trunk: list[tuple[Step, dict[int, Step]]] = []
         #: Whether the next leaf is explored by somebody else.
@@ -52,11 +52,11 @@ class Subtree(Dpor):
         """Go on where *frontier* was left."""
         self._reset()
         self._start = frontier
-        self.claim = frontier.claim
+        self.flaw = frontier.flaw
         self.world.known = frontier.known
         for place in frontier.places:
             node = Node(place.sleep, place.branches)
-            node.tid = place.tid
+            node.tid, node.sleeper, node.seen = place.tid, place.sleeper, place.seen
             self._nodes.append(node)
         self._fixed = max(len(self._nodes) - 1, 0)
         self._floor = frontier.floor
@@ -76,17 +76,18 @@ class Subtree(Dpor):
             self._ready = self._backtrack()
         nodes, steps = self._nodes, self.past.steps
         places = [
-            Place(node.tid, step, node.sleep, node.branches)
-            for node, step in zip(nodes, steps, strict=False)
+            Place(node.tid, step, node.sleep, node.branches, node.sleeper, node.seen)
+            for node, step in zip(nodes, [*steps, None], strict=False)
         ]
-        places += [Place(-1, None, node.sleep, node.branches) for node in nodes[-1:]]
+        if places:
+            places[-1].tid = -1
         return Frontier(
             self.world.known,
             places,
             self._floor,
             self._begun,
             list(self._unsure),
-            self.claim,
+            self.flaw,
         )
 
     @property
@@ -122,17 +123,11 @@ class Subtree(Dpor):
         if not self.spoiled:
             self.trunk = [(steps[index], dict(nodes[index].sleep)) for index in trunk]
 
-    def _insert(self, index: int, sequence: list[Step]) -> None:
+    def _leave(self, how: str, index: int, steps: list[Step]) -> None:
         if index < self._floor:
-            self.outward.append((True, index, sequence))
+            self.outward.append((how, index, steps))
         else:
-            super()._insert(index, sequence)
-
-    def _go_on(self, index: int, steps: list[Step]) -> None:
-        if index < self._floor:
-            self.outward.append((False, index, steps))
-        else:
-            super()._go_on(index, steps)
+            super()._leave(how, index, steps)
 
 
 def chain(branch: Branch) -> list[Step]:

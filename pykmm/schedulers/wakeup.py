@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Wakeup trees: the sequences that still have to be explored from a state.
+"""Wakeup trees: what still has to be explored from a state, and what was.
 
 From P. Abdulla, S. Aronis, B. Jonsson and K. Sagonas, "Source Sets: A Foundation
 for Optimal Dynamic Partial Order Reduction" (J. ACM 64(4), 2017). A sequence is
@@ -8,15 +8,32 @@ added only if no leaf of the tree leads to an equivalent of it already.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from .steps import depends
 
 if TYPE_CHECKING:
     from .steps import Step
 
-__all__ = ["Branch", "go_on", "initial", "insert", "plan"]
+__all__ = [
+    "ANYBODY",
+    "Branch",
+    "Fork",
+    "NOBODY",
+    "PLANS",
+    "explored",
+    "go_on",
+    "initial",
+    "insert",
+    "offer",
+    "plan",
+]
+
+#: No number of a thread; what :attr:`Fork.sleeper` can be as well.
+ANYBODY: Final = -1
+NOBODY: Final = -2
 
 
 class Branch:
@@ -29,6 +46,21 @@ class Branch:
         self.branches: list[Branch] = []
         #: The number of whoever else explores its first leaf; 0 if nobody does.
         self.away = 0
+
+
+class Fork(Protocol):
+    """A state on a path, with what there is to do there.
+
+    *sleep* are threads whose next step has been explored from here, or from above
+    with nothing in between that it depends on; *branches* is what is left to do.
+    """
+
+    sleep: dict[int, Step]
+    branches: list[Branch]
+    #: Who falls asleep when its step has been explored: a thread, or all, or none.
+    sleeper: int
+    #: Threads whose step has been explored from here, and who do not sleep.
+    seen: list[int]
 
 
 def initial(step: Step, sequence: list[Step]) -> int:
@@ -66,16 +98,41 @@ def insert(branches: list[Branch], sequence: list[Step]) -> None:
         branches = added.branches
 
 
-def plan(sleep: dict[int, Step], branches: list[Branch], sequence: list[Step]) -> None:
-    """Add *sequence* below *branches* unless a sleeper was seen to lead there."""
-    for asleep in sleep.values():
+def explored(fork: Fork, step: Step) -> None:
+    """Note that all is explored that begins with *step*."""
+    if fork.sleeper in (ANYBODY, step.tid):
+        fork.sleep[step.tid] = step
+    else:
+        fork.seen.append(step.tid)
+
+
+def plan(fork: Fork, sequence: list[Step]) -> None:
+    """Leave *sequence* to do unless a sleeper was seen to lead there."""
+    for asleep in fork.sleep.values():
         if not asleep.fatal and initial(asleep, sequence) >= 0:
             return
-    insert(branches, sequence)
+    insert(fork.branches, sequence)
 
 
-def go_on(sleep: dict[int, Step], branches: list[Branch], steps: list[Step]) -> None:
-    """Add the first of *steps* whose thread is awake, if nothing else is left."""
-    if not branches:
-        awake = (step for step in steps if step.tid not in sleep)
-        branches.extend(Branch(step) for step in islice(awake, 1))
+def go_on(fork: Fork, steps: list[Step]) -> None:
+    """Leave the first of *steps* to do whose thread is awake, if nothing else is."""
+    if not fork.branches:
+        awake = (step for step in steps if step.tid not in fork.sleep)
+        fork.branches.extend(Branch(step) for step in islice(awake, 1))
+
+
+def offer(fork: Fork, steps: list[Step]) -> None:
+    """Leave the first of *steps* to do, or all others if it is asleep."""
+    first, *others = steps
+    for step in others if first.tid in fork.sleep else [first]:
+        left = [branch.step.tid for branch in fork.branches]
+        if step.tid not in (*fork.sleep, *fork.seen, *left):
+            fork.branches.append(Branch(step))
+
+
+#: The ways to leave something to do, by name.
+PLANS: Final[dict[str, Callable[[Fork, list[Step]], None]]] = {
+    "plan": plan,
+    "go on": go_on,
+    "offer": offer,
+}

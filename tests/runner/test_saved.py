@@ -56,10 +56,14 @@ def test_pieces_come_to_the_whole(
     assert facts(pieces) == facts(explore(what, scheduler=scheduler))
 
 
+@pytest.mark.parametrize("bound", [None, 1])
 @pytest.mark.parametrize("program", TREES)
-def test_pieces_of_trees(program: Callable[[Machine], object]) -> None:
+def test_pieces_of_trees(
+    program: Callable[[Machine], object], bound: int | None
+) -> None:
     what = Scenario(name="tree", function=program, machine=Machine)
-    assert facts(in_pieces(what, 5)) == facts(explore(what))
+    pieces = in_pieces(what, 5, bound=bound)
+    assert facts(pieces) == facts(explore(what, bound=bound))
 
 
 def test_a_bound_holds_in_all_pieces() -> None:

@@ -121,7 +121,7 @@ def test_two_processes_find_what_one_finds() -> None:
         {"scheduler": "dfs", "executions": 7},
         {"scheduler": "dfs", "executions": 20},
         {"scheduler": "dfs", "bound": 1},
-        {"scheduler": "dpor", "bound": 2},
+        {"scheduler": "dfs", "bound": 2},
         {"scheduler": "dfs", "stop_on_report": True},
         {"scheduler": "random", "executions": 700},
         {"scheduler": "random", "executions": 250, "seed": 3},
@@ -219,6 +219,19 @@ def test_parts_of_the_tree_come_to_the_whole(
     spread = explore(what, executor=executor)
     assert facts(spread) == facts(explore(what))
     assert executor.tasks > 1
+
+
+@pytest.mark.parametrize("program", TREES)
+@pytest.mark.parametrize("bound", [0, 1])
+def test_parts_of_a_bounded_tree_come_to_the_whole(
+    hurry: None, program: programs.Program, bound: int
+) -> None:
+    executor = Here()
+    what = Scenario(name="tree", function=program, machine=Machine)
+    spread = explore(what, executor=executor, bound=bound)
+    assert facts(spread) == facts(explore(what, bound=bound))
+    assert executor.tasks > 0
+    assert spread.reason == f"complete within bound {bound}"
 
 
 @pytest.mark.parametrize("executions", [1, 2, 7, 20, 33])
