@@ -26,6 +26,7 @@ from .linux.pid import PIDTYPE_MAX, pid
 from .linux.proc_fs import ProcFile
 from .linux.sched import PF_KTHREAD, TIF_MEMDIE, task_struct
 from .linux.sched.signal import sighand_struct, signal_struct
+from .linux.timer import timer_list
 from .mm.oom_kill import oom
 from .patches.shadow import Shadow
 
@@ -99,10 +100,17 @@ def _mm_count(machine: Machine) -> Iterator[tuple[Named, int, int]]:
         yield mm.mm_count, count, mm.mm_count.counter
 
 
+def _awaits_reaper(task: Struct) -> bool:
+    """Tell whether a task is to be reaped, and time stands."""
+    timer = task.__dict__.get("oom_reaper_timer")
+    return isinstance(timer, timer_list) and timer.expires is not None
+
+
 def _task_usage(machine: Machine) -> Iterator[tuple[Named, int, int]]:
     for task in _alive(machine, task_struct):
         assert isinstance(task, task_struct)
         usage = bool(task.rcu_users.counter) + _declared(task.usage)
+        usage += _awaits_reaper(task)
         yield task.usage, usage, task.usage.counter
 
 
@@ -154,7 +162,11 @@ LAWS: Final = (
         "notifiers, kernel threads and files of memory hold one each",
         _mm_count,
     ),
-    Law("task-usage", "at rest only a task's visibility keeps it", _task_usage),
+    Law(
+        "task-usage",
+        "at rest only a task's visibility keeps it, or the queue of the reaper",
+        _task_usage,
+    ),
     Law("sigcnt", "each task of a group holds its signal_struct", _sigcnt),
     Law("sighand", "each task that is not released holds its sighand", _sighand),
     Law(

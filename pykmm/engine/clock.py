@@ -24,6 +24,8 @@ class Clock(Named):
     def __init__(self) -> None:
         self.now = INITIAL_JIFFIES
         self.due: list[int] = []
+        #: The host lets no timer fire.
+        self.stands = False
         # Free running only: several threads may have slept for the same time.
         self._moving = allocate_lock()
 

@@ -81,6 +81,8 @@ class _Arming:
         """Guard the thread: earlier timers go first, a deleted one any time."""
         if not self.pending:
             return True
+        if self.base.clock.stands:
+            return False
         if any(other.expires < self.expires for other in list(self.base.armings)):
             return False
         return not self.base.idle or self.base.clock.now >= self.expires

@@ -2,26 +2,15 @@
 """Fuzzing call orders: stories drawn by hypothesis, checked against a model."""
 
 from ..strategies.schedules import Switch
-from .calls import (
-    Clone,
-    Exit,
-    Fork,
-    Kill,
-    Mmap,
-    Mrelease,
-    Munmap,
-    Shortage,
-    Thread,
-    Touch,
-    Wait,
-)
-from .draw import calls, host_steps, spawns, together
+from .calls import Clone, Exec, Exit, Fork, Kill, Mrelease, Peek, Thread, Wait
+from .calls_memory import Limit, Mmap, Munmap, Shortage, Touch
+from .draw import calls, host_steps, meetings, spawns, together
 from .model import Phase, Proc, Space, State
 from .rules import EXAMPLES, STEPS, CallOrders, RacingCallOrders, fuzz
 from .seat import LOST, Call, Crowd, Seat
 from .shorten import shorten, without
-from .steps import Hold, LetGo, Refuse, Spawn
-from .world import CONFIG, Step, Together, Unexplained, World, retell
+from .steps import Hold, LetGo, Refuse, Spawn, Tick
+from .world import CONFIG, Law, Step, Together, Unexplained, World, retell
 
 __all__ = [
     "CONFIG",
@@ -32,14 +21,18 @@ __all__ = [
     "CallOrders",
     "Clone",
     "Crowd",
+    "Exec",
     "Exit",
     "Fork",
     "Hold",
     "Kill",
+    "Law",
     "LetGo",
+    "Limit",
     "Mmap",
     "Mrelease",
     "Munmap",
+    "Peek",
     "Phase",
     "Proc",
     "RacingCallOrders",
@@ -52,6 +45,7 @@ __all__ = [
     "Step",
     "Switch",
     "Thread",
+    "Tick",
     "Together",
     "Touch",
     "Unexplained",
@@ -60,6 +54,7 @@ __all__ = [
     "calls",
     "fuzz",
     "host_steps",
+    "meetings",
     "retell",
     "shorten",
     "spawns",

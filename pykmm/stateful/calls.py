@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""System calls as values: what a program does, and what has to come of it.
+"""System calls about processes, as values: what is done, and what has to come of it.
 
 As drawn, ``by`` counts the threads that can make a call, and ``whom`` the processes
 and, behind them, the last one that is gone, round and round. :meth:`Call.bound` puts
@@ -13,46 +13,43 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from ..errno import EAGAIN, ECHILD, EINVAL, ESRCH
-from ..linux.uapi import O_WRONLY, SIGCHLD, SIGKILL, SIGSEGV, WNOHANG
+from ..errno import EAGAIN, ECHILD, EFAULT, EINVAL, ESRCH
+from ..linux.uapi import SIGCHLD, SIGKILL, WNOHANG
 from ..linux.uapi_sched import CLONE_VM
 from ..syscalls import (
     clone,
     close,
+    execve,
     exit_group,
     fork,
     kill,
-    mmap,
-    munmap,
-    open,
     pidfd_open,
     process_mrelease,
+    process_vm_readv,
     pthread_create,
-    touch,
     wait4,
-    write,
 )
 from .model import Phase, Proc, Space, State
 from .seat import LOST, Call, Crowd, Seat
 
 __all__ = [
-    "CALLS",
     "Clone",
+    "Exec",
     "Exit",
     "Fork",
     "Kill",
-    "Mmap",
     "Mrelease",
-    "Munmap",
-    "Shortage",
+    "Peek",
     "Thread",
-    "Touch",
     "Wait",
 ]
 
-_PAGE: Final = 4096
-#: How many pages of addresses a program has.
-_PAGES: Final = (1 << 35) - 1
+#: The pages of a program that has just begun: its text, its data, and its stack, of
+#: which only the last page of data and the first of the stack are there.
+_TEXT: Final = frozenset(range(0x400, 0x404))
+_DATA: Final = frozenset((0x600, 0x601))
+_STACK: Final = frozenset(range(0x7FFFFFFDE, 0x7FFFFFFFF))
+_BEGUN: Final = frozenset((0x600, 0x7FFFFFFFE))
 
 
 def _is(answer: object, expected: object) -> bool:
@@ -130,6 +127,26 @@ class Mrelease(_At):
 
 
 @frozen
+class Peek(_At):
+    """``process_vm_readv()`` of an address at which there never is anything.
+
+    Whoever looks uses the memory meanwhile, and may be the last one who does.
+    """
+
+    def perform(self, seat: Seat) -> object:
+        return process_vm_readv(self.whom, [(0, 1)], [(0, 1)], 0)
+
+    def outcomes(self, state: State, pid: int, answer: object) -> Iterator[State]:
+        p = state.proc(self.whom)
+        if p is not None and p.phase <= Phase.DYING and _is(answer, -EFAULT):
+            yield state
+        # Threads leave one by one, and it is the first one's memory that is asked for.
+        leaves = p is None or p.phase is not Phase.ALIVE or p.pid in state.begins
+        if leaves and _is(answer, -ESRCH):
+            yield state
+
+
+@frozen
 class Exit(Call):
     """``exit_group()``."""
 
@@ -163,8 +180,47 @@ class Wait(Call):
 
 
 @frozen
+class Exec(Call):
+    """``execve()``: another program, which goes on making the calls it is asked for.
+
+    All other threads of the process end.
+    """
+
+    charges = True
+
+    def perform(self, seat: Seat) -> object:
+        return execve(seat.live_on, "program")
+
+    def outcomes(self, state: State, pid: int, answer: object) -> Iterator[State]:
+        if answer is LOST:
+            yield state
+        if _is(answer, 0):
+            yield _begin(state, pid)
+
+
+def _begin(state: State, pid: int) -> State:
+    """Let a process begin a program; what nobody else uses of its memory is gone."""
+    p, old = state.proc(pid), state.space_of(pid)
+    assert p is not None  # it makes a call
+    name = -state.execs - 1
+    space = Space(
+        name,
+        mapped=_TEXT | _DATA | _STACK,
+        present=_BEGUN,
+        text=_TEXT,
+        stack=_STACK,
+        family=name,
+        grouped=old.grouped,
+    )
+    state = evolve(state, execs=state.execs + 1).put(evolve(p, space=name))
+    return state.put_space(space).let_go(old.of)
+
+
+@frozen
 class Fork(Call):
     """``fork()``; the child can be asked for calls, too."""
+
+    charges = True
 
     def perform(self, seat: Seat) -> object:
         return fork(seat.another())
@@ -172,7 +228,7 @@ class Fork(Call):
     def _space(self, state: State, p: Proc, child: int) -> tuple[State, int]:
         space = state.space(p.space)
         assert space is not None  # its caller uses it
-        copy = Space(child, space.mapped, space.present, vague=space.vague)
+        copy = evolve(space, of=child, doomed=False, skip=False, refuses=False, held=0)
         return state.put_space(copy), child
 
     def outcomes(self, state: State, pid: int, answer: object) -> Iterator[State]:
@@ -210,112 +266,3 @@ class Thread(Call):
     def outcomes(self, state: State, pid: int, answer: object) -> Iterator[State]:
         if answer is LOST or (isinstance(answer, int) and answer > 0):
             yield state
-
-
-@frozen
-class Mmap(Call):
-    """``mmap()`` of so many pages of private memory."""
-
-    pages: int = 1
-
-    def perform(self, seat: Seat) -> object:
-        return mmap(self.pages * _PAGE)
-
-    def outcomes(self, state: State, pid: int, answer: object) -> Iterator[State]:
-        space = _space_of(state, pid)
-        if answer is LOST:
-            yield state
-            yield state.put_space(evolve(space, vague=True))
-        elif isinstance(answer, int) and answer > 0 and answer % _PAGE == 0:
-            first = answer // _PAGE
-            new = frozenset(range(first, first + self.pages))
-            if not new & space.mapped:
-                yield state.put_space(evolve(space, mapped=space.mapped | new))
-
-
-@frozen
-class _There(Call):
-    """A call about a page that its process has mapped."""
-
-    page: int = 0
-
-    def bound(self, world: Crowd) -> Call:
-        mapped = sorted(_space_of(world.state, world.pid_of(self.by)).mapped)
-        return evolve(self, page=mapped[self.page % len(mapped)] if mapped else 0)
-
-
-@frozen
-class Munmap(_There):
-    """``munmap()`` from a mapped page on."""
-
-    pages: int = 1
-
-    def perform(self, seat: Seat) -> object:
-        return munmap(self.page * _PAGE, self.pages * _PAGE)
-
-    def outcomes(self, state: State, pid: int, answer: object) -> Iterator[State]:
-        if self.page + self.pages > _PAGES:
-            if _is(answer, -EINVAL):
-                yield state
-        elif _is(answer, 0):
-            space = _space_of(state, pid)
-            gone = range(self.page, self.page + self.pages)
-            mapped, present = space.mapped.difference(gone), space.present
-            present = present.difference(gone)
-            yield state.put_space(evolve(space, mapped=mapped, present=present))
-
-
-@frozen
-class Touch(_There):
-    """A write to a page; where nothing is mapped, that is fatal."""
-
-    def perform(self, seat: Seat) -> object:
-        touch(self.page * _PAGE, 1)
-        return None
-
-    def outcomes(self, state: State, pid: int, answer: object) -> Iterator[State]:
-        space = _space_of(state, pid)
-        if self.page in space.mapped or space.vague:
-            if _is(answer, None):
-                present = space.present | {self.page}
-                yield state.put_space(evolve(space, present=present))
-        if self.page not in space.mapped and answer is LOST:
-            yield state.die(pid, int(SIGSEGV), dumps=True)
-
-
-@frozen
-class Shortage(Call):
-    """``echo f > /proc/sysrq-trigger``: have the OOM killer run, by a worker."""
-
-    def perform(self, seat: Seat) -> object:
-        fd = open("/proc/sysrq-trigger", O_WRONLY)
-        answer = write(fd, "f")
-        close(fd)
-        return answer
-
-    def outcomes(self, state: State, pid: int, answer: object) -> Iterator[State]:
-        if _is(answer, 1):
-            yield evolve(state, asked=True)
-
-
-def _space_of(state: State, pid: int) -> Space:
-    p = state.proc(pid)
-    space = None if p is None else state.space(p.space)
-    assert space is not None  # whoever makes a call has memory
-    return space
-
-
-#: All calls that are drawn.
-CALLS: Final = (
-    Kill,
-    Mrelease,
-    Exit,
-    Wait,
-    Fork,
-    Clone,
-    Thread,
-    Mmap,
-    Munmap,
-    Touch,
-    Shortage,
-)

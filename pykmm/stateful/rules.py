@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from hypothesis import Phase, Verbosity, settings
+from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     precondition,
@@ -24,7 +25,8 @@ from ..patches.patch import Patch
 from . import draw
 from .model import State
 from .shorten import shorten
-from .world import CONFIG, Step, World, retell
+from .steps import Spawn
+from .world import CONFIG, Law, Step, World, retell
 
 __all__ = ["EXAMPLES", "STEPS", "CallOrders", "RacingCallOrders", "fuzz"]
 
@@ -36,13 +38,16 @@ STEPS: Final = 12
 class _Orders(RuleBasedStateMachine):
     """Processes that come, and what the host does to them.
 
-    Derive from it to add rules, which call :meth:`take` with a step, or to try
-    variants of the kernel.
+    Derive from it to add rules, which call :meth:`take` with a step, laws, and a model
+    that knows more, or to try variants of the kernel.
     """
 
     #: Variants of the kernel, and the machine that runs them.
     patches: ClassVar[Sequence[Patch]] = ()
     config: ClassVar[Config] = CONFIG
+    #: How the model begins, and what has to hold beyond what it says.
+    model: ClassVar[State] = State()
+    laws: ClassVar[Sequence[Law]] = ()
     #: How many threads there are before none is spawned any more: few meet often.
     crowd: ClassVar[int] = 4
 
@@ -57,9 +62,17 @@ class _Orders(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(
-            self.config, patches=self.patches, teller=f"{type(self).__name__}.retell"
-        )
+        self.world = World(**self._facts())
+
+    @classmethod
+    def _facts(cls) -> dict[str, Any]:
+        return {
+            "config": cls.config,
+            "patches": cls.patches,
+            "model": cls.model,
+            "laws": cls.laws,
+            "teller": f"{cls.__name__}.retell",
+        }
 
     @classmethod
     def retell(cls, story: Sequence[Step]) -> State:
@@ -67,8 +80,7 @@ class _Orders(RuleBasedStateMachine):
 
         Return: the state of the model in the end.
         """
-        teller = f"{cls.__name__}.retell"
-        return retell(story, config=cls.config, patches=cls.patches, teller=teller)
+        return retell(story, **cls._facts())
 
     def take(self, step: Step) -> None:
         """Take a step of the story."""
@@ -77,6 +89,11 @@ class _Orders(RuleBasedStateMachine):
         except Report as report:
             report.add_note(f"\n{report.render()}")
             raise
+
+    def have(self, size: int) -> None:
+        """See to it that there are so many threads that can be asked for calls."""
+        while self.world.size < size:
+            self.take(Spawn(pages=4))
 
     @precondition(lambda self: len(self.world.sitting()) < self.crowd)
     @rule(step=draw.spawns())
@@ -98,25 +115,31 @@ class _Orders(RuleBasedStateMachine):
 class CallOrders(_Orders):
     """Random system calls, one at a time, each run until the machine is at rest.
 
-    Derive from it to add rules, which call :meth:`take` with a step, or to try
-    variants of the kernel.
+    Derive from it to add rules, which call :meth:`take` with a step, laws, and a model
+    that knows more, or to try variants of the kernel.
     """
 
-    @precondition(lambda self: self.world.sitting())
     @rule(step=draw.together(at_most=1, switches=0))
     def call(self, step: Step) -> None:
         """Have a program make a call."""
+        self.have(1)
         self.take(step)
 
 
 class RacingCallOrders(_Orders):
     """Random system calls that overlap: up to three, with up to three preemptions."""
 
-    @precondition(lambda self: self.world.sitting())
     @rule(step=draw.together())
     def race(self, step: Step) -> None:
         """Have programs make calls at the same time."""
+        self.have(2)
         self.take(step)
+
+    @rule(data=st.data())
+    def meet(self, data: st.DataObject) -> None:
+        """Have a process go while another one uses its memory."""
+        self.have(2)
+        self.take(data.draw(draw.meetings(self.world)))
 
 
 def fuzz(
@@ -157,7 +180,7 @@ def fuzz(
 
 def _ends_in(orders: type[_Orders], kind: type[Report], story: Sequence[Step]) -> bool:
     """Tell whether *story* ends in a report of this kind; nothing is drawn."""
-    world = World(orders.config, patches=orders.patches)
+    world = World(**orders._facts())
     try:
         for step in story:
             world.take(step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from attrs import frozen
 
@@ -14,7 +14,8 @@ from ..engine.machine import enter, leave
 from ..engine.sync import Cell
 from ..engine.thread import Sleep
 from ..kernel.entry.common import exit_to_user_mode_loop
-from ..linux.sched import current
+from ..linux.memcontrol import mem_cgroup
+from ..linux.sched import current, task_struct
 from .model import State
 
 __all__ = ["LOST", "Call", "Crowd", "Seat"]
@@ -24,7 +25,14 @@ class Crowd(Protocol):
     """Who is there, as far as calls and threads have to know."""
 
     state: State
-    seats: list[Seat]
+    group: mem_cgroup
+
+    @property
+    def size(self) -> int:
+        """How many threads can be asked for calls."""
+
+    def add(self, seat: Seat) -> None:
+        """Take a seat in."""
 
     def pid_of(self, by: int) -> int:
         """Return the process of the thread that ``by`` of a call means."""
@@ -45,6 +53,9 @@ LOST: Final = _Lost()
 @frozen
 class Call:
     """A call by one thread. Derive from this for a call of your own."""
+
+    #: Whether it may need pages, of which a cgroup may have no more.
+    charges: ClassVar[bool] = False
 
     by: int = 0
 
@@ -70,6 +81,7 @@ class Seat:
 
     def __init__(self, world: Crowd) -> None:
         self.world = world
+        self.task: task_struct | None = None
         self.tid = self.pid = 0
         self.inbox: deque[Call] = deque()
         self.answers: list[object] = []
@@ -77,7 +89,7 @@ class Seat:
 
     def live(self) -> None:
         """Be the thread's program: sleep until there is a call to make."""
-        task = current()
+        task = self.task = current()
         self.tid, self.pid = task.__dict__["pid"], task.__dict__["tgid"]
         while True:
             t = enter(
@@ -91,8 +103,18 @@ class Seat:
             while self.inbox:
                 self.answers.append(self.inbox.popleft().perform(self))
 
+    def live_on(self) -> None:
+        """Be the program that an exec has put in place of this one."""
+        self.answers.append(0)
+        self.live()
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the thread is there."""
+        return self.task is not None and not self.task.__dict__["exit_state"]
+
     def another(self) -> Callable[[], None]:
         """Return the program of a new task, which takes a seat, too."""
         seat = Seat(self.world)
-        self.world.seats.append(seat)
+        self.world.add(seat)
         return seat.live

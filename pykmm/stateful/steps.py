@@ -23,26 +23,28 @@ from .world import Step, _mapped
 if TYPE_CHECKING:
     from .world import World
 
-__all__ = ["Hold", "LetGo", "Refuse", "Spawn"]
+__all__ = ["Hold", "LetGo", "Refuse", "Spawn", "Tick"]
 
 _PAGE = 4096
 
 
 @frozen
 class Spawn(Step):
-    """A new process, which has so many pages."""
+    """A new process, which has so many pages; it may be *grouped*: in the cgroup."""
 
     pages: int = 0
+    grouped: int = 0
 
     def take(self, world: World) -> None:
         regions = [Region("anon", self.pages * _PAGE)] if self.pages else []
-        process = world.machine.spawn("p", regions=regions)
+        memcg = world.group if self.grouped else None
+        process = world.machine.spawn("p", regions=regions, memcg=memcg)
         seat = Seat(world)
-        world.seats.append(seat)
+        world.add(seat)
         process.runs(seat.live)
         pid, pages = process.pid, _mapped(process.mm)
         world.state = world.state.put(Proc(pid, INIT, pid)).put_space(
-            Space(pid, pages, pages)
+            Space(pid, pages, pages, family=pid, grouped=bool(self.grouped))
         )
         world.scheduler.follow(())
         world.run()
@@ -61,7 +63,7 @@ class Hold(Step):
         if process is None or process.mm is None:
             return
         hold = world.machine.hold(process.mm.mm_users, by="reader")
-        space = _space(world, pid)
+        space = world.state.space_of(pid)
         world.holds.append((space.of, process.mm, hold))
         world.state = world.state.put_space(evolve(space, held=space.held + 1))
 
@@ -86,6 +88,21 @@ class LetGo(Step):
 
 
 @frozen
+class Tick(Step):
+    """Time comes to when victims are reaped that still have memory, and then stands.
+
+    Before the first tick it runs: a timer may fire at any point. When it stands, it
+    still goes on where somebody cannot do without.
+    """
+
+    def take(self, world: World) -> None:
+        world.state = evolve(world.state, stands=False)
+        world.run()
+        world.compare()
+        world.state = evolve(world.state, stands=True)
+
+
+@frozen
 class Refuse(Step):
     """A device that uses a process's memory cannot let go of it without sleeping."""
 
@@ -94,19 +111,13 @@ class Refuse(Step):
     def take(self, world: World) -> None:
         pid = world.whom(self.whom)
         process = world.process(pid)
-        if process is None or process.mm is None or _space(world, pid).refuses:
+        if process is None or process.mm is None or world.state.space_of(pid).refuses:
             return
         device = mmu_notifier(ops=mmu_notifier_ops(invalidate_range_start=_refuses))
         mmu_notifier_register(device, process.mm)
-        world.state = world.state.put_space(evolve(_space(world, pid), refuses=True))
+        space = evolve(world.state.space_of(pid), refuses=True)
+        world.state = world.state.put_space(space)
 
 
 def _refuses(device: mmu_notifier, span: mmu_notifier_range) -> int:
     return 0 if mmu_notifier_range_blockable(span) else -EAGAIN
-
-
-def _space(world: World, pid: int) -> Space:
-    p = world.state.proc(pid)
-    space = None if p is None else world.state.space(p.space)
-    assert space is not None  # the process goes on
-    return space

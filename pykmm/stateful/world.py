@@ -7,13 +7,15 @@ step on it, and compares answers, processes, pages and laws whenever all is at r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from attrs import evolve
 
 from ..engine.baton import Baton
+from ..engine.clock import Clock
 from ..engine.config import Config
+from ..engine.thread import Sleep
 from ..errors import InvariantViolation, Report
 from ..linux.mm import for_each_vma
 from ..linux.mm_types import MM_ANONPAGES, VMA_ITERATOR, mm_struct
@@ -25,6 +27,7 @@ from ..trace.record import Trace
 from ..trace.splat import complete
 from ..workbench import Machine, Process
 from .accept import Asked, Seen, explain
+from .calls import Exec
 from .model import INIT, Space, State
 from .seat import LOST, Call, Seat
 
@@ -32,12 +35,19 @@ if TYPE_CHECKING:
     from ..engine.machine import Observer
     from ..holds import Hold
 
-__all__ = ["CONFIG", "Step", "Together", "Unexplained", "World", "retell"]
+__all__ = ["CONFIG", "Law", "Step", "Together", "Unexplained", "World", "retell"]
 
 _PAGE: Final = 4096
+_NOTHING: Final = State()
+#: No story that comes to an end takes so many steps of the machine.
+_MANY: Final = 50_000
 
 #: A small machine, which reports no tasks when it kills one.
 CONFIG: Final = Config(node_pages=(4096,), min_free_kbytes=0, oom_dump_tasks=0)
+
+
+#: What has to hold at rest beyond what the model says.
+Law: TypeAlias = "Callable[[World], Iterable[str]]"
 
 
 class Unexplained(InvariantViolation):
@@ -81,28 +91,48 @@ class Together(Step):
         seats = world.sitting()
         if not seats:
             return
-        asked: list[tuple[Call, Seat, int]] = []
+        asked: list[tuple[Call, int, int]] = []
         for call in self.calls:
-            seat = seats[call.by % len(seats)]
+            number = call.by % len(seats)
+            seat = seats[number]
             bound = evolve(call.bound(world), by=seat.tid)
-            asked.append((bound, seat, len(seat.inbox)))
+            asked.append((bound, number, len(seat.inbox)))
             seat.inbox.append(bound)
         for seat in seats:
             seat.answers = []
         world.scheduler.follow(self.switches)
         world.run()
-        world.compare([_asked(*one) for one in asked])
+        world.compare([_asked(seats, *one) for one in asked])
 
 
-def _asked(call: Call, seat: Seat, place: int) -> Asked:
+def _asked(seats: Sequence[Seat], call: Call, number: int, place: int) -> Asked:
+    seat = seats[number]
     answers = seat.answers
     answer = answers[place] if place < len(answers) else LOST
-    return Asked(call, seat.tid, seat.pid, answer)
+    return Asked(call, number, seat.pid, answer, cut=not seat.is_taken)
+
+
+class _Held(Clock):
+    """A clock that can stand, but for who cannot go on without it."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self._machine = machine
+
+    def jump(self) -> bool:
+        if self.stands and any(
+            t.sleep is Sleep.UNINTERRUPTIBLE for t in self._machine.live
+        ):
+            self.stands = False
+            return True
+        return super().jump()
 
 
 class World:
-    """A machine and its model. *patches* are variants of the kernel to be tried.
+    """A machine and its model, which begins as *model*.
 
+    *patches* are variants of the kernel to be tried. Each of *laws* is asked whenever
+    the model has explained what there is, and yields a sentence for what is wrong.
     With *stacks* a report can tell who called whom. *teller* is the function that a
     report names as the one that tells the story again.
     """
@@ -112,22 +142,28 @@ class World:
         config: Config = CONFIG,
         *,
         patches: Sequence[Patch] = (),
+        model: State = _NOTHING,
+        laws: Sequence[Law] = (),
         observers: Sequence[Observer] = (),
         stacks: bool = False,
         teller: str = "retell",
     ) -> None:
         self.teller = teller
+        self.laws = laws
         self.scheduler = GiveWay()
         self.machine = Machine(
             config,
             scheduler=self.scheduler,
             observers=observers,
             baton=_baton(),
+            max_steps=_MANY,
             stacks=stacks,
         )
         apply(self.machine, patches)
+        self.machine.clock = self.clock = _Held(self.machine)
         self.machine.boot_kernel()
-        self.state = State()
+        self.group = self.machine.cgroup("group")
+        self.state = model
         self.seats: list[Seat] = []
         #: The numbers of all processes that ever were, in order of appearance.
         self.cast: list[int] = []
@@ -150,18 +186,24 @@ class World:
 
     def run(self) -> None:
         """Run the machine until it is at rest, and audit its memory."""
+        self.clock.stands = self.state.stands
         self.machine.run()
-        if wrong := _books():
-            raise InvariantViolation(
-                f"memory does not add up: {wrong[0]}",
-                facts=[("also", sentence) for sentence in wrong[1:]],
-            )
+        _judge("memory does not add up", _books())
 
     # -- who is there
 
     def sitting(self) -> list[Seat]:
         """Return the threads that can be asked for calls."""
         return [seat for seat in self.seats if self.state.alive(seat.pid)]
+
+    @property
+    def size(self) -> int:
+        """How many threads can be asked for calls."""
+        return len(self.sitting())
+
+    def add(self, seat: Seat) -> None:
+        """Take a seat in, of a thread that is about to be there."""
+        self.seats.append(seat)
 
     def pid_of(self, by: int) -> int:
         """Return the process of the thread that ``by`` of a call means."""
@@ -192,15 +234,25 @@ class World:
     def compare(self, asked: Sequence[Asked] = ()) -> None:
         """Find out whether the model can have come to what the kernel shows."""
         seen = self._look()
+        execs = {a.pid for a in asked if a.answer == 0 and isinstance(a.call, Exec)}
         waits = [
             a
             for a in asked
-            if a.answer is LOST and not seen.procs.get(a.pid, (0, True))[1]
+            if a.answer is LOST
+            if not seen.procs.get(a.pid, (0, True))[1]
+            if not (a.cut and a.pid in execs)
         ]
         state = None if waits else explain(self.state, asked, seen)
         if state is None:
             raise _unexplained(self.state, asked, seen, waits)
         self.state = state
+        gone = [seat for seat in self.seats if not seat.is_taken]
+        for seat in gone:
+            self.seats.remove(seat)
+            if state.alive(seat.pid) and seat.pid not in execs:
+                raise Unexplained(f"thread {seat.tid} of process {seat.pid} is gone")
+        for law in self.laws:
+            _judge(law.__name__, law(self))
         self.cast += [p.pid for p in state.procs if p.pid not in self.cast]
 
     def _look(self) -> Seen:
@@ -213,7 +265,16 @@ class World:
             mm = facts["mm"]
             zombie = bool(facts["exit_state"])
             procs[facts["pid"]] = (parent, zombie, _mapped(mm), _present(mm))
-        return Seen(procs, {of: _present(mm) for of, mm, _ in self.holds})
+        held = {of: _present(mm) for of, mm, _ in self.holds}
+        return Seen(procs, held, self.group.memory.usage)
+
+
+def _judge(what: str, sentences: Iterable[str]) -> None:
+    """Report what is wrong, if anything is."""
+    wrong = list(sentences)
+    if wrong:
+        facts = [("also", sentence) for sentence in wrong[1:]]
+        raise InvariantViolation(f"{what}: {wrong[0]}", facts=facts)
 
 
 def _mapped(mm: mm_struct | None) -> frozenset[int]:
@@ -256,6 +317,8 @@ def _unexplained(
         for pid, (parent, zombie, mapped, present) in seen.procs.items()
     ]
     facts += [("now", f"held {of}: {pages} pages") for of, pages in seen.held.items()]
+    facts += [("limit", f"{before.limit} pages")] if before.limit is not None else []
+    facts += [("now", f"the cgroup is charged for {seen.charged} pages")]
     if waits:
         return Unexplained(f"a call never came back: {waits[0]}", facts=facts)
     told = "; ".join(map(str, asked)) or "the host's step"
@@ -263,28 +326,20 @@ def _unexplained(
 
 
 def _short(space: Space) -> str:
-    marks = [m for m in ("doomed", "skip", "refuses") if getattr(space, m)]
+    marks = [m for m in ("doomed", "skip", "refuses", "grouped") if getattr(space, m)]
     return (
         f"space {space.of}: {len(space.mapped)} pages mapped, "
         f"{len(space.present)} there{''.join(f', {m}' for m in marks)}"
     )
 
 
-def retell(
-    story: Iterable[Step],
-    *,
-    config: Config = CONFIG,
-    patches: Sequence[Patch] = (),
-    observers: Sequence[Observer] = (),
-    teller: str = "retell",
-) -> State:
+def retell(story: Iterable[Step], **facts: Any) -> State:
     """Take the steps of *story* on a new machine; raise what is found, drawn.
 
+    *facts* are those of the :class:`World`.
     Return: the state of the model in the end.
     """
-    world = World(
-        config, patches=patches, observers=observers, stacks=True, teller=teller
-    )
+    world = World(**facts, stacks=True)
     try:
         for step in story:
             world.take(step)

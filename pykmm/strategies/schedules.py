@@ -10,6 +10,7 @@ schedule without preemptions, so shrinking comes to the fewest of them by itself
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from ..engine.events import Access
 
 if TYPE_CHECKING:
+    from ..engine.events import Event
     from ..engine.thread import Thread
 
 __all__ = ["GiveWay", "Switch", "schedules"]
@@ -29,11 +31,16 @@ _GIVES_BACK: Final = frozenset(
 )
 
 
+def _gives_back(event: Event) -> bool:
+    return event.access in _GIVES_BACK and event.kind != "rcu_read_unlock"
+
+
 @frozen
 class Switch:
     """Give way after *after* more steps, to the one with number *to* of the others.
 
-    With *releases* only steps are counted that give back a lock or a reference.
+    With *releases* only steps are counted that give back a lock or a reference;
+    nobody waits for the end of an RCU read section.
     """
 
     after: int = 0
@@ -65,7 +72,7 @@ class GiveWay:
         events = goes_on.machine.events
         due = self._releases if switch.releases else self._steps
         if self._steps and events:
-            due += switch.releases and events[-1].access in _GIVES_BACK
+            due += switch.releases and _gives_back(events[-1])
             self._releases = due if switch.releases else 0
         self._steps += 1
         others = [t for t in enabled if t is not goes_on]
@@ -76,17 +83,19 @@ class GiveWay:
         return others[switch.to % len(others)]
 
 
+@cache
 def schedules(
-    *, switches: int = 3, steps: int = 60, releases: int = 15
+    *, least: int = 0, switches: int = 3, steps: int = 60, releases: int = 12
 ) -> st.SearchStrategy[list[Switch]]:
-    """Draw up to *switches* switches, each a while behind the last one.
+    """Draw *least* to *switches* switches, each a while behind the last one.
 
-    Half of them come after up to *releases* locks and references were given back,
-    because that is where most races begin, and half after up to *steps* steps. Where
-    and to whom is drawn evenly. They shrink to none, to early ones, and to the oldest
-    thread that can run.
+    Three of four come after up to *releases* locks and references were given back,
+    because that is where most races begin, and one after up to *steps* steps. Where
+    and to whom is drawn evenly. They shrink to the fewest, to early ones, and to the
+    oldest thread that can run.
     """
     whom = st.integers(0, 3)
     soon = st.builds(Switch, st.integers(0, releases), whom)
     anywhere = st.builds(Switch, st.integers(0, steps), whom, st.just(False))
-    return st.lists(soon | anywhere, max_size=switches)
+    one = st.one_of(soon, soon, soon, anywhere)
+    return st.lists(one, min_size=least, max_size=switches)

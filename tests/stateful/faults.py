@@ -21,6 +21,7 @@ from pykmm.kernel.fork_task import exit_mm_release
 from pykmm.kernel.pid import find_get_pid
 from pykmm.linux.atomic import atomic_dec_and_test, atomic_inc, atomic_read
 from pykmm.linux.bitops import test_and_set_bit, test_bit
+from pykmm.linux.memcontrol import mem_cgroup
 from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_OOM_SKIP, mm_struct, vm_area_struct
 from pykmm.linux.mmap_lock import (
@@ -34,6 +35,7 @@ from pykmm.linux.sched.task import put_task_struct, task_lock, task_unlock
 from pykmm.linux.timer import timer_list
 from pykmm.linux.uapi_sched import CLONE_VM
 from pykmm.mm import (
+    memcontrol_charge,
     memory_copy,
     oom_kill_mrelease,
     oom_kill_reaper,
@@ -199,6 +201,79 @@ def _fork_copies_nothing(dst: vm_area_struct, src: vm_area_struct) -> int:
     return 0
 
 
+late_grab = fault(
+    "mrelease-late-mmgrab",
+    "process_mrelease() takes its reference after task_unlock()",
+    UseAfterFree,
+    RefcountError,
+)
+
+
+@late_grab.replaces(oom_kill_mrelease.process_mrelease)
+def _mrelease_late_mmgrab(pidfd: int, flags: int) -> int:
+    if flags:
+        return -EINVAL
+    task = pid_pidfd.pidfd_get_task(pidfd)
+    if isinstance(task, Errno):
+        return task
+    p = oom_kill_victim.find_lock_task_mm(task)
+    if p is None:
+        put_task_struct(task)
+        return -ESRCH
+    mm = p.mm
+    assert mm is not None
+    reap = oom_kill_victim.task_will_free_mem(p)
+    ret = 0 if reap or mm_flags_test(MMF_OOM_SKIP, mm) else -EINVAL
+    task_unlock(p)
+    mmgrab(mm)
+    if reap:
+        ret = oom_kill_mrelease._mrelease_reap(mm)
+    mmdrop(mm)
+    put_task_struct(task)
+    return ret
+
+
+puts_first = fault(
+    "exit-puts-first",
+    "exit_mm() gives the address space up before it stops showing it",
+    RefcountError,
+    UseAfterFree,
+    InvariantViolation,
+    KernelBug,
+)
+
+
+@puts_first.replaces(kernel_exit.exit_mm)
+def _exit_puts_first() -> None:
+    tsk = current()
+    mm = tsk.mm
+    exit_mm_release(tsk, mm)
+    if mm is None:
+        return
+    mmap_read_lock(mm)
+    mmgrab_lazy_tlb(mm)
+    mmap_read_unlock(mm)
+    kernel_exit.mm_update_next_owner(mm)
+    mmput(mm)
+    task_lock(tsk)
+    tsk.mm = None
+    task_unlock(tsk)
+    if test_bit(TIF_MEMDIE, tsk.thread_flags):
+        oom_kill_victim.exit_oom_victim()
+
+
+kills_nobody = fault(
+    "limit-kills-nobody", "a limit below the usage is set, and that is it", Unexplained
+)
+
+
+@kills_nobody.replaces(memcontrol_charge.memory_max_write)
+def _limit_kills_nobody(memcg: mem_cgroup, max: int, f_flags: int = 0) -> int:
+    del f_flags
+    memcg.memory._set_max(max)
+    return 0
+
+
 #: What the state machine finds within its default budget.
 FAULTS = (
     BUGS["exit-keeps-mm"],
@@ -211,4 +286,9 @@ FAULTS = (
     no_get,
     open_leak,
     no_pages,
+    BUGS["mrelease-keeps-lock"],
+    BUGS["mrelease-skips-skip"],
+    late_grab,
+    puts_first,
+    kills_nobody,
 )

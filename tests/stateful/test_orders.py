@@ -111,7 +111,8 @@ def test_an_answer_that_no_order_explains_is_told_with_what_was_asked() -> None:
     assert "no order explains process" in text
     assert "Lying(by=" in text
     assert "2 pages mapped, 2 there" in text
-    assert "retell([\n    Spawn(pages=2),\n    Together(Lying(by=0)),\n])" in text
+    assert "retell([\n    Spawn(pages=2, grouped=0),\n" in text
+    assert "    Together(Lying(by=0)),\n])" in text
 
 
 def test_stories_are_shortened_to_what_matters() -> None:
