@@ -148,6 +148,8 @@ class address_space(Struct):
     #: How many of them have which origin, and which: bitmaps, as above.
     _nrpages: dict[_Origin, int] = guarded(by="i_pages_lock", factory=dict)
     _i_origins: dict[_Origin, _Folios] = guarded(by="i_pages_lock", factory=dict)
+    #: Of a shmem file, those that are in swap instead.
+    _swapped: _Folios = const(factory=dict, lazy=True)
     #: The mappings of the file, in any address space.
     i_mmap_rwsem: rw_semaphore = embedded(rw_semaphore)
     i_mmap: dict[vm_area_struct, None] = guarded(by="i_mmap_rwsem", factory=dict)

@@ -56,6 +56,7 @@ def _books() -> list[str]:
         )
     swapped = sum(_own_entries(mm, MM_SWAPENTS) for mm in spaces)
     swapped += sum(_nr(pages) for pages in shared if pages.origin is None)
+    swapped += sum(_swapped(mapping) for mapping in files)
     slots = machine.config.total_swap_pages
     if nr_swap_pages().counter + swapped != slots:
         wrong.append(
@@ -63,6 +64,10 @@ def _books() -> list[str]:
         )
     wrong += _misplaced(spaces, files)
     return wrong + _mischarged(spaces, files, shared)
+
+
+def _swapped(mapping: address_space) -> int:
+    return sum(bits.bit_count() for bits in mapping._swapped.values())
 
 
 #: For shared pages, what the tables say how often each is mapped: as their own maps.

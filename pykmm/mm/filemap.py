@@ -23,6 +23,7 @@ from .filemap_cache import (
     _before_end,
     _cache_fill,
     _cache_missing,
+    _swap_drop,
     _wait_on_locked,
 )
 from .memcontrol import get_mem_cgroup_from_current
@@ -30,6 +31,7 @@ from .memcontrol_charge import charge_up_to
 from .mempolicy_alloc import alloc_pages
 from .page_alloc import __free_pages
 from .swap import folios_put_refs
+from .swapfile import swap_put_entries_direct
 from .vmscan_file import file_lru
 
 __all__ = [
@@ -101,9 +103,12 @@ def _add_range(
     nr = _before_end(mapping, first, nr)  # it may have been cut meanwhile
     is_first = not mapping._nrpages
     added = _cache_fill(mapping, first, nr, origin)
+    slots = _swap_drop(mapping, first, nr) if mapping.is_shmem else 0
     leave(t, field, Access.WRITE, added)
     spin_unlock(mapping.i_pages_lock)
-    if is_first and not mapping.is_shmem:
+    if slots:
+        swap_put_entries_direct(slots)
+    if is_first:
         file_lru().add(mapping)
     if added < pages:  # somebody else read some of them meanwhile
         folios_put_refs({origin: pages - added})

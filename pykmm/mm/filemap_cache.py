@@ -25,6 +25,7 @@ __all__ = [
     "_chunks",
     "_in_window",
     "_of_window",
+    "_swap_drop",
     "_wait_on_locked",
     "_within",
     "_without",
@@ -148,6 +149,19 @@ def _cache_drop(
         if not mapping._nrpages[origin]:
             del mapping._nrpages[origin], mapping._i_origins[origin]
     return gone
+
+
+def _swap_drop(mapping: address_space, first: int, nr: int) -> int:
+    """Forget what of *nr* pages of a shmem file is in swap; return how many slots.
+
+    Context: As :func:`_cache_drop`.
+    """
+    slots = 0
+    for chunk, bits in list(mapping._swapped.items()):
+        gone = bits & _within(chunk, first, nr)
+        slots += gone.bit_count()
+        _keep(mapping._swapped, chunk, gone)
+    return slots
 
 
 def _keep(pages: _Folios, chunk: int, gone: int) -> None:

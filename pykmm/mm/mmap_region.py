@@ -341,8 +341,7 @@ def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
 
 def _cache(mapping: address_space, nr: int, supply: _Supply) -> None:
     """Have the first *nr* pages of a file in memory."""
-    if not mapping.is_shmem:
-        file_lru().add(mapping)
+    file_lru().add(mapping)
     with mapping.i_pages_lock:
         for first in range(0, nr, PTRS_PER_PTE):
             part = min(PTRS_PER_PTE, nr - first)

@@ -26,6 +26,7 @@ from ..linux.mm import (
 )
 from ..linux.mm_types import (
     MM_FILEPAGES,
+    MM_SHMEMPAGES,
     _Folios,
     address_space,
     pgtable_t,
@@ -71,12 +72,16 @@ def _offset(vma: vm_area_struct, table: pgtable_t) -> int:
     return offset
 
 
+def _member(vma: vm_area_struct) -> int:
+    """Say how the pages of its file count that *vma* maps."""
+    return MM_SHMEMPAGES if vma.__dict__["vm_file"].is_shmem else MM_FILEPAGES
+
+
 def _entries(vma: vm_area_struct, table: pgtable_t, pages: _Folios) -> int:
     """Return the entries of the table with which *vma* maps some of *pages*."""
     state = vma.__dict__
-    here = table.present[MM_FILEPAGES] & _part(
-        table, state["vm_start"], state["vm_end"]
-    )
+    present = table.present[_member(vma)]
+    here = present & _part(table, state["vm_start"], state["vm_end"])
     return here & _in_window(pages, _offset(vma, table)) if here else 0
 
 
@@ -192,7 +197,7 @@ def _unmap_from(vma: vm_area_struct, table: pgtable_t, pages: _Folios) -> None:
     bits = _entries(vma, table, pages)
     if bits:
         table._forget(bits)
-        table.present[MM_FILEPAGES] ^= bits
-        add_mm_counter(mm, MM_FILEPAGES, -bits.bit_count())
+        table.present[_member(vma)] ^= bits
+        add_mm_counter(mm, _member(vma), -bits.bit_count())
     spin_unlock(table.ptl)
     mmu_notifier_invalidate_range_end(change)

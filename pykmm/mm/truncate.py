@@ -19,9 +19,17 @@ from ..linux.mm import PAGE_SHIFT, PAGE_SIZE
 from ..linux.mm_types import _Origin, address_space
 from ..linux.page_flags import PG_locked
 from ..linux.spinlock import spin_lock, spin_unlock
-from .filemap_cache import _any_locked, _cache_drop, _wait_on_locked, _within
+from .filemap_cache import (
+    _any_locked,
+    _cache_drop,
+    _swap_drop,
+    _wait_on_locked,
+    _within,
+)
 from .memory_mapping import unmap_mapping_pages, unmap_mapping_range
 from .swap import folios_put_refs
+from .swapfile import swap_put_entries_direct
+from .vmscan_file import file_lru
 
 __all__ = [
     "truncate_inode_pages_final",
@@ -44,13 +52,17 @@ def truncate_inode_pages_final(mapping: address_space) -> None:
 
     Context: May sleep. No mapping is left.
     """
+    file_lru().forget(mapping)
     spin_lock(mapping.i_pages_lock)
     nrpages = dict(mapping._nrpages)
     mapping._nrpages.clear()
     mapping._i_origins.clear()
     mapping.i_pages.clear()
+    slots = _swap_drop(mapping, 0, _NO_END) if mapping.is_shmem else 0
     spin_unlock(mapping.i_pages_lock)
     folios_put_refs(nrpages)
+    if slots:
+        swap_put_entries_direct(slots)
 
 
 @mirrors("mm/truncate.c", checked="v7.2", abridged=_AT_ONCE)
@@ -67,20 +79,22 @@ def truncate_inode_pages_range(
     end = _NO_END if lend is None else lend + 1 >> PAGE_SHIFT
     left = True
     while left:
-        gone, left = _drop(mapping, first, end - first)
+        gone, slots, left = _drop(mapping, first, end - first)
         if gone:
             unmap_mapping_pages(mapping, first, end - first, False)
         folios_put_refs(gone)
+        if slots:
+            swap_put_entries_direct(slots)
         if left:
             _wait_on_locked(mapping, first, end - first)
 
 
 def _drop(
     mapping: address_space, first: int, nr: int
-) -> tuple[dict[_Origin, int], bool]:
+) -> tuple[dict[_Origin, int], int, bool]:
     """Take the pages out of the cache but those that reclaim has in its hands.
 
-    Return: How many, by origin, and whether any of them are left.
+    Return: How many, by origin; how many were in swap; and whether any are left.
     """
     field = field_of(mapping, "i_pages")
     spin_lock(mapping.i_pages_lock)
@@ -91,10 +105,11 @@ def _drop(
         return _within(chunk, first, nr) & ~locked.get(chunk, 0)
 
     gone = _cache_drop(mapping, which)
+    slots = _swap_drop(mapping, first, nr) if mapping.is_shmem else 0
     left = _any_locked(mapping, first, nr)
     leave(t, field, Access.WRITE, sum(gone.values()))
     spin_unlock(mapping.i_pages_lock)
-    return gone, left
+    return gone, slots, left
 
 
 @mirrors("mm/truncate.c", checked="v7.2")

@@ -48,9 +48,11 @@ def zone_reclaimable_pages(zone: pglist_data) -> int:
     Context: Any; may be old when it arrives.
     """
     nid = zone.node_id
-    files = file_lru().listed("zone_reclaimable_pages")
+    files = file_lru().take("zone_reclaimable_pages")
     found = anon_on_node(nid)
-    return found + sum(file_pages(f, lambda origin: origin[0] == nid) for f in files)
+    found += sum(file_pages(f, lambda origin: origin[0] == nid) for f in files)
+    file_lru().put(files)
+    return found
 
 
 @mirrors("mm/vmscan.c", checked="v7.2", abridged=_FILES_FIRST)
@@ -60,12 +62,13 @@ def shrink_lruvec(sc: scan_control) -> None:
     Context: May sleep.
     """
     sc.nr_scanned = 0
-    files = file_lru().listed("isolate_lru_folios")
+    files = file_lru().take("isolate_lru_folios")
     for mapping in files:
         shrink_inactive_list(mapping, sc)
     if not sc.nr_scanned:
         for mapping in files:
             shrink_active_list(mapping, sc)
+    file_lru().put(files)
     if sc.missing:
         sc.nr_reclaimed += shrink_folio_list(sc.missing, sc.wanted)
 

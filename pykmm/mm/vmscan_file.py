@@ -16,7 +16,7 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import MachineLocal, enter, leave
+from ..engine.machine import MachineLocal, current_machine, enter, leave
 from ..linux._primitive import Primitive
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import VM_LOCKED
@@ -34,6 +34,8 @@ from .rmap_file import (
 )
 from .rmap_unmap import Wanted
 from .swap import folios_put_refs
+from .swapfile import folio_alloc_swap, nr_swap_pages, swap_put_entries_direct
+from .vmscan_anon import _may_swap
 
 __all__ = [
     "could_drop",
@@ -46,8 +48,8 @@ __all__ = [
 
 _BY_OFFSET: Final = (
     "files one after the other, each from its beginning; active pages are looked at "
-    "when nothing inactive is left. Nothing is dirty: writing back takes no time. "
-    "Who is pinned is not known, and may go"
+    "when nothing inactive is left. Nothing is dirty: writing back takes no time, and "
+    "shmem gets its slots before it is unmapped. Who is pinned is not known, and may go"
 )
 _NO_END: Final = 1 << 52
 
@@ -70,28 +72,78 @@ class scan_control:
 
 
 class _FileLru(Primitive):
-    """The files that have had pages in the cache, the oldest first."""
+    """The files that have had pages in memory, the oldest first."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.files: dict[address_space, None] = {}
+        #: And how many look at each of those that are not page cache.
+        self.files: dict[address_space, int] = {}
 
     def add(self, mapping: address_space) -> None:
-        """Note that a file has its first pages in the cache."""
+        """Note that a file has its first pages in memory."""
+        if not _is_reclaimed(mapping):
+            return
         t = enter(self, "folio_add_lru")
         known = mapping in self.files
-        self.files[mapping] = None
+        self.files.setdefault(mapping, 0)
         leave(t, self, Access.READ if known else Access.WRITE, len(self.files))
 
-    def listed(self, kind: str) -> list[address_space]:
-        """Return the files, in a step."""
+    def take(self, kind: str) -> list[address_space]:
+        """Return the files, in a step: those of page cache first.
+
+        The others may go as soon as :meth:`put` has given them back.
+        """
         t = enter(self, kind)
-        files = list(self.files)
+        files = sorted(self.files, key=lambda mapping: mapping.is_shmem)
+        for mapping in files:
+            self.files[mapping] += mapping.is_shmem
         leave(t, self, Access.READ, len(files))
         return files
 
+    def put(self, files: list[address_space]) -> None:
+        """Give files back; for page cache, which stays, that is no step."""
+        if not any(mapping.is_shmem for mapping in files):
+            return
+        t = enter(self, "folio_putback_lru")
+        for mapping in files:
+            self.files[mapping] -= mapping.is_shmem
+        leave(t, self, Access.WRITE, len(files))
+
+    def forget(self, mapping: address_space) -> None:
+        """Take a file off the list that nobody can open any more, if it is there.
+
+        Context: May sleep, as long as reclaim looks at it.
+        """
+        if not _is_reclaimed(mapping):
+            return
+        while True:
+            t = enter(self, "folio_del_lru")
+            held = self.files.get(mapping, 0)
+            if not held:
+                known = self.files.pop(mapping, None) is not None
+            leave(t, self, Access.WRITE if not held and known else Access.READ, held)
+            if not held:
+                return
+            t = enter(self, "folio_wait", lambda: not self.files.get(mapping))
+            leave(t, self, Access.WAIT, blocking=True)
+
 
 file_lru = MachineLocal(_FileLru)
+
+
+def _is_reclaimed(mapping: address_space) -> bool:
+    """Tell whether pages of a file can ever be reclaimed: huge ones never can."""
+    if mapping.is_shmem:
+        return bool(current_machine().config.total_swap_pages)
+    return mapping.is_linked
+
+
+def _may_go(mapping: address_space, wanted: Wanted) -> Wanted:
+    """Narrow *wanted* down to what can go from a file: shmem needs a place in swap."""
+    if not mapping.is_shmem:
+        return wanted
+    room = bool(nr_swap_pages().counter)
+    return lambda origin: room and wanted(origin) and _may_swap(origin)
 
 
 # -- what there is ---------------------------------------------------------------------
@@ -110,6 +162,7 @@ def _mlocked(mapping: address_space, pages: _Folios) -> _Folios:
 def _evictable(mapping: address_space, wanted: Wanted) -> _Folios:
     """Return the *wanted* pages that nobody locks, in memory or by the page."""
     found: _Folios = {}
+    wanted = _may_go(mapping, wanted)
     for origin, pages in list(mapping.__dict__["_i_origins"].items()):
         if wanted(origin):
             _add_folios(found, dict(pages))
@@ -203,7 +256,8 @@ def folio_check_references(
     activate: _Folios = {}
     for chunk, bits in pra.referenced.items():
         twice = before.get(chunk, 0) | pra.again.get(chunk, 0)
-        activate[chunk] = bits & (twice | pra.executed.get(chunk, 0))
+        run = 0 if mapping.is_shmem else pra.executed.get(chunk, 0)
+        activate[chunk] = bits & (twice | run)
     reclaim = _without(_without(pages, pra.referenced), pra.locked)
     return _Verdict(activate, pra.referenced, reclaim, pra)
 
@@ -222,6 +276,8 @@ def __remove_mapping(mapping: address_space, pages: _Folios, found: _Verdict) ->
     stuck = _still_mapped(mapping, found.reclaim)
     freed = _without(found.reclaim, stuck)
     gone = _cache_drop(mapping, lambda chunk: freed.get(chunk, 0))
+    if mapping.is_shmem:
+        _add_folios(mapping._swapped, freed)
     flags[PG_locked] = _without(flags[PG_locked], pages)
     flags[PG_referenced] = _without(flags[PG_referenced], pages)
     _add_folios(flags[PG_referenced], found.referenced)
@@ -263,10 +319,16 @@ def shrink_inactive_list(mapping: address_space, sc: scan_control) -> None:
     """
     for pages in _batches(mapping, sc):
         found = folio_check_references(mapping, pages, sc)
+        slots = folio_alloc_swap(_nr(found.reclaim)) if mapping.is_shmem else 0
+        if mapping.is_shmem:
+            found = attrs.evolve(found, reclaim=_first(found.reclaim, slots))
         mapped = {c: b & found.pra.mapped.get(c, 0) for c, b in found.reclaim.items()}
         if any(mapped.values()):
             rmap_walk_file(mapping, mapped, _unmap_from)
-        sc.nr_reclaimed += __remove_mapping(mapping, pages, found)
+        freed = __remove_mapping(mapping, pages, found)
+        if slots > freed:
+            swap_put_entries_direct(slots - freed)
+        sc.nr_reclaimed += freed
 
 
 @mirrors("mm/vmscan.c", checked="v7.2", abridged=_BY_OFFSET)
