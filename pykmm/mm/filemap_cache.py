@@ -11,8 +11,15 @@ from collections.abc import Callable, Iterator
 from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.machine import enter, leave
-from ..linux.mm import PAGE_SHIFT, PAGE_SIZE
-from ..linux.mm_types import PTRS_PER_PTE, _Folios, _Origin, address_space
+from ..linux.mm import PAGE_SHIFT, PAGE_SIZE, PMD_SHIFT
+from ..linux.mm_types import (
+    PTRS_PER_PTE,
+    _Folios,
+    _Origin,
+    address_space,
+    pgtable_t,
+    vm_area_struct,
+)
 from ..linux.page_flags import PG_locked
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "_chunks",
     "_in_window",
     "_of_window",
+    "_offset",
     "_swap_drop",
     "_wait_on_locked",
     "_within",
@@ -62,6 +70,14 @@ def _in_window(pages: _Folios, offset: int) -> int:
     chunk, at = divmod(offset, PTRS_PER_PTE)
     both = pages.get(chunk, 0) | pages.get(chunk + 1, 0) << PTRS_PER_PTE
     return both >> at & _CHUNK
+
+
+def _offset(vma: vm_area_struct, table: pgtable_t) -> int:
+    """Return which page of its file *vma* would map with the table's first entry."""
+    state = vma.__dict__
+    first = table.index << PMD_SHIFT - PAGE_SHIFT
+    offset: int = state["vm_pgoff"] + first - (state["vm_start"] >> PAGE_SHIFT)
+    return offset
 
 
 def _of_window(bits: int, offset: int) -> _Folios:

@@ -28,6 +28,7 @@ from ..linux.mm import (
     add_mm_counter,
     zap_details,
 )
+from ..linux.mm_inline import vma_has_recency
 from ..linux.mm_types import (
     _PFN_ENTRIES,
     MM_ANONPAGES,
@@ -49,6 +50,7 @@ from ..linux.mmu_notifier import (
 )
 from ..linux.printk import trace
 from ..linux.spinlock import spin_lock, spin_unlock
+from .filemap_cache import _of_window, _offset
 from .hugetlb import __unmap_hugepage_range
 from .mmu_gather import (
     _GATHER_CAPACITY,
@@ -58,6 +60,7 @@ from .mmu_gather import (
     tlb_flush_mmu,
     tlb_gather_mmu,
 )
+from .swap import folio_mark_accessed
 from .swapfile import swap_put_entries_direct
 from .vma_unmap import unmap_desc
 
@@ -79,6 +82,10 @@ _ENTRIES = (
     "the entries of one page-table page are cleared at once, because its lock is held "
     "all the time; that need_resched() may drop it half-way is left out, and so is "
     "the early flush for dirty pages of files: memory becomes free a little later"
+)
+_FILES = (
+    "files' pages only, of one page-table page at once: the others need no marks, and "
+    "are cleared together with these; nothing is dirty"
 )
 
 
@@ -146,8 +153,33 @@ def _through_nth(bits: int, nth: int) -> int:
     return (1 << low) - 1
 
 
+@mirrors("mm/memory.c", checked="v7.2", abridged=_FILES)
+def zap_present_folio_ptes(
+    tlb: mmu_gather, vma: vm_area_struct, table: pgtable_t, mask: int
+) -> None:
+    """Mark the file's pages that were used through the entries in *mask*; queue them.
+
+    That they were used is known from the entries alone, which are about to go.
+
+    Context: The table's lock.
+    """
+    file, present = vma.vm_file, table.present
+    mapped = (present[MM_FILEPAGES] | present[MM_SHMEMPAGES]) & mask
+    if file is None or not mapped:
+        return
+    offset = _offset(vma, table)
+    used = mapped & table.young
+    if used and vma_has_recency(vma):
+        folio_mark_accessed(file.f_mapping, _of_window(used, offset))
+    tlb._cached.append((file.f_mapping, _of_window(mapped, offset)))
+
+
 def _zap_entries(
-    tlb: mmu_gather, table: pgtable_t, mask: int, details: zap_details
+    tlb: mmu_gather,
+    vma: vm_area_struct,
+    table: pgtable_t,
+    mask: int,
+    details: zap_details,
 ) -> tuple[int, bool]:
     """Clear what is present among the entries in *mask*, and count it.
 
@@ -168,6 +200,7 @@ def _zap_entries(
     if nr >= (room := _GATHER_CAPACITY - tlb.nr):
         now = _through_nth(pages, room)
         mask, rest, nr = mask & now, mask & ~now, room
+    zap_present_folio_ptes(tlb, vma, table, mask)
     freed, slots = table._forget(mask)
     full = __tlb_remove_folio_pages(tlb, nr, freed)
     if slots:
@@ -187,7 +220,12 @@ def _clear_and_count(mm: mm_struct, present: list[int], mask: int) -> None:
 
 @mirrors("mm/memory.c", checked="v7.2", abridged=_ENTRIES)
 def zap_pte_range(
-    tlb: mmu_gather, table: pgtable_t, addr: int, end: int, details: zap_details
+    tlb: mmu_gather,
+    vma: vm_area_struct,
+    table: pgtable_t,
+    addr: int,
+    end: int,
+    details: zap_details,
 ) -> None:
     """Unmap [addr, end), which lies in one page-table page.
 
@@ -200,7 +238,7 @@ def zap_pte_range(
     while mask:
         ptl = table.ptl
         spin_lock(ptl)
-        mask, full = _zap_entries(tlb, table, mask, details)
+        mask, full = _zap_entries(tlb, vma, table, mask, details)
         spin_unlock(ptl)
         if full:
             tlb_flush_mmu(tlb)
@@ -222,7 +260,7 @@ def __zap_vma_range(
     for table in _pte_tables(vma.vm_mm, start, end):
         first = table.index << PMD_SHIFT
         upto = min(end, first + PMD_SIZE)
-        zap_pte_range(tlb, table, max(start, first), upto, details)
+        zap_pte_range(tlb, vma, table, max(start, first), upto, details)
 
 
 @mirrors("mm/memory.c", checked="v7.2")

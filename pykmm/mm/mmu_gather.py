@@ -14,13 +14,14 @@ from typing import Final
 import attrs
 
 from ..engine.annotate import mirrors
-from ..linux.mm_types import _Origin, mm_struct
+from ..linux.mm_types import _Folios, _Origin, address_space, mm_struct
 from .swap import folios_put_refs
 
 __all__ = [
     "_GATHER_CAPACITY",
     "__tlb_remove_folio_pages",
     "mmu_gather",
+    "tlb_batch_pages_flush",
     "tlb_finish_mmu",
     "tlb_flush_mmu",
     "tlb_gather_mmu",
@@ -55,6 +56,8 @@ class mmu_gather:
     nr: int = attrs.field(init=False, default=0)
     #: Of these, and of page tables, what a flush frees, by origin.
     _freed: dict[_Origin, int] = attrs.field(init=False, factory=dict)
+    #: Of these, pages of files, which their cache keeps.
+    _cached: list[tuple[address_space, _Folios]] = attrs.field(init=False, factory=list)
 
 
 @mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB, inline=True)
@@ -99,15 +102,25 @@ def tlb_remove_table(tlb: mmu_gather, origin: _Origin) -> None:
     tlb._freed[origin] = tlb._freed.get(origin, 0) + 1
 
 
-@mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB, inline=True)
-def tlb_flush_mmu(tlb: mmu_gather) -> None:
-    """Flush the TLBs, and free what was queued.
+@mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB)
+def tlb_batch_pages_flush(tlb: mmu_gather) -> None:
+    """Give up what was queued: what nobody else refers to becomes free.
 
     Context: No spinlock. Steps are those of ``folios_put_refs()``.
     """
     freed, tlb._freed = tlb._freed, {}
+    tlb._cached.clear()
     folios_put_refs(freed)
     tlb.nr = 0
+
+
+@mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB, inline=True)
+def tlb_flush_mmu(tlb: mmu_gather) -> None:
+    """Flush the TLBs, and free what was queued.
+
+    Context: As :func:`tlb_batch_pages_flush`.
+    """
+    tlb_batch_pages_flush(tlb)
 
 
 @mirrors("mm/mmu_gather.c", checked="v7.2", abridged=_TLB)

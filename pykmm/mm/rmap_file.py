@@ -17,13 +17,13 @@ from ..engine.annotate import mirrors
 from ..linux.fs import i_mmap_lock_read, i_mmap_unlock_read
 from ..linux.memcontrol import mem_cgroup, mem_cgroup_is_descendant
 from ..linux.mm import (
-    PAGE_SHIFT,
     PMD_SHIFT,
     PMD_SIZE,
     VM_EXEC,
     VM_LOCKED,
     add_mm_counter,
 )
+from ..linux.mm_inline import vma_has_recency
 from ..linux.mm_types import (
     MM_FILEPAGES,
     MM_SHMEMPAGES,
@@ -39,8 +39,7 @@ from ..linux.mmu_notifier import (
     mmu_notifier_range,
 )
 from ..linux.spinlock import spin_lock, spin_unlock
-from ..linux.vm_flags import VM_RAND_READ, VM_SEQ_READ
-from .filemap_cache import _add_folios, _in_window, _of_window
+from .filemap_cache import _add_folios, _in_window, _of_window, _offset
 from .memcontrol import get_mem_cgroup_from_mm
 from .memory import _pte_tables
 from .memory_mapping import _by_offset
@@ -62,14 +61,6 @@ _MANY: Final = (
 #: What a walk does with those entries of a table that map what is looked for, and
 #: where in the file its first entry is.
 _One: TypeAlias = Callable[[vm_area_struct, pgtable_t, _Folios], None]
-
-
-def _offset(vma: vm_area_struct, table: pgtable_t) -> int:
-    """Return which page of its file *vma* would map with the table's first entry."""
-    state = vma.__dict__
-    first = table.index << PMD_SHIFT - PAGE_SHIFT
-    offset: int = state["vm_pgoff"] + first - (state["vm_start"] >> PAGE_SHIFT)
-    return offset
 
 
 def _member(vma: vm_area_struct) -> int:
@@ -143,7 +134,7 @@ def invalid_folio_referenced_vma(
 
     Context: Enters an RCU read section for a cgroup's sake.
     """
-    if vma.__dict__["vm_flags"] & (VM_SEQ_READ | VM_RAND_READ):
+    if not vma_has_recency(vma):
         return True
     if pra.memcg is None:
         return False

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Letting go of pages — ``mm/swap.c``."""
+"""Using pages, and letting go of them — ``mm/swap.c``."""
 
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..linux.mm_types import _Origin
+from ..engine.events import Access
+from ..engine.fields import field_of
+from ..engine.machine import enter, leave
+from ..linux.mm_types import _Folios, _Origin, address_space
+from ..linux.page_flags import PG_active, PG_referenced
+from .filemap_cache import _add_folios, _without
 from .memcontrol import memcg_uncharge
 from .page_alloc_freelist import __free_pages
 
-__all__ = ["folios_put_refs"]
+__all__ = ["folio_mark_accessed", "folios_put_refs"]
 
 
 @mirrors(
@@ -30,3 +35,24 @@ def folios_put_refs(folios: dict[_Origin, int]) -> None:
     for nid in sorted(nodes):
         if nodes[nid]:
             __free_pages(nodes[nid], nid)
+
+
+@mirrors(
+    "mm/swap.c",
+    checked="v7.2",
+    abridged="many pages of one file at once; no generations",
+)
+def folio_mark_accessed(mapping: address_space, pages: _Folios) -> None:
+    """Note that somebody has used *pages*: the second time they become active.
+
+    Context: Any; a step on the cache of the file.
+    """
+    field, flags = field_of(mapping, "i_pages"), mapping._flags
+    t = enter(field, "folio_mark_accessed")
+    cached = {chunk: mapping.i_pages.get(chunk, 0) & b for chunk, b in pages.items()}
+    once = _without(cached, flags[PG_referenced])
+    twice = _without(_without(cached, once), flags[PG_active])
+    flags[PG_referenced] = _without(flags[PG_referenced], twice)
+    _add_folios(flags[PG_referenced], once)
+    _add_folios(flags[PG_active], twice)
+    leave(t, field, Access.WRITE if once or twice else Access.READ)

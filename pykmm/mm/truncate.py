@@ -16,7 +16,7 @@ from ..engine.fields import field_of
 from ..engine.machine import enter, leave
 from ..linux.fs import i_size_write
 from ..linux.mm import PAGE_SHIFT, PAGE_SIZE
-from ..linux.mm_types import _Origin, address_space
+from ..linux.mm_types import _Folios, _Origin, address_space
 from ..linux.page_flags import PG_locked
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap_cache import (
@@ -25,13 +25,15 @@ from .filemap_cache import (
     _swap_drop,
     _wait_on_locked,
     _within,
+    _without,
 )
 from .memory_mapping import unmap_mapping_pages, unmap_mapping_range
 from .swap import folios_put_refs
 from .swapfile import swap_put_entries_direct
-from .vmscan_file import file_lru
+from .vmscan_file import _still_mapped, file_lru
 
 __all__ = [
+    "mapping_evict_folio",
     "truncate_inode_pages_final",
     "truncate_inode_pages_range",
     "truncate_pagecache",
@@ -110,6 +112,27 @@ def _drop(
     leave(t, field, Access.WRITE, sum(gone.values()))
     spin_unlock(mapping.i_pages_lock)
     return gone, slots, left
+
+
+@mirrors("mm/truncate.c", checked="v7.2", abridged=_AT_ONCE)
+def mapping_evict_folio(mapping: address_space, pages: _Folios) -> int:
+    """Drop those of *pages* that nobody uses; who would have to wait does not.
+
+    Context: Takes the lock of the cache.
+    Return: How many have become free. What is shared memory counts as dirty.
+    """
+    if mapping.is_shmem:
+        return 0
+    field = field_of(mapping, "i_pages")
+    spin_lock(mapping.i_pages_lock)
+    t = enter(field, "mapping_evict_folio")
+    pages = _without(pages, mapping._flags[PG_locked])
+    pages = _without(pages, _still_mapped(mapping, pages))
+    gone = _cache_drop(mapping, lambda chunk: pages.get(chunk, 0))
+    leave(t, field, Access.WRITE if gone else Access.READ, sum(gone.values()))
+    spin_unlock(mapping.i_pages_lock)
+    folios_put_refs(gone)
+    return sum(gone.values())
 
 
 @mirrors("mm/truncate.c", checked="v7.2")

@@ -205,11 +205,41 @@ def test_a_cgroup_does_not_mind_whether_others_use_its_pages(m: Machine) -> None
 
 
 def test_the_pages_of_a_closed_file_go_at_once(m: Machine) -> None:
+    """That they were used once, as unmapping them noted, does not save them."""
     p = m.spawn("p")
     p.runs(lambda: map_file() and exit_group(0))
     m.run()
-    assert (try_to_free_pages(3, NODE), flags(m)) == (3, (0, 0, NR - 3))
+    assert flags(m) == (ALL, 0, NR)
+    assert (try_to_free_pages(3, NODE), flags(m)) == (3, (ALL & ~7, 0, NR - 3))
     assert cache(m).i_pages == {0: ALL & ~7}
+
+
+def test_who_unmaps_what_was_used_before_makes_it_active(m: Machine) -> None:
+    for name in ("first", "second"):
+        p = m.spawn(name)
+        p.runs(lambda: map_file() and exit_group(0))
+        m.run()
+    assert flags(m) == (0, ALL, NR)
+    assert one_round() == 0
+    p = m.spawn("third")
+    p.runs(lambda: map_file() and exit_group(0))
+    m.run()
+    assert flags(m) == (ALL, 0, NR)
+
+
+def test_unmapping_what_was_not_used_or_is_read_in_any_order_notes_nothing(
+    m: Machine,
+) -> None:
+    p = m.spawn("p")
+
+    @p.runs
+    def _() -> None:
+        at = map_file()
+        madvise(at, NR * PAGE, MADV_RANDOM)
+        exit_group(0)
+
+    m.run()
+    assert flags(m) == (0, 0, NR)
 
 
 # -- what stays, and what counts -------------------------------------------------------
