@@ -13,7 +13,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
 from ..errors import StepLimit
-from .thread import AsThread, Sleep, Thread, ThreadState, Unwind
+from .thread import Sleep, Thread, ThreadState, Unwind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,8 +148,7 @@ class Baton:
             return
         self._hand(chosen)
         try:
-            with AsThread(None):
-                self.host.acquire()
+            self.host.acquire()
         except BaseException:  # Ctrl-C: stop whoever runs at its next step
             self.machine.stopping = True
             self.host.acquire(timeout=_PATIENCE_SECONDS)

@@ -8,6 +8,7 @@ from enum import Enum
 from attrs import field, frozen, validators
 
 from ..errors import UsageError
+from .members import found_at_once
 
 __all__ = ["BASELINE", "Backend", "Config", "Timers"]
 
@@ -15,6 +16,7 @@ __all__ = ["BASELINE", "Backend", "Config", "Timers"]
 BASELINE = "v7.2"
 
 
+@found_at_once
 class Backend(Enum):
     """How model threads share the processor."""
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
+from .members import found_at_once
+
 if TYPE_CHECKING:
     from .objects import Named
     from .thread import Thread
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["CONFLICTS", "Access", "Event", "conflict"]
 
 
+@found_at_once
 class Access(IntEnum):
     """How a step touched its object."""
 

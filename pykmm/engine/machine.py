@@ -30,7 +30,6 @@ from .stacks import stack_here, stack_of
 from .standing import Standing
 from .statics import MachineLocal
 from .thread import (
-    AsThread,
     Sleep,
     Thread,
     ThreadState,
@@ -317,8 +316,7 @@ class Machine:
         self.closed = True
         self.stopping = True
         try:
-            with AsThread(None):
-                self.carrier.unwind()
+            self.carrier.unwind()
         finally:
             if self._own_pool:
                 self.pool.close()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from .events import Access
+from .members import found_at_once
 
 if TYPE_CHECKING:
     from _thread import LockType
@@ -40,6 +41,7 @@ class Unwind(BaseException):
     """Takes a stopped machine's threads down; user code never sees it."""
 
 
+@found_at_once
 class ThreadState(Enum):
     """Where a model thread is in its life."""
 
@@ -48,6 +50,7 @@ class ThreadState(Enum):
     DONE = "done"
 
 
+@found_at_once
 class Sleep(Enum):
     """What may end a wait, in the letters of ``ps``."""
 
