@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 __all__ = [
     "MM_ANONPAGES",
@@ -25,11 +26,12 @@ class _Rss(IntEnum):
     MM_SHMEMPAGES = 3
 
 
-MM_FILEPAGES = _Rss.MM_FILEPAGES
-MM_ANONPAGES = _Rss.MM_ANONPAGES
-MM_SWAPENTS = _Rss.MM_SWAPENTS
-MM_SHMEMPAGES = _Rss.MM_SHMEMPAGES
-NR_MM_COUNTERS = len(_Rss)
+# Plain numbers: as an index, a member of an enumeration takes several times as long.
+MM_FILEPAGES: Final = int(_Rss.MM_FILEPAGES)
+MM_ANONPAGES: Final = int(_Rss.MM_ANONPAGES)
+MM_SWAPENTS: Final = int(_Rss.MM_SWAPENTS)
+MM_SHMEMPAGES: Final = int(_Rss.MM_SHMEMPAGES)
+NR_MM_COUNTERS: Final = len(_Rss)
 
 #: Index of the entries that are counted nowhere: zero page, raw frame numbers.
-_PFN_ENTRIES = NR_MM_COUNTERS
+_PFN_ENTRIES: Final = NR_MM_COUNTERS

@@ -205,12 +205,9 @@ class pgtable_t:
                 anon, swap = anon & ~hit, swap & ~hit
                 folios.dup(_moved(hit, -shift))
                 child.shared += ((folios, shift, hit),)
-        fresh = tuple(
-            [
-                (SharedPages(origin, part, 2, self), 0, part)
-                for origin, part in self._forget_exclusive(anon).items()
-            ]
-        )
+        fresh: tuple[tuple[SharedPages, int, int], ...] = ()
+        for origin, part in self._forget_exclusive(anon).items():
+            fresh += ((SharedPages(origin, part, 2, self), 0, part),)
         if swap:
             fresh += ((SharedPages(None, swap, 2, self), 0, swap),)
         self.shared += fresh

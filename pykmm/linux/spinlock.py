@@ -77,18 +77,6 @@ def spin_lock(lock: spinlock_t) -> None:
     Context: Any; from here to :func:`spin_unlock` the thread must not sleep. A
         thread that holds the lock already is reported as deadlocked.
     """
-    host = ambient.get()
-    if (
-        host is not None
-        and host.is_alone
-        and lock.holder is None
-        and (lock.owner or lock)._death is None
-    ):
-        # Its steps are none, and large machines feel the way through them.
-        lock.holder = host
-        host.held.append(lock)
-        host.atomic += 1
-        return
     _spin(lock, "spin_lock")
 
 
@@ -103,7 +91,17 @@ def spin_lock_nested(lock: spinlock_t, subclass: int) -> None:
 
 
 def _spin(lock: spinlock_t, kind: str) -> None:
-    found = lock.holder
+    found, host = lock.holder, ambient.get()
+    if (
+        host is not None
+        and host.is_alone
+        and not (found or (lock.owner or lock)._death)
+    ):
+        # Its steps are none, and large machines feel the way through them.
+        lock.holder = host
+        host.held.append(lock)
+        host.atomic += 1
+        return
     if found is not None:
         refuse_recursion(lock, found, kind)
     t = enter(lock, kind, lock._idle)

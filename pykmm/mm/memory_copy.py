@@ -103,13 +103,14 @@ def _copy_tables(
 ) -> int:
     if tables and _make_tables(dst_vma.vm_mm, tables):
         return -ENOMEM
+    is_cow = is_cow_mapping(src_vma.vm_flags)
     for src in tables:
         first = src.index << PMD_SHIFT
         last = first + PMD_SIZE
         mask = _ALL_ENTRIES
         if first < start or end < last:
             mask = _pte_mask(max(start, first), min(end, last))
-        if copy_pte_range(dst_vma, src_vma, src, mask):
+        if copy_pte_range(dst_vma, src_vma, src, mask, is_cow):
             return -ENOMEM
     return 0
 
@@ -139,7 +140,11 @@ def _make_tables(mm: mm_struct, tables: list[pgtable_t]) -> int:
 
 @mirrors("mm/memory.c", checked="v7.2", abridged=_PARTS)
 def copy_pte_range(
-    dst_vma: vm_area_struct, src_vma: vm_area_struct, src: pgtable_t, mask: int
+    dst_vma: vm_area_struct,
+    src_vma: vm_area_struct,
+    src: pgtable_t,
+    mask: int,
+    is_cow: bool,
 ) -> int:
     """Map in the child's table what the entries in *mask* of its parent's *src* map.
 
@@ -161,7 +166,7 @@ def copy_pte_range(
             dst.present[member] |= hit
             if member < NR_MM_COUNTERS:
                 rss.append((member, hit.bit_count()))
-    if is_cow_mapping(src_vma.vm_flags):
+    if is_cow:
         src.readonly |= src.present[MM_ANONPAGES] & mask
     dst.readonly |= src.readonly & mask
     dst.protnone |= src.protnone & mask
