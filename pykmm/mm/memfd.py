@@ -33,7 +33,7 @@ def memfd_alloc_file(name: str, flags: int) -> file | int:
 def memfd_create(name: str, flags: int) -> int:
     """System call: make a file in memory, as long as anybody maps it.
 
-    It has no end until ``ftruncate()`` gives it one.
+    It has no page before ``ftruncate()`` gives it a size.
 
     Context: May sleep.
     Return: The descriptor; -EINVAL for unknown flags or too long a name, -EMFILE.

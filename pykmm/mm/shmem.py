@@ -21,8 +21,6 @@ __all__ = ["shmem_fallocate", "shmem_file_setup", "shmem_zero_setup"]
 def shmem_file_setup(name: str, size: int, flags: int) -> file | int:
     """Make a file of *size* bytes that lives as long as somebody refers to it.
 
-    With a size of 0 it has no end until somebody cuts it.
-
     Context: May sleep.
     Return: The file, with a reference for the caller; or -ENOMEM if the machine may
         not promise so much.
@@ -36,7 +34,7 @@ def shmem_file_setup(name: str, size: int, flags: int) -> file | int:
         if error:
             return error
     mapping = address_space(
-        is_linked=False, is_shmem=True, promised=promised, _i_size=size or None
+        is_linked=False, is_shmem=True, promised=promised, _i_size=size
     )
     return file(f_path=f"{name} (deleted)", f_mapping=mapping)
 

@@ -29,6 +29,7 @@ from ..syscalls import (
     exit,
     exit_group,
     fork,
+    ftruncate,
     kill,
     madvise,
     memfd_create,
@@ -110,7 +111,9 @@ class Player:
         self._mapped(mmap(0, length, _BOTH, MAP_SHARED | MAP_ANONYMOUS), length)
 
     def _memfd(self, act: Act) -> None:
-        self._map_file(memfd_create("memfd"), act)
+        fd = memfd_create("memfd")
+        ftruncate(fd, act.pages * _PAGE)
+        self._map_file(fd, act)
 
     def _file(self, act: Act) -> None:
         self._map_file(open(f"/file{act.which}", O_CREAT | O_RDWR), act)

@@ -46,10 +46,10 @@ from pykmm.syscalls import (
     touch,
     wait4,
 )
-from tests.lifecycle._memory import PAGE, RW, rss, runs
+from tests.lifecycle._memory import PAGE, RW, memory_file, rss, runs
 
 HOLE = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
-OPEN = {"shmem": lambda: memfd_create("f"), "plain": lambda: open("/f", O_CREAT | 2)}
+OPEN = {"shmem": lambda: memory_file(9), "plain": lambda: open("/f", O_CREAT | 2)}
 
 
 @pytest.fixture
@@ -85,6 +85,21 @@ def ends_by(access: Callable[[], None]) -> int:
 
 
 # -- a new end -------------------------------------------------------------------------
+
+
+def test_a_new_memory_file_has_no_page(m: Machine) -> None:
+    def program() -> object:
+        fd = memfd_create("f")
+        addr = map_it(fd, 2)
+        before = ends_by(lambda: touch(addr, PAGE))
+        assert ftruncate(fd, PAGE) == 0
+        within, behind = (
+            ends_by(lambda: touch(addr, PAGE, False)),
+            ends_by(lambda: touch(addr + PAGE, PAGE, False)),
+        )
+        return before, within, behind
+
+    assert runs(m, program) == (SIGBUS, 0, SIGBUS)
 
 
 def test_what_is_cut_off_is_unmapped_and_free(
@@ -309,7 +324,7 @@ def _touch_beside_a_cut(flags: int, cuts: bool) -> tuple[int, int]:
 
     Whoever comes too late for those that are cut dies.
     """
-    fd = memfd_create("f")
+    fd = memory_file(3)
     addr = map_it(fd, 3, flags)
 
     def child() -> None:

@@ -18,7 +18,7 @@ from pykmm.linux.uapi_mman import (
     PROT_READ,
     PROT_WRITE,
 )
-from pykmm.syscalls import mmap, mprotect, munmap
+from pykmm.syscalls import ftruncate, memfd_create, mmap, mprotect, munmap
 
 PAGE = 4096
 RW = PROT_READ | PROT_WRITE
@@ -27,6 +27,13 @@ FIXED = ANON | MAP_FIXED
 A = 0x10000
 
 T = TypeVar("T")
+
+
+def memory_file(pages: int) -> int:
+    """Make a file in memory of so many pages; return its descriptor."""
+    fd = memfd_create("f")
+    assert ftruncate(fd, pages * PAGE) == 0
+    return fd
 
 
 def runs(m: Machine, program: Callable[[], T], uid: int = 0) -> T:

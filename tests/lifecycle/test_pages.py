@@ -41,7 +41,6 @@ from pykmm.patches.kernels import v6_12
 from pykmm.syscalls import (
     close,
     kill,
-    memfd_create,
     mmap,
     open,
     pause,
@@ -50,7 +49,7 @@ from pykmm.syscalls import (
     touch,
 )
 from pykmm.workbench import Process
-from tests.lifecycle._memory import RW
+from tests.lifecycle._memory import RW, memory_file
 from tests.lifecycle.pages_setup import PAGE, S, boot, maps, released, rss
 
 
@@ -299,7 +298,7 @@ def test_l117_what_belongs_to_a_file_stays_cached() -> None:
         @app.runs
         def _() -> None:
             close(open("/lib/libc.so", O_RDWR | O_CREAT))
-            memory = mmap(0, 3 * PAGE, RW, MAP_PRIVATE, memfd_create("memfd"))
+            memory = mmap(0, 3 * PAGE, RW, MAP_PRIVATE, memory_file(3))
             text = open("/lib/libc.so", O_RDONLY)
             shared = mmap(0, 4 * PAGE, PROT_READ, MAP_SHARED, text)
             touch(memory, 2 * PAGE)

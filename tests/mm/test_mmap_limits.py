@@ -34,7 +34,6 @@ from pykmm.mm._conservation import _books
 from pykmm.syscalls import (
     brk,
     madvise,
-    memfd_create,
     mlockall,
     mmap,
     mprotect,
@@ -46,7 +45,18 @@ from pykmm.syscalls import (
     touch,
     write,
 )
-from tests.lifecycle._memory import ANON, PAGE, RW, A, fixed, own, rss, runs, vmas
+from tests.lifecycle._memory import (
+    ANON,
+    PAGE,
+    RW,
+    A,
+    fixed,
+    memory_file,
+    own,
+    rss,
+    runs,
+    vmas,
+)
 
 PAGES = 1 << 12
 
@@ -170,7 +180,7 @@ def test_mappings_to_come_are_locked(m: Machine) -> None:
 def test_populating_fills_what_is_mapped(m: Machine) -> None:
     def program() -> object:
         mmap(0, 4 * PAGE, RW, ANON | MAP_POPULATE)
-        mmap(0, 4 * PAGE, PROT_READ, MAP_SHARED | MAP_POPULATE, memfd_create("x"))
+        mmap(0, 4 * PAGE, PROT_READ, MAP_SHARED | MAP_POPULATE, memory_file(4))
         return rss()
 
     assert runs(m, program) == (0, 4, 0, 4)

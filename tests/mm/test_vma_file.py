@@ -25,14 +25,13 @@ from pykmm.syscalls import (
     close,
     exit_group,
     fork,
-    memfd_create,
     mmap,
     mprotect,
     mremap,
     munmap,
     wait4,
 )
-from tests.lifecycle._memory import PAGE, RW, A, runs
+from tests.lifecycle._memory import PAGE, RW, A, memory_file, runs
 
 FILE = MAP_FIXED | MAP_PRIVATE
 
@@ -61,7 +60,7 @@ def mapped() -> list[tuple[int, int, int]]:
 
 def map_file(page: int, pages: int, offset: int = 0, flags: int = FILE) -> int:
     """Map a new file of its own at page *page* from A on; return its descriptor."""
-    fd = memfd_create("f")
+    fd = memory_file(offset + pages)
     assert mmap(A + page * PAGE, pages * PAGE, RW, flags, fd, offset * PAGE) > 0
     return fd
 
