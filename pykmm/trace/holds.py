@@ -40,12 +40,17 @@ def holds(trace: Trace) -> list[Hold]:
     open_: dict[tuple[str, str], list[tuple[int, bool]]] = {}
     found = []
     for step in trace.steps:
-        key = (step.thread, step.obj)
+        # Who leaves a read section takes a step on the section itself, as does who
+        # waits for its end: it is called by what was read-locked, and by whose it is.
+        lock, _, whose = step.obj.partition(":")
+        if whose not in ("", step.thread):
+            continue
+        key = (step.thread, lock)
         if step.access in _TAKES:
             open_.setdefault(key, []).append((step.index, _TAKES[step.access]))
         elif step.access in _GIVES and open_.get(key):
             start, shared = open_[key].pop()
-            found.append(Hold(step.obj, step.thread, start, step.index, shared))
+            found.append(Hold(lock, step.thread, start, step.index, shared))
     for (thread, lock), begun in open_.items():
         found += [Hold(lock, thread, at, len(trace.steps), how) for at, how in begun]
     return sorted(found, key=lambda hold: (hold.start, hold.lock))

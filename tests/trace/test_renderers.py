@@ -50,6 +50,38 @@ def test_a_hold_lasts_from_taking_to_giving_back(sections: Trace) -> None:
     ]
 
 
+def test_a_read_section_ends_where_it_is_left_and_waiting_for_it_is_no_hold(
+    toys: ModuleType,
+) -> None:
+    from pykmm.linux.rcupdate import rcu, synchronize_rcu
+    from pykmm.linux.srcu import (
+        srcu_read_lock,
+        srcu_read_unlock,
+        srcu_struct,
+        synchronize_srcu,
+    )
+
+    def setup(m: Any) -> None:
+        ssp = srcu_struct()
+
+        def reads() -> None:
+            with rcu():
+                srcu_read_unlock(ssp, srcu_read_lock(ssp))
+
+        def waits() -> None:
+            synchronize_rcu()
+            synchronize_srcu(ssp)
+
+        m.thread("reader", reads)
+        m.thread("waiter", waits)
+
+    trace = toys.run(setup, "reader*3 waiter*2 reader*2 waiter")[0]
+    assert [(h.lock, h.thread, h.start, h.end) for h in holds(trace)] == [
+        ("rcu", "reader", 1, 6),
+        ("srcu_struct#1", "reader", 2, 5),
+    ]
+
+
 def test_most_contested_locks_come_first() -> None:
     every = [
         Hold("x", "a", 0, 9, False),
