@@ -85,6 +85,11 @@ def _picture(scenario: Scenario, schedule: str, args: Namespace) -> str:
     """Draw who unmapped what in one execution of *scenario*."""
     judged = execute(scenario, Replay(Schedule.parse(schedule))).outcome
     assert isinstance(judged, Judged)  # it is what the scene returned before
+    if not judged.visits:
+        raise UsageError(
+            f"--draw {args.draw}: nobody comes to a page table in the execution behind "
+            f"{args.why}: leave --draw out, and its steps are drawn in columns"
+        )
     title = f"{scenario.name} under {scenario.patches[0].name}: {judged!r}"
     picture = Picture(judged.visits, {}, title)
     return picture.svg() if args.draw == "svg" else picture.text()

@@ -23,6 +23,8 @@ __all__ = ["Picture"]
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 _EMPTY: Final = "#d0d0d0"
 _CELL, _ROW, _LEFT, _TOP = 18, 10, 70, 62
+#: What the words need: the narrowest bar and the narrowest picture.
+_BAR, _WIDE = 180, 340
 
 
 @frozen
@@ -88,7 +90,8 @@ class Picture:
 
     def svg(self) -> str:
         """Draw as a complete SVG document, which needs nothing else."""
-        wide = _LEFT + _CELL * len(self.tables) + 20
+        wide = max(_LEFT + self._cell * len(self.tables) + 20, _WIDE)
+        wide = max(wide, 20 + 7 * len(self.title))
         high = _TOP + _ROW * len(self.visits) + 40 + 16 * len(self.walkers)
         parts = "".join(f"{part}\n" for part in self._shapes())
         return (
@@ -98,16 +101,22 @@ class Picture:
             f'<rect width="{wide}" height="{high}" fill="white"/>\n{parts}</svg>\n'
         )
 
+    @property
+    def _cell(self) -> int:
+        """The width of one table: few are drawn wider."""
+        return max(_CELL, _BAR // max(len(self.tables), 1))
+
     def _shapes(self) -> Iterator[str]:
         yield _text(10, 18, self.title, size=13)
         colours = dict(zip(self.walkers, _COLOURS, strict=False))
         yield from self._bar(colours)
         column = {table: place for place, table in enumerate(self.tables)}
+        cell = self._cell
         for number, visit in enumerate(self.visits):
-            x, y = _LEFT + _CELL * column[visit.table], _TOP + _ROW * number
+            x, y = _LEFT + cell * column[visit.table], _TOP + _ROW * number
             colour = colours.get(visit.thread.name, "black")
             fill = colour if visit.found else "none"
-            yield _rect(x + 2, y + 1, _CELL - 4, _ROW - 3, fill, stroke=colour)
+            yield _rect(x + 2, y + 1, cell - 4, _ROW - 3, fill, stroke=colour)
         yield _text(10, _TOP + 10, "time")
         low = _TOP + _ROW * len(self.visits) + 24
         taken = list(self.taken().values())
@@ -121,13 +130,13 @@ class Picture:
         yield _text(_LEFT, y + 1, "hollow: the other one had been there before")
 
     def _bar(self, colours: dict[str, str]) -> Iterator[str]:
-        taken = self.taken()
+        taken, cell = self.taken(), self._cell
         yield _text(10, 45, "taken by")
         for place, table in enumerate(self.tables):
             colour = colours.get(taken.get(table, ""), _EMPTY)
-            yield _rect(_LEFT + _CELL * place, 34, _CELL, 14, colour, stroke="white")
+            yield _rect(_LEFT + cell * place, 34, cell, 14, colour, stroke="white")
         yield _text(_LEFT, 30, "low addresses")
-        right = _LEFT + _CELL * len(self.tables)
+        right = _LEFT + cell * len(self.tables)
         yield _text(right, 30, "high addresses", anchor="end")
 
 

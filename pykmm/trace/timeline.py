@@ -133,7 +133,7 @@ class _Timeline:
                 end = x + 6.2 * len(words)
                 if words and words != told and x >= free and end <= right:
                     yield _text(x, y + 15, words, size=10)
-                    free, told = end, words
+                    free, told = end + 6, words
 
     def _words(self, thread: str) -> dict[int, str]:
         """Say what each step of *thread* is about: the widest call with a neighbour.

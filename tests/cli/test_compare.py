@@ -104,6 +104,13 @@ def test_why_as_a_bar_and_as_svg(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("<svg ")
 
 
+def test_there_is_no_bar_where_nobody_walks(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ("compare", "S1", "--why", "A,STRAND", "--draw", "svg")
+    status, out, err = run(capsys, *args)
+    assert (status, out) == (2, "")
+    assert "nobody comes to a page table in the execution behind A,STRAND" in err
+
+
 def test_the_race_of_the_walks(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "compare", "--walks")
     assert status == 0

@@ -101,5 +101,17 @@ def test_the_drawing_is_a_document_with_a_mark_for_each_visit() -> None:
     assert len(rects) == background + bar + len(drawn.visits) + legend
 
 
+def test_the_words_of_a_drawing_have_room_however_few_tables_there_are() -> None:
+    narrow = Picture(picture("down", tables=2).visits, {}, "S0 under C: " + "word " * 9)
+    root = ElementTree.fromstring(narrow.svg())
+    texts = root.findall("{http://www.w3.org/2000/svg}text")
+    ends = [
+        float(t.get("x", 0)) + 6 * len(t.text or "")
+        for t in texts
+        if t.get("text-anchor") == "start"
+    ]
+    assert max(ends) <= float(root.get("width", 0))
+
+
 def test_figures_are_summed_up() -> None:
     assert Spread.of([3, 1, 2]) == Spread(1, 2, 3, 6)
