@@ -62,7 +62,7 @@ class _Past(Past):
 
     def link(self) -> list[Race]:
         """Order the next event behind others; return the races it is in."""
-        shut = self._shut(self.steps[len(self.clocks)])
+        shut = self._shut(self.steps[len(self.clocks)], stuck=False)
         return super().link() + shut
 
     def pending(self, step: Step) -> list[Race]:
@@ -70,14 +70,14 @@ class _Past(Past):
         own, since = self.clock(step.tid), self.since(step.tid)
         races, clock = racing(self, step, own, since, stuck=True)
         self.ends[step.tid, len(self.clocks)] = clock
-        return races + self._shut(step)
+        return races + self._shut(step, stuck=True)
 
-    def _shut(self, step: Step) -> list[Race]:
+    def _shut(self, step: Step, *, stuck: bool) -> list[Race]:
         """Find what may have opened the guard of *step* before somebody came there."""
         if not step.gated:
             return []
         clock, since = self.clock(step.tid), self.since(step.tid)
-        name = self.guards.get(step.kind, "")
+        door = self.guard(step, stuck=stuck)
         locking = step.bits & LOCKING
         return [
             Race(index)
@@ -87,7 +87,7 @@ class _Past(Past):
             and bits & (RELEASE | UNSHARE if classes & locking else ~LOOKS)
             and bits & against(classes)
             and clock[self.steps[index].tid] < index
-            and not self.doors.get(index, {}).get(name)
+            and not (door and self.doors.get(index, {}).get(door))
         ]
 
 

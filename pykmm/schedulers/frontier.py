@@ -199,7 +199,7 @@ def write(frontier: Frontier, world: World, writer: Writer | None = None) -> Pla
         "classes": dict(known.classes),
         "kills": [[*key, list(lives)] for key, lives in known.kills.items()],
         "gates": [[*key, list(oids)] for key, oids in known.gates.items()],
-        "guards": dict(known.guards),
+        "guards": {kind: _plain(doors) for kind, doors in known.guards.items()},
         "waits": [[oid, list(tids)] for oid, tids in known.waits.items()],
         "barriers": known.barriers,
         "relied": known.relied,
@@ -223,7 +223,7 @@ def read(data: Plain, world: World, reader: Reader | None = None) -> Frontier:
             (tid(t), kind, oid(o)): tuple(map(oid, others))
             for t, kind, o, others in data["gates"]
         },
-        dict(data["guards"]),
+        {kind: tuple(map(tuple, doors)) for kind, doors in data["guards"].items()},
         {oid(o): tuple(map(tid, waiters)) for o, waiters in data["waits"]},
         data["barriers"],
         data["relied"],

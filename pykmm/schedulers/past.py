@@ -21,6 +21,7 @@ from .steps import (
     NOWHERE,
     SHARE,
     WRITE,
+    Door,
     Step,
     World,
 )
@@ -54,14 +55,13 @@ class Past(Record):
         self.met = 0
         self._deaths = 0
         self._shared = 0
-        #: Methods of objects to ask before each step.
-        self.watched: tuple[str, ...] = ()
+        #: Doors of objects to look at before each step.
+        self.watched: tuple[Door, ...] = ()
 
     # -- a new execution -----------------------------------------------------
 
     def watch(self) -> None:
         """From now on ask objects what is known to guard steps on them."""
-        self.guards = self.world.guards
         self.watched = self.world.doors
 
     def rewind(self, length: int) -> None:
@@ -78,6 +78,8 @@ class Past(Record):
             self._bases.pop()
         while self.doors and next(reversed(self.doors)) >= length:
             self.doors.popitem()
+        while self.guarded and next(reversed(self.guarded)) >= length:
+            self.guarded.popitem()
         self.tids.clear()
         self.threads.clear()
         self._oids.clear()
@@ -155,8 +157,6 @@ class Past(Record):
     def next_step(self, t: Thread) -> Step:
         """Return the step that *t* is about to take, as far as that can be known."""
         world = self.world
-        if t.guard is not None:
-            world.saw_guard(t.kind, t.guard, t.obj)
         oid = self.oid(t)
         bits = world.may(t.kind)
         if t.guard is not None and bits & LOCKING:
@@ -165,18 +165,24 @@ class Past(Record):
                 bits = SHARE if bits & LOCKING == SHARE else ACQUIRE
         tid = self.tids[t]
         more = world.more(tid, t.kind, oid, bits)
-        return Step(tid, t.kind, oid, bits, t.guard is not None, more)
+        step = Step(tid, t.kind, oid, bits, t.guard is not None, more)
+        if t.guard is not None:
+            step.door = world.saw_guard(t.kind, t.guard, t.obj)
+        return step
 
     def look(self, t: Thread, index: int) -> None:
         """Look at the object of *t*, which is about to take the step of that number."""
         obj = t.obj
         if t.guard is not None:
-            self.world.saw_guard(t.kind, t.guard, obj)
+            door = self.world.saw_guard(t.kind, t.guard, obj)
+            if door is not None:
+                self.guarded[index] = door
         if self.watched and index not in self.doors:
+            own = type(obj).__name__
             self.doors[index] = {
-                name: bool(getattr(obj, name)())
-                for name in self.watched
-                if hasattr(obj, name)
+                (name, method, *args): bool(getattr(obj, str(method))(*args))
+                for name, method, *args in self.watched
+                if name == own
             }
 
     def _read_death(self, machine: Machine, struct: Struct) -> bool:

@@ -200,6 +200,7 @@ def _waiting(
     """Walk back to the events before which the guard was, or may have been, open."""
     races: list[Race] = []
     full = clock
+    door = past.guard(step, stuck=stuck)
     standing = True
     is_open: bool | None = not stuck
     for index, bits in reversed(past.history.get(oid, ())):
@@ -215,7 +216,7 @@ def _waiting(
             if standing:
                 is_open = _was_open(past, step.tid, index, is_open)
             elif bits & ~LOOKS:
-                is_open = past.door(step.kind, index) if oid == step.oid else None
+                is_open = past.was_open(door, index) if oid == step.oid else None
             sure = is_open
             if is_open is False and _opens_otherwise(past, step, index):
                 sure = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .steps import DEC, LOOKS, Step
+from .steps import DEC, LOOKS, Door, Step
 
 __all__ = ["Clock", "Race", "Record", "join"]
 
@@ -45,21 +45,24 @@ class Record:
         self.history: dict[int, list[tuple[int, int]]] = {}
         #: Whom a guard held up when the event's thread was chosen.
         self.held_up: list[tuple[int, ...]] = []
-        #: By event, which methods of its object would have let a guarded step be taken
-        #: just before it; and whether somebody asked for more than is in there.
-        self.doors: dict[int, dict[str, bool]] = {}
+        #: By event, which doors of its object were open just before it; and whether
+        #: somebody asked for more than is in there.
+        self.doors: dict[int, dict[Door, bool]] = {}
         self.missed = False
-        #: The method that guards steps of a kind; empty or absent if it is none.
-        self.guards: dict[str, str] = {}
+        #: By event, what guarded it, if that can be asked.
+        self.guarded: dict[int, Door] = {}
 
-    def door(self, kind: str, index: int) -> bool | None:
-        """Tell whether a step of *kind* on the event's object could come before it."""
-        name = self.guards.get(kind)
-        if not name:
+    def guard(self, step: Step, *, stuck: bool) -> Door | None:
+        """Return what guards *step*, which is the next event unless it is *stuck*."""
+        return step.door if stuck else self.guarded.get(len(self.clocks))
+
+    def was_open(self, door: Door | None, index: int) -> bool | None:
+        """Tell whether a door of the event's object was open just before the event."""
+        if door is None:
             return None
-        doors = self.doors.get(index)
-        self.missed |= doors is None or name not in doors
-        return None if doors is None else doors.get(name)
+        doors = self.doors.get(index, {})
+        self.missed |= door not in doors
+        return doors.get(door)
 
     def not_after(self, race: Race, end: int) -> list[int]:
         """Return the events between the race's first and *end* that stay before it."""

@@ -13,7 +13,7 @@ new class after decisions were based on the old ones is *news*.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..engine.events import CONFLICTS, Access
@@ -28,6 +28,7 @@ __all__ = [
     "ANY",
     "BARRIER",
     "DEC",
+    "Door",
     "ENOUGH",
     "Known",
     "LOCKING",
@@ -71,6 +72,9 @@ NOWHERE: Final = -2
 _AGAINST: Final = tuple(sum(1 << b for b in Access if CONFLICTS[a][b]) for a in Access)
 
 
+#: What guards a step and can be asked at any time: an object's class, one of its
+#: methods, and the arguments.
+Door = tuple[str | int, ...]
 #: Objects with classes, in bits.
 _Touched = tuple[tuple[int, int], ...]
 
@@ -96,6 +100,7 @@ class Step:
     __slots__ = (
         "against",
         "bits",
+        "door",
         "fatal",
         "gated",
         "kind",
@@ -127,6 +132,8 @@ class Step:
         self.left = left
         #: Whether a bug was found in it, so that nothing was seen behind it.
         self.fatal = False
+        #: What guards it, of one that was not taken; None if that cannot be asked.
+        self.door: Door | None = None
 
     def died(self) -> Step:
         """Return the same step as one in which a bug was found."""
@@ -184,7 +191,7 @@ class Known(NamedTuple):
     classes: dict[str, int]
     kills: dict[tuple[str, int], tuple[int, ...]]
     gates: dict[tuple[int, str, int], tuple[int, ...]]
-    guards: dict[str, str]
+    guards: dict[str, tuple[Door, ...]]
     waits: dict[int, tuple[int, ...]]
     barriers: bool
     relied: bool
@@ -204,8 +211,8 @@ class World:
         self._mortal: dict[int, int] = {}
         #: Objects other than its own that a guard was seen to depend on.
         self._gates: dict[tuple[int, str, int], tuple[int, ...]] = {}
-        #: The object's own method that guards steps of a kind; empty if it is none.
-        self.guards: dict[str, str] = {}
+        #: What guards steps of a kind, as far as it can be asked.
+        self.guards: dict[str, tuple[Door, ...]] = {}
         #: Threads that have waited for an object.
         self.waits: dict[int, tuple[int, ...]] = {}
         self._struct: dict[int, int] = {}
@@ -268,11 +275,21 @@ class World:
             self._gates[tid, kind, oid] = (*known, other)
             self.news = True
 
-    def saw_guard(self, kind: str, guard: Callable[[], object], obj: object) -> None:
-        """Note what guards steps of *kind*, of which this one is on *obj*."""
-        own = guard.__name__ if getattr(guard, "__self__", None) is obj else ""
-        if self.guards.setdefault(kind, own) != own:
-            self.guards[kind] = ""
+    def saw_guard(
+        self, kind: str, guard: Callable[[], object], obj: object
+    ) -> Door | None:
+        """Note what guards a step of *kind* on *obj*, if *obj* can be asked."""
+        method, *args = (guard,)
+        if isinstance(guard, partial) and not guard.keywords:
+            method, *args = (guard.func, *guard.args)
+        plain = [arg for arg in args if isinstance(arg, str | int)]
+        if getattr(method, "__self__", None) is not obj or plain != args:
+            return None
+        door = (type(obj).__name__, method.__name__, *plain)
+        known = self.guards.get(kind, ())
+        if door not in known:
+            self.guards[kind] = (*known, door)
+        return door
 
     def saw_wait(self, oid: int, tid: int) -> None:
         """Note that a thread had to wait for an object, unless decisions rest on it."""
@@ -282,14 +299,15 @@ class World:
             self.news = True
 
     @property
-    def doors(self) -> tuple[str, ...]:
-        """The methods that tell of objects whether somebody could go on."""
-        names = (
-            name
-            for kind, name in self.guards.items()
-            if name and not self.classes.get(kind, 0) & LOCKING
+    def doors(self) -> tuple[Door, ...]:
+        """What tells of objects whether somebody could go on."""
+        doors = (
+            door
+            for kind, known in self.guards.items()
+            if not self.classes.get(kind, 0) & LOCKING
+            for door in known
         )
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(doors))
 
     @property
     def known(self) -> Known:

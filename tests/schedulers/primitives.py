@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pykmm.engine import Access, Field, Root, Sleep, Struct, enter, leave
 
 
@@ -96,8 +98,11 @@ class Semaphore(Root):
         self.permits -= 1
         leave(t, self, Access.WRITE, self.permits, blocking=True)
 
+    def _has(self, many: int) -> bool:
+        return self.permits >= many
+
     def wait_for(self, many: int) -> None:
-        t = enter(self, "wait_for", lambda: self.permits >= many, Sleep.INTERRUPTIBLE)
+        t = enter(self, "wait_for", partial(self._has, many), Sleep.INTERRUPTIBLE)
         leave(t, self, Access.WAIT, self.permits, blocking=True)
 
 

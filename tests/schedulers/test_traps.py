@@ -5,7 +5,16 @@ from __future__ import annotations
 
 import pytest
 
-from pykmm.engine import Cell, Machine, Mutex, current_machine
+from pykmm.engine import (
+    Access,
+    Cell,
+    Machine,
+    Mutex,
+    Sleep,
+    current_machine,
+    enter,
+    leave,
+)
 from pykmm.errors import Report
 from tests.litmus.programs import explore_bare as explore
 from tests.litmus.programs import litmus, lock_order, run
@@ -158,7 +167,24 @@ def test_a_closure_is_met_before_its_object_changes() -> None:
     # Nothing tells of the past what the guard is, so the waiter is let come first.
     def program(m: Machine) -> object:
         sem, other = Semaphore(), Cell(0)
-        run(m, sem.up, lambda: (other.get(), sem.wait_for(1)))
+
+        def wait() -> None:
+            other.get()
+            t = enter(sem, "wait", lambda: sem.permits > 0, Sleep.INTERRUPTIBLE)
+            leave(t, sem, Access.WAIT, sem.permits, blocking=True)
+
+        run(m, sem.up, wait)
+        return sem.permits
+
+    result = explore(litmus(program))
+    assert (result.executions, result.blocked) == (1, 0)
+
+
+@pytest.mark.parametrize("many", [1, 2])
+def test_a_guard_with_arguments_can_be_asked(many: int) -> None:
+    def program(m: Machine) -> object:
+        sem, other = Semaphore(), Cell(0)
+        run(m, sem.up, lambda: (other.get(), sem.wait_for(many), sem.wait_for(many)))
         return sem.permits
 
     result = explore(litmus(program))
@@ -318,8 +344,6 @@ def test_who_waited_in_vain_at_a_rest_could_have_been_first() -> None:
 
 @pytest.mark.parametrize("apart", [0, 5])
 def test_timers_that_are_due_when_nobody_can_go_on(apart: int) -> None:
-    from pykmm.engine import Access
-
     def program(m: Machine) -> object:
         x = Cell("")
         for name, due in (("a", 1010), ("b", 1010 + apart)):
