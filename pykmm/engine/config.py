@@ -68,6 +68,8 @@ class Config:
     #: All pages that the allocator manages, if not just what is present.
     managed_pages: int | None = None
     total_swap_pages: int = field(default=0, validator=_flag)
+    #: vm.nr_hugepages: the pool of huge pages, taken out of memory at boot.
+    nr_hugepages: int = field(default=0, validator=_not_negative)
     #: Whether each node has a thread that reclaims ahead; without one, only who is
     #: short of memory reclaims.
     kswapd: bool = False

@@ -8,6 +8,7 @@ from ..linux.mm_types import file
 from ..linux.mman import vm_unacct_memory
 from ..linux.refcount import refcount_dec_and_test
 from ..mm.truncate import truncate_inode_pages_final
+from .hugetlbfs.inode import hugetlbfs_evict_inode
 
 __all__ = ["fput"]
 
@@ -29,6 +30,8 @@ def fput(f: file) -> None:
     if not mapping.is_linked:
         if mapping.promised:
             vm_unacct_memory(mapping.promised)
+        if f.is_hugetlb:
+            hugetlbfs_evict_inode(mapping)
         truncate_inode_pages_final(mapping)
         mapping._free()
     f._free()

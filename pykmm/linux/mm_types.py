@@ -150,6 +150,10 @@ class address_space(Struct):
     _i_origins: dict[_Origin, _Folios] = guarded(by="i_pages_lock", factory=dict)
     #: Of a shmem file, those that are in swap instead.
     _swapped: _Folios = const(factory=dict, lazy=True)
+    #: Of a file of huge pages: those of the pool that it has, with their nodes, and
+    #: those that it has been promised; under the lock of faults.
+    _huge: dict[int, int] = const(factory=dict, lazy=True)
+    _huge_resv: set[int] = const(factory=set, lazy=True)
     #: The mappings of the file, in any address space.
     i_mmap_rwsem: rw_semaphore = embedded(rw_semaphore)
     i_mmap: dict[vm_area_struct, None] = guarded(by="i_mmap_rwsem", factory=dict)
@@ -292,6 +296,8 @@ class mm_struct(Struct):
     _pmds: dict[int, _Origin] = const(factory=dict, lazy=True)
     _puds: dict[int, _Origin] = const(factory=dict, lazy=True)
     _huge: dict[int, int] = const(factory=dict, lazy=True)
+    #: The same for those of the pool; None is a page of the file that is mapped.
+    _hugetlb: dict[int, int | None] = const(factory=dict, lazy=True)
 
     # -- counters
     rss_stat: list[atomic_long_t] = embedded(_rss_stat)

@@ -57,6 +57,7 @@ from ..linux.sched import current
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap import filemap_fault
 from .filemap_cache import _any_locked, _cache_missing
+from .hugetlb_fault import hugetlb_fault
 from .internal import __anon_vma_prepare
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
 from .memory import _pte_mask, _through_nth
@@ -333,9 +334,12 @@ def handle_mm_fault(
         VM_FAULT_RETRY; and up to where all is touched: that is further than *address*
         if there was no error, but no further than the first page-table page.
     """
-    if vma.vm_flags & (VM_PFNMAP | VM_HUGETLB):
+    if vma.vm_flags & VM_PFNMAP:
         return VM_FAULT_SIGBUS, address
     end = min((address | PMD_SIZE - 1) + 1, end)
+    if vma.vm_flags & VM_HUGETLB:
+        ret = hugetlb_fault(vma, address)
+        return ret, address if ret else end
     write = bool(flags & FAULT_FLAG_WRITE)
     if not flags & FAULT_FLAG_USER:
         return handle_pte_fault(vma, address, end, write=write)

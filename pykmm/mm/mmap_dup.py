@@ -86,6 +86,7 @@ def _dup_vma(mm: mm_struct, mpnt: vm_area_struct) -> int:
     _store(mm, mpnt, tmp)
     vma_mark_attached(tmp)
     mm.map_count += 1
+    tmp.vm_private_data = None  # a reservation of huge pages is the parent's
     if tmp.vm_ops is not None and tmp.vm_ops.open is not None:
         tmp.vm_ops.open(tmp)
     if tmp.vm_file is not None:

@@ -66,6 +66,7 @@ from ..linux.mmap_lock import (
 )
 from ..linux.mmzone import NODE_DATA, nr_online_nodes
 from .filemap_cache import _cache_fill, _cache_missing
+from .hugetlb_pool import hugetlb_vm_ops
 from .memcontrol import memcg_of
 from .memory_tables import _install_upper, _missing_upper
 from .mmap_limits import vm_stat_account
@@ -76,7 +77,6 @@ from .vma_file import vma_link_file
 from .vma_init import vm_area_alloc
 from .vma_ops import (
     generic_file_vm_ops,
-    hugetlb_vm_ops,
     shmem_vm_ops,
     special_mapping_vmops,
 )

@@ -25,6 +25,7 @@ from ..linux.mmzone import (
     pglist_data,
 )
 from ..linux.printk import printk_dump
+from .hugetlb_pool import the_hstate
 from .internal import K
 from .slab_common import slab_pages
 from .swapfile import nr_swap_pages
@@ -120,9 +121,14 @@ def _show_zone(line: str, node: pglist_data, nr: Uses) -> None:
 
 
 def _show_hugetlb(nid: int, nr: Uses) -> None:
-    used = nr["NR_HUGETLB"] // PTRS_PER_PTE
+    total = free = 0
+    if current_machine().config.nr_hugepages:
+        h = the_hstate()
+        total, free = h.nr_huge_pages_node[nid], h.__dict__["free_huge_pages"][nid]
+    surplus = nr["NR_HUGETLB"] // PTRS_PER_PTE - (total - free)
     printk_dump(
-        f"Node {nid} hugepages_total={used} hugepages_free=0 hugepages_surp={used} "
+        f"Node {nid} hugepages_total={total + surplus} hugepages_free={free} "
+        f"hugepages_surp={surplus} "
         f"hugepages_size={K(PTRS_PER_PTE)}kB"
     )
 

@@ -7,6 +7,7 @@ import attrs
 
 from ..engine.annotate import mirrors
 from ..errno import ENOMEM
+from ..fs.hugetlbfs.inode import hugetlbfs_file_mmap
 from ..lib.maple_tree import mas_destroy
 from ..linux.fs import get_file
 from ..linux.gfp_types import GFP_KERNEL
@@ -56,7 +57,7 @@ from .vma_munmap import (
     vms_complete_munmap_vmas,
     vms_gather_munmap_vmas,
 )
-from .vma_ops import generic_file_vm_ops, hugetlb_vm_ops, shmem_vm_ops
+from .vma_ops import generic_file_vm_ops, shmem_vm_ops
 
 __all__ = ["do_brk_flags", "mmap_region"]
 
@@ -132,14 +133,20 @@ def call_mmap_prepare(map: mmap_state) -> None:
 
 
 @mirrors("mm/vma.c", checked="v7.2", abridged="no driver's own mmap()")
-def __mmap_new_file_vma(map: mmap_state, vma: vm_area_struct) -> None:
-    """Let a mapping keep its file, and have its kind's operations."""
+def __mmap_new_file_vma(map: mmap_state, vma: vm_area_struct) -> int:
+    """Let a mapping keep its file, and have its kind's operations.
+
+    Return: 0, or -ENOMEM if there are not enough huge pages to promise.
+    """
     assert map.file is not None
-    vma.vm_file = get_file(map.file)
     if map.file.is_hugetlb:
-        vma.vm_ops = hugetlb_vm_ops
+        error = hugetlbfs_file_mmap(map.file, vma)
+        if error:
+            return error
     else:
         vma.vm_ops = shmem_vm_ops if map.file.is_shmem else generic_file_vm_ops
+    vma.vm_file = get_file(map.file)
+    return 0
 
 
 @mirrors("mm/vma.c", checked="v7.2", abridged="neither KSM nor khugepaged")
@@ -155,14 +162,15 @@ def __mmap_new_vma(map: mmap_state) -> vm_area_struct | int:
     if vma_iter_prealloc(map.vmi, vma):
         vm_area_free(vma)
         return -ENOMEM
+    error = 0
     if map.file is not None:
-        __mmap_new_file_vma(map, vma)
+        error = __mmap_new_file_vma(map, vma)
     elif map.vm_flags & VM_SHARED:
         error = shmem_zero_setup(vma)
-        if error:
-            mas_destroy(map.vmi.mas)
-            vm_area_free(vma)
-            return error
+    if error:
+        mas_destroy(map.vmi.mas)
+        vm_area_free(vma)
+        return error
     vma_start_write(vma)
     vma_iter_store_new(map.vmi, vma)
     map.mm.map_count += 1

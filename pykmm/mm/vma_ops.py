@@ -13,10 +13,11 @@ from ..errno import EINVAL
 from ..linux.mm_types import PMD_SIZE, vm_area_struct, vm_operations_struct
 
 __all__ = [
+    "_hugetlb_may_split",
     "generic_file_vm_ops",
-    "hugetlb_vm_ops",
     "shmem_vm_ops",
     "special_mapping_vmops",
+    "vm_operations_struct",
     "vma_dummy_vm_ops",
 ]
 
@@ -30,7 +31,5 @@ def _hugetlb_may_split(vma: vm_area_struct, addr: int) -> int:
 generic_file_vm_ops: Final = vm_operations_struct()
 shmem_vm_ops: Final = vm_operations_struct()
 special_mapping_vmops: Final = vm_operations_struct()
-#: There is no pool, so nobody has to give reservations back.
-hugetlb_vm_ops: Final = vm_operations_struct(may_split=_hugetlb_may_split)
 #: Of a mapping that was closed: a second time nobody is told.
 vma_dummy_vm_ops: Final = vm_operations_struct()

@@ -8,7 +8,7 @@ that are there, not figures that were put into an address space by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from ..engine.annotate import mirrors
@@ -135,9 +135,15 @@ class _Uses:
             self.nr["NR_PAGETABLE"] += sum(map(self.wanted, upper.values()))
         for nid in mm._huge.values():
             self.nr["NR_HUGETLB"] += self.wanted((nid, None)) * PTRS_PER_PTE
+        self._count_pool(mm._hugetlb.values())
         if mm.pgd:
             for vma in _tree_of(mm)._entries():
                 self._count_vma(mm, vma)
+
+    def _count_pool(self, nids: Iterable[int | None]) -> None:
+        for nid in nids:
+            if nid is not None:
+                self.nr["NR_HUGETLB"] += self.wanted((nid, None)) * PTRS_PER_PTE
 
     def _count_vma(self, mm: mm_struct, vma: vm_area_struct) -> None:
         opened: file | None = vma.__dict__["vm_file"]
@@ -165,6 +171,7 @@ class _Uses:
         which are the mapped ones: those that came first.
         """
         for mapping in self.files.mappings:
+            self._count_pool(mapping._huge.values())
             left = self.files.nr_mapped(mapping)
             for origin, pages in mapping.__dict__["_nrpages"].items():
                 mapped = min(left, pages)

@@ -32,6 +32,7 @@ from ..linux.sched import task_struct
 from ..linux.sched.signal import init_tasks
 from ..linux.signal import sigaction
 from ..linux.uapi import SA_NODEFER, SIGCHLD, WNOHANG
+from ..mm.hugetlb_pool import hugetlb_init
 from ..mm.oom_kill import oom, oom_init, oom_reaper
 from ..mm.util import init_vm_util_sysctls
 from ..mm.vmscan_kswapd import kswapd
@@ -101,6 +102,7 @@ class Machine(engine.Machine):
             sighand.action = {SIGCHLD: sigaction(_reap_children, SA_NODEFER)}
             self.boot.task = init.task
             oom_init()
+            hugetlb_init()
             init_vm_util_sysctls()
             others, self.live = self.live, []
             self._start_kthreads()

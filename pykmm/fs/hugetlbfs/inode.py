@@ -4,14 +4,51 @@
 from __future__ import annotations
 
 from ...engine.annotate import mirrors
-from ...linux.mm_types import address_space, file
-
-__all__ = ["hugetlb_file_setup"]
-
-
-@mirrors(
-    "fs/hugetlbfs/inode.c", checked="v7.2", abridged="no pool to reserve pages from"
+from ...errno import ENOMEM
+from ...linux.fs import i_size_write
+from ...linux.mm import PAGE_SHIFT, VM_WRITE
+from ...linux.mm_types import address_space, file, vm_area_struct
+from ...mm.hugetlb_pool import (
+    free_huge_folio,
+    hugetlb_reserve_pages,
+    hugetlb_unreserve_pages,
+    hugetlb_vm_ops,
 )
+
+__all__ = ["hugetlb_file_setup", "hugetlbfs_evict_inode", "hugetlbfs_file_mmap"]
+
+
+@mirrors("fs/hugetlbfs/inode.c", checked="v7.2", abridged="one size of pages, no seals")
+def hugetlbfs_file_mmap(opened: file, vma: vm_area_struct) -> int:
+    """Reserve the pages of a new mapping, which may make the file larger.
+
+    Context: ``mmap_lock`` for writing; nobody knows *vma* yet.
+    Return: 0, or -ENOMEM.
+    """
+    mapping = opened.f_mapping
+    vma.vm_ops = hugetlb_vm_ops
+    if hugetlb_reserve_pages(mapping, vma, vma.vm_flags):
+        return -ENOMEM
+    end = vma.vm_end - vma.vm_start + (vma.vm_pgoff << PAGE_SHIFT)
+    size = mapping._i_size
+    if vma.vm_flags & VM_WRITE and size is not None and size < end:
+        i_size_write(mapping, end)
+    return 0
+
+
+@mirrors("fs/hugetlbfs/inode.c", checked="v7.2", abridged="all pages at once")
+def hugetlbfs_evict_inode(mapping: address_space) -> None:
+    """Put the pages of a file that nobody can open any more back into the pool.
+
+    Context: No mapping is left.
+    """
+    for nid in mapping._huge.values():
+        free_huge_folio(nid, False)
+    hugetlb_unreserve_pages(mapping)
+    mapping._huge.clear()
+
+
+@mirrors("fs/hugetlbfs/inode.c", checked="v7.2", abridged="as large as it is mapped")
 def hugetlb_file_setup(name: str) -> file:
     """Make a file of huge pages that lives as long as somebody refers to it.
 
@@ -20,5 +57,5 @@ def hugetlb_file_setup(name: str) -> file:
     return file(
         f_path=f"{name} (deleted)",
         is_hugetlb=True,
-        f_mapping=address_space(is_linked=False),
+        f_mapping=address_space(is_linked=False, _i_size=0),
     )
