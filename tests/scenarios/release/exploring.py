@@ -15,8 +15,9 @@ from pykmm.workbench import Machine
 def explored(
     play: Callable[[Machine], object],
     *patches: Patch,
+    stop: bool = False,
 ) -> Result:
-    """Explore *play*, without the kernel's own reaper."""
+    """Explore *play*, without the kernel's own reaper; *stop* at the first bug."""
     scenario = Scenario(
         name="here",
         function=play,
@@ -24,4 +25,4 @@ def explored(
         machine=partial(Machine, reaper=False),
         patches=patches,
     )
-    return explore(scenario, executions=300)
+    return explore(scenario, executions=300, stop_on_report=stop)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -16,7 +17,6 @@ from pykmm.errors import UseAfterFree
 from pykmm.kernel.freezer import freeze_task
 from pykmm.kernel.kthread import kthread_use_mm
 from pykmm.kernel.pid_pidfd import pidfd_get_task
-from pykmm.kernel.signal import kill_pid
 from pykmm.linux.compiler import WRITE_ONCE
 from pykmm.linux.freezer import freezer, frozen, static_branch_freezer
 from pykmm.linux.jiffies import HZ
@@ -53,6 +53,7 @@ from pykmm.scenarios.release.outcomes import is_dying
 from pykmm.syscalls import (
     clone,
     close,
+    exit_group,
     kill,
     mmap,
     pause,
@@ -112,24 +113,25 @@ def test_one_sharer_once_makes_immune_for_life() -> None:
 
 
 @pytest.mark.parametrize("design", ["B", "C", "D"])
-def test_the_number_that_the_signal_goes_to_is_nobodys(m: Machine, design: str) -> None:
+def test_the_number_that_the_signal_goes_to_is_nobodys(design: str) -> None:
     """Once the pidfd is closed and the victim is reaped, it is freed memory."""
-    apply(m, [DESIGNS[design]])
-    app = m.spawn("app", anon="16K", parent=ignores_children(m))
-    lmkd = m.spawn("lmkd", threads=2)
-    fd = lmkd.call(pidfd_open, app.pid, 0)
-    releases, closes = lmkd.threads
-    releases.runs(lambda: process_mrelease(fd, REAP_KILL))
-    releases.step_to("rcu_read_lock", inside=kill_pid)
-    kill(app.pid, SIGKILL)
-    closes.runs(lambda: close(fd))
-    m.run()
-    releases.thaw()
-    with pytest.raises(UseAfterFree, match=r"pid#\d+ was touched by rcu_dereference"):
+
+    def play(m: Machine) -> None:
+        app = m.spawn("app", anon="16K", parent=ignores_children(m))
+        lmkd = m.spawn("lmkd", threads=2)
+        fd = lmkd.call(pidfd_open, app.pid, 0)
+        first, second = lmkd.threads
+        first.runs(lambda: process_mrelease(fd, REAP_KILL))
+        second.runs(lambda: close(fd))
+        app.runs(lambda: exit_group(0))
         m.run()
 
+    (report,) = explored(play, DESIGNS[design], stop=True).reports
+    assert isinstance(report, UseAfterFree)
+    assert re.match(r"pid#\d+ was touched by rcu_dereference", report.summary)
 
-def test_only_the_rfc_marks_the_memory_before_it_kills(m: Machine) -> None:
+
+def test_only_the_rfc_marks_the_memory_before_it_kills() -> None:
     """What the first posting said of itself, and did not do."""
     marked = {}
     for design in ("B0", "B"):
