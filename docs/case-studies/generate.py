@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Explore every scene under every design, and write the tables down.
 
-Run ``python docs/case-studies/generate.py``; it takes both of two processors for less
-than ten minutes. ``tests/comparison/test_page.py`` looks at some of the tables again.
+Run ``python docs/case-studies/generate.py``: a quarter of an hour of processor time,
+which two workers share cell by cell, none of which takes longer than half a minute.
+``tests/comparison/test_page.py`` looks at some of the tables again.
 """
 
 from __future__ import annotations
