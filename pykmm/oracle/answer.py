@@ -33,9 +33,10 @@ class Answer:
         """Return it as a JSON value."""
         return {"results": self.results, "state": self.state.value()}
 
-    def text(self) -> str:
-        """Spell it on a line."""
-        return f'{{"results":{spell(self.results)},"state":{self.state.text()}}}'
+    def line(self) -> str:
+        """Spell it on a line, of which there need be no second copy."""
+        begin = '{"results":', spell(self.results), ',"state":'
+        return "".join([*begin, *self.state.spelled(), "}\n"])
 
 
 def answer(world: object) -> dict[str, object]:

@@ -34,9 +34,9 @@ def serve(lines: Iterable[str | bytes], out: _Output) -> int:
     for line in lines:
         with uncollected():  # until the answer, which can be large, is spelled
             try:
-                text = answered(line).text()
+                text = answered(line).line()
             except Refused as refused:
-                text, status = spell(refused.answer()), 1
-        out.write(text + "\n")
+                text, status = spell(refused.answer()) + "\n", 1
+        out.write(text)
         out.flush()
     return status

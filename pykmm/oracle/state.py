@@ -19,7 +19,7 @@ from ..mm.oom_kill import oom
 from .text import spell
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ..linux.mm_types import mm_struct
     from .build import Built
@@ -70,16 +70,16 @@ class State:
             "oom_reaper_list": self.oom_reaper_list,
         }
 
-    def text(self) -> str:
-        """Spell it as :func:`spell` would spell :meth:`value`, but sooner."""
+    def spelled(self) -> Iterator[str]:
+        """Spell it as :func:`spell` would spell :meth:`value`, but sooner, in parts."""
         tasks, mms = _spelled(self.tasks), _spelled(self.mms)
-        pids = [f'"{pid}":{tasks[task]}' for pid, task in self.tasks.items()]
-        names = [f"{spell(name)}:{mms[mm]}" for name, mm in self.mms.items()]
-        return (
-            f'{{"tasks":{{{",".join(pids)}}},"mms":{{{",".join(names)}}},'
-            f'"oom_victims":{self.oom_victims},'
-            f'"oom_reaper_list":{spell(self.oom_reaper_list)}}}'
-        )
+        yield '{"tasks":{'
+        yield ",".join([f'"{pid}":{tasks[of]}' for pid, of in self.tasks.items()])
+        yield '},"mms":{'
+        yield ",".join([f"{spell(name)}:{mms[of]}" for name, of in self.mms.items()])
+        yield f'}},"oom_victims":{self.oom_victims},"oom_reaper_list":'
+        yield spell(self.oom_reaper_list)
+        yield "}"
 
 
 def _spelled(states: Mapping[Any, TaskState | MmState]) -> dict[object, str]:
