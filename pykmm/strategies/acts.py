@@ -15,6 +15,7 @@ MEMORY: Final = (
     "share",
     "memfd",
     "file",
+    "huge",
     "touch",
     "read",
     "munmap",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from ..linux.mm_types import PMD_SIZE
 from ..linux.sched import PF_KTHREAD
 from ..linux.uapi import O_CREAT, O_RDWR, SIGCHLD, SIGKILL, SIGTERM, SIGUSR1
 from ..linux.uapi_mman import (
@@ -13,6 +14,8 @@ from ..linux.uapi_mman import (
     MADV_FREE,
     MADV_PAGEOUT,
     MAP_ANONYMOUS,
+    MAP_HUGETLB,
+    MAP_NORESERVE,
     MAP_PRIVATE,
     MAP_SHARED,
     MREMAP_MAYMOVE,
@@ -117,6 +120,14 @@ class Player:
 
     def _file(self, act: Act) -> None:
         self._map_file(open(f"/file{act.which}", O_CREAT | O_RDWR), act)
+
+    def _huge(self, act: Act) -> None:
+        kind = MAP_PRIVATE if act.which % 2 else MAP_SHARED
+        flags = kind | MAP_ANONYMOUS | MAP_HUGETLB
+        if act.which % 3 == 0:
+            flags |= MAP_NORESERVE
+        length = (act.pages % 2 + 1) * PMD_SIZE
+        self._mapped(mmap(0, length, _BOTH, flags), length)
 
     def _map_file(self, fd: int, act: Act) -> None:
         """Map a file, for all or for oneself; a child may inherit the descriptor."""

@@ -32,7 +32,9 @@ PHASES = (Phase.explicit, Phase.generate)
 EXAMPLES = int(os.environ.get("PYKMM_CONSERVATION", "40"))
 
 USER = 1000
-CONFIG = Config(node_pages=(4096,), total_swap_pages=48, timers=Timers.IDLE)
+CONFIG = Config(
+    node_pages=(4096,), total_swap_pages=48, nr_hugepages=2, timers=Timers.IDLE
+)
 
 #: What is made when it is first asked for, and then stays: files, a user, statics.
 FIRST = (
