@@ -50,6 +50,7 @@ from pykmm.syscalls import (
     exit_group,
     fork,
     kill,
+    pause,
     pidfd_open,
     process_mrelease,
 )
@@ -196,14 +197,15 @@ def test_l76_pages_that_are_still_counted() -> None:
 
 
 def test_l77_flags_that_a_child_starts_with() -> None:
-    sticky = (MMF_OOM_SKIP, MMF_UNSTABLE, MMF_OOM_REAP_QUEUED, MMF_MULTIPROCESS)
     with boot() as m:
         app = m.spawn("app")
         mm = memory(app)
-        for flag in (*sticky, MMF_HAS_MDWE):
+        # Whose memory is reaped does not fork any more, and there is no PR_SET_MDWE.
+        for flag in (MMF_OOM_SKIP, MMF_UNSTABLE, MMF_OOM_REAP_QUEUED, MMF_HAS_MDWE):
             mm_flags_set(flag, mm)
-        app.runs(fork)
+        app.runs(lambda: (clone(CLONE_VM | SIGCHLD, pause), fork()))
         m.run()
+        assert mm.flags._has(MMF_MULTIPROCESS)
         copy = m.tasks()[-1].__dict__["mm"]
         assert copy.flags._value == 1 << MMF_HAS_MDWE
 

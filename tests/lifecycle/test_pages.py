@@ -22,6 +22,7 @@ from pykmm.linux.mutex import mutex_lock, mutex_unlock
 from pykmm.linux.printk import console
 from pykmm.linux.sched.task import get_task_struct, task_lock, task_unlock
 from pykmm.linux.uapi import (
+    MAP_ANONYMOUS,
     MAP_PRIVATE,
     MAP_SHARED,
     O_CREAT,
@@ -37,10 +38,12 @@ from pykmm.mm.oom_kill_reaper import oom_reap_task, queue_oom_reaper
 from pykmm.mm.oom_kill_victim import mark_oom_victim
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.mm.swapfile import nr_swap_pages
+from pykmm.mm.vmstat import global_node_page_state
 from pykmm.patches.kernels import v6_12
 from pykmm.syscalls import (
     close,
     kill,
+    mlock,
     mmap,
     open,
     pause,
@@ -351,10 +354,22 @@ def test_l118_counters_fall_first_and_charges_later() -> None:
 def test_l121_locked_pages_go_and_stay_counted() -> None:
     with boot() as m:
         app = m.spawn("app")
-        maps(app, S[-1])
+
+        @app.runs
+        def _() -> None:
+            at = mmap(0, 4 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS)
+            assert mlock(at, 4 * PAGE) == 0
+            pause()
+
+        m.run()
         mm = _memory(app)
-        locked = mm.__dict__["locked_vm"]
-        assert locked == 512
         seen = []
-        released(m, app, lambda _: seen.append((rss(mm), mm.__dict__["locked_vm"])))
-        assert seen == [((0, 0, 0, 0), locked)]
+
+        def look(_: int = 0) -> None:
+            locked = mm.__dict__["locked_vm"]
+            mlocked = global_node_page_state("NR_UNEVICTABLE")
+            seen.append((rss(mm)[1], locked, mlocked))
+
+        look()
+        released(m, app, look)
+        assert seen == [(4, 4, 4), (0, 4, 0)]
