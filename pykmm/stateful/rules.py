@@ -60,6 +60,18 @@ class _Orders(RuleBasedStateMachine):
             report_multiple_bugs=False,
         )
 
+        def run(test: Any) -> None:
+            budget = test.settings
+            fuzz(
+                cls,
+                examples=budget.max_examples,
+                steps=budget.stateful_step_count,
+            )
+
+        # Hypothesis shrinks for up to five minutes of wall-clock time, so that what a
+        # failing test says would depend on how busy the machine is.
+        cls.TestCase.runTest = run  # type: ignore[assignment, method-assign] # see above
+
     def __init__(self) -> None:
         super().__init__()
         self.world = World(**self._facts())
@@ -84,11 +96,7 @@ class _Orders(RuleBasedStateMachine):
 
     def take(self, step: Step) -> None:
         """Take a step of the story."""
-        try:
-            self.world.take(step)
-        except Report as report:
-            report.add_note(f"\n{report.render()}")
-            raise
+        self.world.take(step)
 
     def have(self, size: int) -> None:
         """See to it that there are so many threads that can be asked for calls."""
@@ -147,10 +155,11 @@ def fuzz(
 ) -> None:
     """Look for a story that goes wrong, and raise the report of a short one.
 
-    ``orders.TestCase`` does that, too, with hypothesis' own shrinking and database.
-    This takes a fraction of the time when something is found: of the story steps,
-    calls and preemptions are deleted until what is left is needed.
+    Of the story that fails steps, calls and preemptions are deleted until what is left
+    is needed. ``orders.TestCase`` is a test that does all this; the draws are those of
+    hypothesis' seed.
     """
+    __tracebackhide__ = True  # pytest need not show what the report tells better
     found: list[tuple[type[Report], list[Step]]] = []
 
     class Noting(orders):  # type: ignore[misc, valid-type]

@@ -339,6 +339,7 @@ def retell(story: Iterable[Step], **facts: Any) -> State:
     *facts* are those of the :class:`World`.
     Return: the state of the model in the end.
     """
+    __tracebackhide__ = True  # pytest need not show what the report tells better
     world = World(**facts, stacks=True)
     try:
         for step in story:
@@ -346,6 +347,7 @@ def retell(story: Iterable[Step], **facts: Any) -> State:
         return world.state
     except Report as report:
         complete(report, Trace.of(world.machine))
-        raise
+        report.add_note(f"\n{report.render()}")
+        raise report.with_traceback(None) from None
     finally:
         world.close()
