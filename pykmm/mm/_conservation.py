@@ -30,7 +30,7 @@ from ..linux.mm_types import (
 from ..linux.pgtable import SharedPages, _moved
 from .filemap_cache import _in_window
 from .gup_pages import pinned
-from .hugetlb_pool import _hugetlb_offset, resv_map, the_hstate
+from .hugetlb_pool import _unused, the_hstate
 from .memory import _pte_mask
 from .page_alloc_freelist import nr_free_pages
 from .swapfile import nr_swap_pages
@@ -82,7 +82,7 @@ def _misused_pool(
     if free + used != h.nr_huge_pages:
         yield f"{free} huge pages are free and {used} in use, of {h.nr_huge_pages}"
     promised = sum(len(f._huge_resv) - len(f._huge) for f in files)
-    promised += sum(_promised(vma) for mm in spaces for vma in _vmas(mm))
+    promised += sum(_unused(vma) for mm in spaces for vma in _vmas(mm))
     counted = h.__dict__["resv_huge_pages"]
     if counted != promised:
         yield f"{counted} huge pages are reserved, but {promised} were promised"
@@ -90,15 +90,6 @@ def _misused_pool(
 
 def _vmas(mm: mm_struct) -> list[vm_area_struct]:
     return [slot.entry for slot in mm.__dict__["mm_mt"]._slots]
-
-
-def _promised(vma: vm_area_struct) -> int:
-    own = vma.__dict__["vm_private_data"]
-    if not isinstance(own, resv_map):
-        return 0
-    start, end = vma.__dict__["vm_start"], vma.__dict__["vm_end"]
-    pages = (_hugetlb_offset(vma, at) for at in range(start, end, PMD_SIZE))
-    return sum(offset not in own.consumed for offset in pages)
 
 
 def _swapped(mapping: address_space) -> int:

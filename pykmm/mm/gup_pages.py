@@ -178,8 +178,9 @@ def follow_page_mask(
     """
     upper = field_of(vma.vm_mm, "pgd")
     t = enter(upper, "pmd_none")
-    huge = address >> PMD_SHIFT in vma.vm_mm._huge | vma.vm_mm._hugetlb
-    table = vma.vm_mm.pgd.get(address >> PMD_SHIFT)
+    index = address >> PMD_SHIFT
+    huge = index in vma.vm_mm._huge or index in vma.vm_mm._hugetlb
+    table = vma.vm_mm.pgd.get(index)
     leave(t, upper, Access.READ, "no table" if table is None else "a table")
     if huge:
         return Page()

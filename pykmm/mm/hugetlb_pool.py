@@ -25,9 +25,12 @@ from .vma_ops import _hugetlb_may_split, vm_operations_struct
 
 __all__ = [
     "_hugetlb_offset",
+    "_unused",
     "alloc_hugetlb_folio",
+    "fixup_hugetlb_reservations",
     "free_huge_folio",
     "hstate",
+    "hugetlb_dup_vma_private",
     "hugetlb_init",
     "hugetlb_reserve_pages",
     "hugetlb_unreserve_pages",
@@ -182,6 +185,17 @@ def restore_reserve(vma: vm_area_struct, offset: int) -> bool:
     return True
 
 
+def _unused(vma: vm_area_struct) -> int:
+    """Count the pages that a mapping was promised and has not consumed."""
+    state = vma.__dict__
+    own = state["vm_private_data"]
+    if not isinstance(own, resv_map):
+        return 0
+    first = _hugetlb_offset(vma, state["vm_start"])
+    nr = state["vm_end"] - state["vm_start"] >> PMD_SHIFT
+    return sum(offset not in own.consumed for offset in range(first, first + nr))
+
+
 # -- promises --------------------------------------------------------------------------
 
 
@@ -221,6 +235,33 @@ def _reserve(
     return ret
 
 
+@mirrors("mm/hugetlb.c", checked="v7.2", abridged="no locks of mappings", inline=True)
+def hugetlb_dup_vma_private(vma: vm_area_struct) -> None:
+    """Let a copy of a mapping have no reservation: it is the original's.
+
+    Context: ``mmap_lock`` for writing.
+    """
+    vma.vm_private_data = None
+
+
+@mirrors(
+    "mm/hugetlb.c",
+    checked="v7.2",
+    abridged="what of a mapping stays behind gives its promise back",
+)
+def fixup_hugetlb_reservations(vma: vm_area_struct, new: vm_area_struct) -> None:
+    """Let a mapping that was moved keep no reservation: *new* has it.
+
+    Context: ``mmap_lock`` for writing.
+    """
+    if not isinstance(vma.vm_private_data, resv_map):
+        return
+    left = _unused(vma) - _unused(new)
+    hugetlb_dup_vma_private(vma)
+    if left:
+        hugetlb_acct_memory(the_hstate(), -left)
+
+
 @mirrors("mm/hugetlb.c", checked="v7.2", abridged="of a whole file only")
 def hugetlb_unreserve_pages(mapping: address_space) -> None:
     """Take back what a file was promised and has not used.
@@ -239,12 +280,8 @@ def hugetlb_vm_op_close(vma: vm_area_struct) -> None:
 
     Context: ``mmap_lock``; nobody can find *vma* any more.
     """
-    own = vma.vm_private_data
-    if isinstance(own, resv_map):
-        first = _hugetlb_offset(vma, vma.vm_start)
-        pages = range(first, first + (vma.vm_end - vma.vm_start >> PMD_SHIFT))
-        unused = sum(offset not in own.consumed for offset in pages)
-        hugetlb_acct_memory(the_hstate(), -unused)
+    if isinstance(vma.vm_private_data, resv_map):
+        hugetlb_acct_memory(the_hstate(), -_unused(vma))
 
 
 hugetlb_vm_ops = vm_operations_struct(

@@ -17,6 +17,7 @@ from ..linux.maple_tree import MA_STATE, ULONG_MAX, mt_clear_in_rcu, mt_set_in_r
 from ..linux.mm import (
     VM_ACCOUNT,
     VM_DONTCOPY,
+    VM_HUGETLB,
     VM_LOCKED,
     VM_LOCKONFAULT,
     VM_WIPEONFORK,
@@ -43,6 +44,7 @@ from ..linux.mmap_lock import (
     vma_start_write_killable,
 )
 from ..linux.security import security_vm_enough_memory_mm
+from .hugetlb_pool import hugetlb_dup_vma_private
 from .memory_copy import copy_page_range
 from .mmap import tear_down_vmas
 from .mmap_limits import vm_stat_account
@@ -86,7 +88,8 @@ def _dup_vma(mm: mm_struct, mpnt: vm_area_struct) -> int:
     _store(mm, mpnt, tmp)
     vma_mark_attached(tmp)
     mm.map_count += 1
-    tmp.vm_private_data = None  # a reservation of huge pages is the parent's
+    if tmp.vm_flags & VM_HUGETLB:
+        hugetlb_dup_vma_private(tmp)
     if tmp.vm_ops is not None and tmp.vm_ops.open is not None:
         tmp.vm_ops.open(tmp)
     if tmp.vm_file is not None:

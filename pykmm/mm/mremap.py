@@ -12,7 +12,14 @@ from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.machine import enter, leave
 from ..errno import ENOMEM
-from ..linux.mm import PAGE_SHIFT, PMD_MASK, PMD_SHIFT, PMD_SIZE, PTRS_PER_PTE
+from ..linux.mm import (
+    PAGE_SHIFT,
+    PMD_MASK,
+    PMD_SHIFT,
+    PMD_SIZE,
+    PTRS_PER_PTE,
+    VM_HUGETLB,
+)
 from ..linux.mm_types import mm_struct, pgtable_t, vm_area_struct
 from ..linux.mmap_lock import mmap_assert_write_locked
 from ..linux.mmu_notifier import (
@@ -22,6 +29,7 @@ from ..linux.mmu_notifier import (
     mmu_notifier_range,
 )
 from ..linux.spinlock import spin_lock, spin_unlock
+from .hugetlb_move import move_hugetlb_page_tables
 from .internal import anon_vma_lock_write, anon_vma_unlock_write
 from .memory import _look_up, _pte_mask
 from .memory_tables import _upper_alloc, pte_alloc
@@ -30,7 +38,7 @@ __all__ = ["move_page_tables", "pagetable_move_control"]
 
 _BY_TABLE: Final = (
     "tables of the upper levels never move, so a move of whole GiB leaves some behind "
-    "until the old mapping is gone; no huge pages, and nothing of hugetlbfs moves"
+    "until the old mapping is gone; no huge pages but those of hugetlbfs"
 )
 
 
@@ -59,6 +67,8 @@ def move_page_tables(pmc: pagetable_move_control) -> int:
     mm, start = pmc.old.vm_mm, pmc.old_addr
     end = start + pmc.len_in
     mmap_assert_write_locked(mm)
+    if pmc.old.vm_flags & VM_HUGETLB:
+        return move_hugetlb_page_tables(pmc.old, start, pmc.new_addr, pmc.len_in)
     change = mmu_notifier_range(MMU_NOTIFY_UNMAP, mm, start, end)
     mmu_notifier_invalidate_range_start(change)
     failed = None

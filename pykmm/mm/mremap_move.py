@@ -29,6 +29,7 @@ from ..linux.uapi_mman import (
     MREMAP_FIXED,
 )
 from ..linux.vm_flags import VM_LOCKED_MASK
+from .hugetlb_pool import fixup_hugetlb_reservations
 from .mmap_area import get_unmapped_area
 from .mmap_limits import vm_stat_account
 from .mremap import move_page_tables, pagetable_move_control
@@ -268,10 +269,12 @@ def copy_vma_and_data(vrm: vma_remap_struct) -> tuple[int, vm_area_struct | None
         pagetable_move_control(vma, new, vrm.addr, vrm.new_addr, vrm.old_len, locks)
     )
     if moved >= vrm.old_len:
+        fixup_hugetlb_reservations(vma, new)
         return 0, new
     move_page_tables(
         pagetable_move_control(new, vma, vrm.new_addr, vrm.addr, moved, True)
     )
+    fixup_hugetlb_reservations(vma, new)
     vrm.vma = new
     vrm.old_len, vrm.addr = vrm.new_len, vrm.new_addr
     return -ENOMEM, new

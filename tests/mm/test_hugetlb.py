@@ -25,6 +25,8 @@ from pykmm.linux.uapi_mman import (
     MAP_HUGETLB,
     MAP_NORESERVE,
     MAP_POPULATE,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
 )
 from pykmm.mm._conservation import _books
 from pykmm.mm.hugetlb_pool import the_hstate
@@ -41,6 +43,7 @@ from pykmm.syscalls import (
     madvise,
     memfd_create,
     mmap,
+    mremap,
     munmap,
     pause,
     pidfd_open,
@@ -52,6 +55,7 @@ from pykmm.syscalls import (
 from pykmm.workbench import Machine
 
 HUGE = 2 << 20
+TO = 0x1000_0000
 BOTH = PROT_READ | PROT_WRITE
 OWN = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB
 ALL = MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB
@@ -216,6 +220,30 @@ def test_a_child_has_no_reservation(m: Machine) -> None:
         return signal, pool()
 
     assert runs(m, program) == (SIGBUS, (0, 0))
+
+
+def test_a_mapping_that_moves_takes_pages_and_promises_along(m: Machine) -> None:
+    def program() -> object:
+        at = mmap(0, 3 * HUGE, BOTH, OWN)
+        touch(at, HUGE)
+        moved = mremap(at, 3 * HUGE, 3 * HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, TO)
+        seen = [moved == TO, pool(), usage()]
+        touch(TO, 2 * HUGE)
+        seen.append(pool())
+        munmap(TO, 3 * HUGE)
+        return *seen, pool()
+
+    assert runs(m, program) == (True, (3, 2), (512, 0), (2, 1), (4, 0))
+
+
+def test_what_stays_behind_gives_its_promise_back(m: Machine) -> None:
+    def program() -> object:
+        at = mmap(0, 3 * HUGE, BOTH, OWN)
+        touch(at, HUGE)
+        mremap(at + HUGE, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, TO)
+        return pool(), usage()
+
+    assert runs(m, program) == ((3, 1), (512, 0))
 
 
 def test_populating_fills_huge_pages(m: Machine) -> None:
