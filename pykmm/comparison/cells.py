@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from ..errors import UsageError
 from ..patches.designs import DESIGNS
+from ..patches.patch import Patch
 from ..runner import explore
 from ..scenarios import SCENARIOS
 from ..scenarios.release import SCENARIOS as SCENES
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..runner import Result
     from ..scenario import Scenario
 
-__all__ = ["Cell", "Finding", "fill", "scene_names", "staged"]
+__all__ = ["Cell", "Finding", "as_patch", "fill", "scene_names", "staged"]
 
 #: Samplers that are good at different things.
 _SAMPLERS: Final = ("pos", "pct")
@@ -86,22 +87,30 @@ def scene_names() -> list[str]:
     return [scene.name for scene in SCENES]
 
 
-def staged(scene: str, design: str) -> Scenario:
+def as_patch(design: str | Patch) -> Patch:
+    """Return the patch that a letter means; a patch of one's own means itself."""
+    if isinstance(design, Patch):
+        return design
+    if not isinstance(design, str) or design not in DESIGNS:
+        known = ", ".join(DESIGNS)
+        raise UsageError(
+            f"design={design!r} is unknown: take one of {known}, or a Patch"
+        )
+    return DESIGNS[design]
+
+
+def staged(scene: str, design: str | Patch) -> Scenario:
     """Return the scenario of *scene* on a kernel of *design*."""
     if scene not in scene_names():
         raise UsageError(
             f"scenario={scene!r} cannot be compared: take one of "
             f"{', '.join(scene_names())}"
         )
-    if design not in DESIGNS:
-        raise UsageError(
-            f"design={design!r} is unknown: take one of {', '.join(DESIGNS)}"
-        )
     found = SCENARIOS[scene]
-    return found.but(patches=(*found.patches, DESIGNS[design]))
+    return found.but(patches=(*found.patches, as_patch(design)))
 
 
-def fill(scene: str, design: str, executions: int) -> Cell:
+def fill(scene: str, design: str | Patch, executions: int) -> Cell:
     """Explore *scene* under *design*, in about *executions* executions at most.
 
     Where that is not enough for all outcomes, more looks are taken: at executions with
@@ -124,7 +133,7 @@ def fill(scene: str, design: str, executions: int) -> Cell:
         )
     return Cell(
         scene,
-        design,
+        design if isinstance(design, str) else design.name,
         executions=sum(result.executions for result in results),
         complete=results[0].complete,
         reason=reason,

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..patches.designs import DESIGNS
 from ..scenarios import SCENARIOS
 from ..scenarios.release import OUTCOMES
 
@@ -61,7 +60,7 @@ def legend(comparison: Comparison) -> Iterator[str]:
         if word.name in found:
             yield f"{word.name}: {word.says}"
     for letter in comparison.designs:
-        yield f"{letter}: {DESIGNS[letter].summary}"
+        yield f"{letter}: {comparison.summaries[letter]}"
 
 
 def as_text(comparison: Comparison) -> str:

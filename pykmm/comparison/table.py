@@ -10,7 +10,8 @@ from attrs import frozen
 
 from ..errors import UsageError
 from ..patches.designs import DESIGNS
-from .cells import Cell, fill, scene_names, staged
+from ..patches.patch import Patch
+from .cells import Cell, as_patch, fill, scene_names, staged
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -30,6 +31,8 @@ class Comparison:
     scenes: tuple[str, ...]
     designs: tuple[str, ...]
     cells: dict[tuple[str, str], Cell]
+    #: What each design is.
+    summaries: dict[str, str]
 
     def row(self, scene: str) -> Iterator[Cell]:
         """Return the cells of *scene*, a design each."""
@@ -79,7 +82,7 @@ def _plain(cell: Cell) -> dict[str, object]:
 def compare(
     scenario: str | Sequence[str] | None = None,
     *,
-    designs: Sequence[str] | None = None,
+    designs: Sequence[str | Patch] | None = None,
     executions: int = EXECUTIONS,
     executor: Executor | None = None,
     progress: Callable[[int, int], object] | None = None,
@@ -87,9 +90,10 @@ def compare(
     """Explore scenes under designs, and tell what can come out where.
 
     *scenario* is a scene's name, several, or None for all; *designs* are letters, by
-    default all. *executions* bounds each cell: those that need more say so, and are
-    sampled as well. *executor* fills the cells, and what comes out does not depend on
-    its workers. *progress* is told how many cells of how many are filled.
+    default all, and patches of your own, which go by their names and are used in two
+    calls: kill, then release. *executions* bounds each cell: those that need more say
+    so, and are sampled as well. *executor* fills the cells, and what comes out does not
+    depend on its workers. *progress* is told how many cells of how many are filled.
 
     >>> from pykmm import compare
     >>> table = compare("S1", designs=("A", "B"))
@@ -100,8 +104,13 @@ def compare(
     if not (whole and executions > 0):
         raise UsageError(f"executions={executions!r} must be a whole number above 0")
     names = [scenario] if isinstance(scenario, str) else list(scenario or scene_names())
-    letters = list(DESIGNS if designs is None else designs)
-    pairs = [(name, letter) for name in names for letter in letters]
+    asked = list(DESIGNS if designs is None else designs)
+    patches = [as_patch(one) for one in asked]
+    letters = [
+        one if isinstance(one, str) else patch.name
+        for one, patch in zip(asked, patches, strict=True)
+    ]
+    pairs = [(name, one) for name in names for one in asked]
     for what, given in (("scenario", names), ("designs", letters)):
         twice = [name for number, name in enumerate(given) if name in given[:number]]
         if twice:
@@ -113,11 +122,14 @@ def compare(
         cells[cell.scene, cell.design] = cell
         if progress is not None:
             progress(number, len(pairs))
-    return Comparison(tuple(names), tuple(letters), cells)
+    summaries = {
+        letter: patch.summary for letter, patch in zip(letters, patches, strict=True)
+    }
+    return Comparison(tuple(names), tuple(letters), cells, summaries)
 
 
 def _fill(
-    pairs: Sequence[tuple[str, str]], executions: int, executor: Executor | None
+    pairs: Sequence[tuple[str, str | Patch]], executions: int, executor: Executor | None
 ) -> Iterator[Cell]:
     scenes, letters = zip(*pairs, strict=True) if pairs else ((), ())
     bounds = [executions] * len(pairs)

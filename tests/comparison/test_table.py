@@ -9,8 +9,11 @@ import pytest
 
 from pykmm.comparison import Cell, as_markdown, as_text, compare
 from pykmm.comparison.cells import fill, scene_names, staged
+from pykmm.errno import EAGAIN
 from pykmm.errors import UsageError
+from pykmm.mm import oom_kill
 from pykmm.patches.designs import DESIGNS
+from pykmm.patches.patch import Patch
 from pykmm.runner import replay
 from pykmm.scenarios.release import OUTCOMES, Judged
 
@@ -145,3 +148,22 @@ def test_mistakes_are_told(call: object, says: str) -> None:
 
 def test_scenes_have_a_name_each() -> None:
     assert len(scene_names()) == len(set(scene_names()))
+
+
+def test_a_patch_of_ones_own_is_compared_with_the_designs() -> None:
+    own = Patch("mine", "design", "it refuses", "made up here")
+
+    @own.replaces(oom_kill.process_mrelease)
+    def refuses(pidfd: int, flags: int) -> int:
+        del pidfd, flags
+        return -EAGAIN
+
+    table = compare("S1", designs=["A", own])
+    assert table.designs == ("A", "mine")
+    assert list(table.cells["S1", "mine"].results) == ["-EAGAIN"]
+    assert "mine: it refuses" in as_text(table)
+
+
+def test_what_is_neither_a_letter_nor_a_patch_is_refused() -> None:
+    with pytest.raises(UsageError, match="design=3 is unknown: take one of A, .*Patch"):
+        compare("S1", designs=[3])  # type: ignore[list-item]  # the point
