@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from pykmm.boot import Region
-from pykmm.engine import Backend, Config, Timers
-from pykmm.errno import EBUSY, EINTR, EINVAL, ENOMEM
+from pykmm.engine import Backend
+from pykmm.errno import ENOMEM
 from pykmm.kernel.signal import kill as send
 from pykmm.linux.gfp_types import (
     __GFP_HIGH,
@@ -34,139 +33,15 @@ from pykmm.linux.uapi import (
     O_RDWR,
     PROT_READ,
     SIGKILL,
-    SIGUSR1,
 )
 from pykmm.linux.uapi_mman import MCL_FUTURE
-from pykmm.mm._conservation import _books
-from pykmm.mm.memcontrol import memory_events_local_show, memory_events_show
 from pykmm.mm.memcontrol_charge import memory_max_write, try_charge_memcg
-from pykmm.mm.memcontrol_v1 import mem_cgroup_oom_control_write
-from pykmm.mm.memcontrol_v1_limit import mem_cgroup_resize_max
 from pykmm.mm.oom_kill import mark_oom_victim, oom
 from pykmm.mm.page_counter import page_counter_uncharge
 from pykmm.schedulers import RandomWalk
-from pykmm.syscalls import exit_group, kill, mlockall, mmap, open, pause, touch
-from pykmm.workbench import Machine, Process
-
-PAGE = 4096
-
-
-@contextmanager
-def booted(**facts: object) -> Iterator[Machine]:
-    """Boot a machine whose books, those of its cgroups too, must balance."""
-    config = Config(node_pages=(4096,), timers=Timers.IDLE)
-    with Machine(config, **facts) as m:
-        yield m
-        assert _books() == []
-
-
-def hog(m: Machine, pages: int, name: str = "hog", **facts: object) -> Process:
-    """Spawn a process that touches *pages* pages and says so."""
-    region = Region("anon", pages * PAGE, populated=0)
-    p = m.spawn(name, regions=[region], **facts)  # type: ignore[arg-type]
-
-    @p.runs
-    def _() -> str:
-        touch(p.memory[0].start, len(p.memory[0]))
-        return "done"
-
-    return p
-
-
-def killed() -> list[str]:
-    """Return the names in the log's lines of kills."""
-    found = [line.partition("Killed process ")[2] for line in console().verdicts()]
-    return [text.split("(")[1].split(")")[0] for text in found if text]
-
-
-def events(memcg: mem_cgroup, *, local: bool = False) -> dict[str, int]:
-    show = memory_events_local_show if local else memory_events_show
-    return {
-        name: int(count)
-        for name, count in (line.split() for line in show(memcg).splitlines())
-        if count != "0"
-    }
-
-
-# -- what is charged -------------------------------------------------------------------
-
-
-def test_a_fault_charges_pages_and_tables_and_exit_gives_them_back() -> None:
-    with booted() as m:
-        top = m.cgroup("top")
-        box = m.cgroup("box", parent=top)
-        p = hog(m, 600, memcg=box)
-        m.run()
-        assert p.result == "done"
-        assert (box.memory.usage, top.memory.usage) == (604, 604)
-        kill(p.pid, SIGKILL)
-        m.run()
-        assert (box.memory.usage, top.memory.usage) == (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("kind", "shared", "left"),
-    [("anon", False, 0), ("shmem", True, 0), ("anon", True, 0), ("file", True, 8)],
-)
-def test_pages_of_files_stay_charged_as_long_as_they_are_cached(
-    kind: str, shared: bool, left: int
-) -> None:
-    with booted() as m:
-        box = m.cgroup("box")
-        p = m.spawn(
-            "p", regions=[Region(kind, 8 * PAGE, shared, populated=0)], memcg=box
-        )
-        p.runs(lambda: touch(p.memory[0].start, 8 * PAGE))
-        m.run()
-        assert box.memory.usage == 8 + 3
-        kill(p.pid, SIGKILL)
-        m.run()
-        assert box.memory.usage == left
-
-
-def test_what_a_process_is_spawned_with_is_charged_beyond_the_limit() -> None:
-    with booted() as m:
-        box = m.cgroup("box", memory_max="16K")
-        m.spawn("p", anon="2M", file="64K", memcg=box)
-        assert box.memory.usage == 512 + 16 + 2 + 2
-        assert box.memory.max == 4
-
-
-def test_memory_is_charged_to_the_owner_of_the_address_space() -> None:
-    with booted() as m:
-        box = m.cgroup("box")
-        owner = m.spawn(
-            "owner", regions=[Region("anon", 8 * PAGE, populated=0)], memcg=box
-        )
-        sharer = m.spawn("sharer", shares_mm=owner)
-        sharer.runs(lambda: touch(owner.memory[0].start, 8 * PAGE))
-        m.run()
-        # The tables are the kernel's, who works for the sharer, in the root.
-        assert box.memory.usage == 8
-
-
-def test_charges_stay_behind_when_the_owner_is_another() -> None:
-    with booted() as m:
-        first, second = m.cgroup("first"), m.cgroup("second")
-        region = Region("anon", 8 * PAGE, populated=4 * PAGE)
-        owner = m.spawn("owner", regions=[region], memcg=first)
-        sharer = m.spawn("sharer", shares_mm=owner, memcg=second)
-        owner.runs(lambda: exit_group(0))
-
-        @sharer.runs
-        def _() -> None:
-            pause()
-            touch(owner.memory[0].start, 8 * PAGE)
-
-        m.run()
-        sharer.task.__dict__["sighand"].action = {SIGUSR1: lambda sig: None}
-        kill(sharer.pid, SIGUSR1)
-        m.run()
-        assert (first.memory.usage, second.memory.usage) == (4 + 3, 4)
-        kill(sharer.pid, SIGKILL)
-        m.run()
-        assert (first.memory.usage, second.memory.usage) == (0, 0)
-
+from pykmm.syscalls import kill, mlockall, mmap, open, touch
+from pykmm.workbench import Machine
+from tests.mm.cgroups import PAGE, booted, events, hog, killed
 
 # -- the order of decisions ------------------------------------------------------------
 
@@ -359,144 +234,6 @@ def test_a_signal_stops_the_writer_of_a_limit() -> None:
             m.run()
             assert writer.task.__dict__["mm"] is None
             assert (victim.mm is None) is bool(killed())
-
-
-# -- version 1 -------------------------------------------------------------------------
-
-
-def legacy(m: Machine, pages: int = 64) -> tuple[mem_cgroup, Process]:
-    """Make a full cgroup of version 1 whose killer is off; a process wants more."""
-    top = m.cgroup("top", legacy=True)
-    box = m.cgroup("box", parent=top, memory_max="64K", legacy=True)
-    assert mem_cgroup_oom_control_write(box, 1) == 0
-    p = hog(m, pages, memcg=box)
-    m.run()
-    assert (p.result, killed(), box.under_oom) == (None, [], 1)
-    assert "Huh" not in str(console().verdicts())
-    return box, p
-
-
-def test_with_the_killer_off_a_fault_waits_for_a_larger_limit() -> None:
-    with booted() as m:
-        box, p = legacy(m)
-        admin = m.spawn("admin")
-        admin.runs(lambda: mem_cgroup_resize_max(box, 1024))
-        m.run()
-        assert (admin.result, p.result, box.under_oom) == (0, "done", 0)
-
-
-def test_or_for_the_killer_to_be_switched_on() -> None:
-    with booted() as m:
-        box, p = legacy(m)
-        assert mem_cgroup_oom_control_write(box, 0) == 0
-        m.run()
-        assert (p.result, killed()) == (None, ["hog"])
-        # Version 1 counts nothing above.
-        assert events(box)["oom_kill"] == 1
-        assert box.parent is not None
-        assert events(box.parent) == {}
-
-
-def test_or_for_somebody_to_exit() -> None:
-    with booted() as m:
-        top = m.cgroup("top", legacy=True)
-        box = m.cgroup("box", parent=top, memory_max="64K", legacy=True)
-        mem_cgroup_oom_control_write(box, 1)
-        other = m.spawn("other", anon="20K", memcg=box)
-        p = hog(m, 10, memcg=box)
-        m.run()
-        assert p.result is None
-        kill(other.pid, SIGKILL)
-        m.run()
-        assert (p.result, killed()) == ("done", [])
-
-
-def test_or_to_be_killed() -> None:
-    with booted() as m:
-        box, p = legacy(m)
-        kill(p.pid, SIGKILL)
-        m.run()
-        assert (p.result, p.task.__dict__["mm"], box.under_oom) == (None, None, 0)
-        assert box.memory.usage == 0
-
-
-def test_two_wait_and_are_woken_together() -> None:
-    with booted() as m:
-        box, p = legacy(m)
-        q = hog(m, 64, "other", memcg=box)
-        m.run()
-        assert box.under_oom == 2
-        admin = m.spawn("admin")
-        admin.runs(lambda: mem_cgroup_resize_max(box, 1024))
-        m.run()
-        assert (p.result, q.result, box.under_oom) == ("done", "done", 0)
-
-
-def test_the_kernel_itself_does_not_wait() -> None:
-    with booted() as m:
-        box = m.cgroup("box", memory_max="16K", legacy=True)
-        mem_cgroup_oom_control_write(box, 1)
-        p = m.spawn("p", memcg=box)
-        p.runs(lambda: try_charge_memcg(box, GFP_KERNEL, 5))
-        m.run()
-        assert p.result == -ENOMEM
-        assert p.task.__dict__["memcg_in_oom"] is None
-
-
-def test_the_files_of_version_1_refuse_nonsense() -> None:
-    with booted() as m:
-        box = m.cgroup("box", legacy=True)
-        m.spawn("p", anon="64K", memcg=box)
-        for val in (-1, 2):
-            assert mem_cgroup_oom_control_write(box, val) == -EINVAL
-        assert mem_cgroup_oom_control_write(None, 1) == -EINVAL
-        assert mem_cgroup_oom_control_write(m.cgroup("new"), 1) == -EINVAL
-        admin = m.spawn("admin")
-        admin.runs(lambda: mem_cgroup_resize_max(box, 3))
-        m.run()
-        assert admin.result == -EBUSY
-
-
-def test_a_signal_interrupts_the_writer_of_version_1() -> None:
-    with booted() as m:
-        box = m.cgroup("box", legacy=True)
-        admin = m.spawn("admin")
-        admin.task.__dict__["sighand"].action = {SIGUSR1: lambda sig: None}
-
-        def body() -> int:
-            send(current().pid, SIGUSR1)
-            return mem_cgroup_resize_max(box, 3)
-
-        admin.runs(body)
-        m.run()
-        assert admin.result == -EINTR
-
-
-def test_who_works_in_a_full_address_space_of_another_cgroup_waits_as_well() -> None:
-    with booted() as m:
-        box = m.cgroup("box", memory_max="64K")
-        region = Region("anon", 64 * PAGE, populated=0)
-        owner = m.spawn("owner", regions=[region], memcg=box, oom_score_adj=-1000)
-        sharer = m.spawn("sharer", shares_mm=owner, oom_score_adj=-1000)
-        sharer.runs(lambda: touch(owner.memory[0].start, 64 * PAGE))
-        m.run()
-        assert box.memory.usage == 16
-        memory_max_write(box, 1024)
-        m.run()
-        assert box.memory.usage == 64
-
-
-def test_who_is_bound_to_a_full_node_waits_as_well() -> None:
-    config = Config(node_pages=(64, 64), timers=Timers.IDLE)
-    with Machine(config) as m:
-        oom().oom_killer_disabled = True
-        p = hog(m, 64)
-        p.task.mempolicy_nodes = frozenset({1})
-        m.run()
-        assert p.result is None
-        kill(p.pid, SIGKILL)
-        m.run()
-        assert _books() == []
 
 
 # -- corners ---------------------------------------------------------------------------

@@ -3,22 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
-from pykmm.engine import Config, Timers
 from pykmm.errors import Deadlock, KernelPanic
 from pykmm.fs.file_table import fput
 from pykmm.linux.completion import complete, completion, wait_for_completion
 from pykmm.linux.gfp_types import (
     __GFP_HIGH,
-    __GFP_MEMALLOC,
     __GFP_NOFAIL,
-    __GFP_NOMEMALLOC,
     __GFP_NORETRY,
-    __GFP_NOWARN,
     __GFP_RETRY_MAYFAIL,
     __GFP_THISNODE,
     GFP_ATOMIC,
@@ -33,175 +28,23 @@ from pykmm.linux.mm_types import file
 from pykmm.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pykmm.linux.mutex import mutex_lock, mutex_unlock
 from pykmm.linux.printk import console
-from pykmm.linux.sched import PF_DUMPCORE, PF_MEMALLOC, current
-from pykmm.mm._conservation import _books
-from pykmm.mm.mempolicy_alloc import alloc_pages
+from pykmm.linux.sched import PF_DUMPCORE, current
 from pykmm.mm.mmap import _map_region
 from pykmm.mm.mmap_sys import do_munmap
-from pykmm.mm.oom_kill import mark_oom_victim, oom
-from pykmm.mm.page_alloc import Pages, __free_pages, nr_free_pages
-from pykmm.workbench import Machine, Process
-
-#: Of 64 pages 32 are for nobody.
-PAGES, MIN = 64, 32
-PAGE = 4096
-
-
-@contextmanager
-def booted(*nodes: int, **facts: object) -> Iterator[Machine]:
-    """Boot a small machine whose books must balance in the end."""
-    config = Config(node_pages=nodes or (PAGES,), timers=Timers.IDLE, **facts)  # type: ignore[arg-type]
-    with Machine(config) as m:
-        yield m
-        assert _books() == []
-
-
-def asks(m: Machine, body: Callable[[], object], name: str = "asker") -> Process:
-    """Have a process run *body* in the kernel; nobody may choose it."""
-    asker = m.spawn(name, oom_score_adj=-1000)
-    asker.runs(body)
-    return asker
-
-
-def free(page: Pages) -> None:
-    __free_pages(page.nr, page.nid)
-
-
-class Taken:
-    """Pages that a body has taken, to be given back."""
-
-    def __init__(self) -> None:
-        self.pages: list[Pages] = []
-
-    def take(self, gfp: int, order: int = 0, want: int = 1) -> bool:
-        page = alloc_pages(gfp, order, want=want)
-        if page is not None:
-            self.pages.append(page)
-        return page is not None
-
-    def take_all(self, gfp: int) -> int:
-        """Take pages one by one until there are none; return how many are left."""
-        while self.take(gfp):
-            pass
-        return nr_free_pages()
-
-    def give_back(self) -> None:
-        while self.pages:
-            free(self.pages.pop())
-
-
-def says(what: str) -> list[str]:
-    """Return the log's lines about *what*."""
-    return [line for line in console().verdicts() if what in line]
-
-
-# -- how deep --------------------------------------------------------------------------
-
-
-def be_a_victim() -> None:
-    mutex_lock(oom().oom_lock)
-    mark_oom_victim(current())
-    mutex_unlock(oom().oom_lock)
-
-
-def be_reclaiming() -> None:
-    current().flags |= PF_MEMALLOC
-
-
-def be_nobody() -> None:
-    """Have no rights."""
-
-
-@pytest.mark.parametrize(
-    ("who", "gfp", "left"),
-    [
-        (be_nobody, GFP_KERNEL | __GFP_NORETRY, MIN),
-        (be_nobody, GFP_NOWAIT, MIN),
-        (be_nobody, GFP_KERNEL | __GFP_NORETRY | __GFP_HIGH, MIN // 2),
-        (be_nobody, GFP_ATOMIC, MIN // 2 - MIN // 8),
-        (be_nobody, GFP_ATOMIC | __GFP_NOMEMALLOC, MIN // 2),
-        (be_nobody, GFP_KERNEL | __GFP_NORETRY | __GFP_MEMALLOC, 0),
-        (
-            be_nobody,
-            GFP_KERNEL | __GFP_NORETRY | __GFP_MEMALLOC | __GFP_NOMEMALLOC,
-            MIN,
-        ),
-        (be_a_victim, GFP_KERNEL, MIN // 2),
-        (be_a_victim, GFP_KERNEL | __GFP_NOMEMALLOC, MIN),
-        (be_a_victim, GFP_NOWAIT, MIN // 2),
-        (be_reclaiming, GFP_KERNEL, 0),
-        (be_reclaiming, GFP_KERNEL | __GFP_NOMEMALLOC, MIN),
-    ],
+from pykmm.mm.oom_kill import oom
+from pykmm.mm.page_alloc import nr_free_pages
+from tests.mm.shortage import (
+    MIN,
+    PAGE,
+    PAGES,
+    Taken,
+    asks,
+    be_a_victim,
+    be_nobody,
+    booted,
+    free,
+    says,
 )
-def test_who_may_use_which_reserves(
-    who: Callable[[], None], gfp: int, left: int
-) -> None:
-    with booted() as m:
-
-        def body() -> int:
-            taken = Taken()
-            who()
-            found = taken.take_all(gfp | __GFP_NOWARN)
-            taken.give_back()
-            current().flags &= ~PF_MEMALLOC
-            return found
-
-        asker = asks(m, body)
-        m.run()
-        assert asker.result == left
-        assert says("Killed") == []
-
-
-def test_without_an_mmu_only_the_marked_thread_has_reserves_and_all_of_them() -> None:
-    with booted(CONFIG_MMU=False) as m:
-
-        def body() -> int:
-            taken = Taken()
-            be_a_victim()
-            left = taken.take_all(GFP_KERNEL | __GFP_NOWARN)
-            taken.give_back()
-            return left
-
-        asker = asks(m, body)
-        m.run()
-        assert asker.result == 0
-
-
-def test_a_victim_that_is_out_of_reserves_fails_and_says_so() -> None:
-    with booted() as m:
-
-        def body() -> None:
-            taken = Taken()
-            be_a_victim()
-            taken.take_all(GFP_KERNEL)
-            taken.give_back()
-
-        asks(m, body)
-        m.run()
-        (line,) = says("failure")
-        assert line == (
-            "asker: page allocation failure: order:0, mode:0xcc0(GFP_KERNEL), "
-            "nodemask=(null),cpuset=/,mems_allowed=0"
-        )
-
-
-def test_a_large_block_needs_its_own_pages_above_the_mark() -> None:
-    with booted() as m:
-
-        def body() -> list[object]:
-            taken = Taken()
-            taken.take(GFP_KERNEL, want=16)
-            found = [
-                taken.take(GFP_KERNEL | __GFP_NORETRY, order) for order in (4, 4, 3)
-            ]
-            taken.give_back()
-            return [*found, nr_free_pages()]
-
-        asker = asks(m, body)
-        m.run()
-        # 48 pages less 16 leave just the mark; then there is no room for any block.
-        assert asker.result == [True, False, False, PAGES]
-
 
 # -- who must not call the killer ------------------------------------------------------
 
