@@ -77,7 +77,8 @@ def _down_read(sem: rw_semaphore, kind: str, sleep: Sleep) -> int:
     if _try_read(sem, t) or _steal_read(sem, t):
         return 0
     waiter = enqueue(sem, t, sleep, writes=False)
-    leave(t, sem, Access.WRITE, sem._state())
+    # Which of several readers is first is the same to everybody: they get in at once.
+    leave(t, sem, Access.ADD, sem._state())
     # A reader that has been granted the lock no longer looks at its signals.
     if waiter.woken or not look_at_signals(sleep):
         granted = wait_for(sem, f"{kind}_wait", waiter.is_woken, sleep)

@@ -155,6 +155,26 @@ def test_steps_without_contention(scripted):
         assert sem.contended == 0
 
 
+def test_who_of_two_readers_queues_first_is_no_matter(scripted):
+    def hold(take, give):
+        return lambda: (take(sem), give(sem))
+
+    with scripted("w w r r r2 r2 w2 w2") as m:
+        sem = r.rw_semaphore()
+        m.thread("w", hold(r.down_write, r.up_write))
+        m.thread("r", hold(r.down_read, r.up_read))
+        m.thread("r2", hold(r.down_read, r.up_read))
+        m.thread("w2", hold(r.down_write, r.up_write))
+        m.run()
+        first, second, writer = (
+            next(e for e in m.events if e.thread.name == name and e.obj is sem)
+            for name in ("r", "r2", "w2")
+        )
+        assert not conflict(first, second)
+        assert conflict(first, writer)
+        assert conflict(second, writer)
+
+
 def test_steps_of_a_handed_over_lock(scripted):
     def hold(take, give):
         def body():
@@ -172,7 +192,7 @@ def test_steps_of_a_handed_over_lock(scripted):
         m.run()
         assert _events(m, "w") == [("down_write", "ACQUIRE"), ("up_write", "RELEASE")]
         assert _events(m, "r") == [
-            ("down_read", "WRITE"),
+            ("down_read", "ADD"),
             ("down_read_wait", "WAIT"),
             ("up_read", "UNSHARE"),
         ]
