@@ -30,6 +30,8 @@ _COLOURS: Final = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4
 _RAN: Final = "#444444"
 _BROKEN: Final = "#c00000"
 _LEFT, _RIGHT, _TOP = 120, 24, 48
+#: How wide a letter of a thread's name is.
+_BOLD: Final = 8.4
 _WIDE: Final = 1100
 _LINE: Final = 14
 #: A call that is wider than this is told by the calls in it.
@@ -49,6 +51,8 @@ class _Timeline:
         self.trace = trace
         self.title = title
         self.names = short_names(trace)
+        longest = max(map(len, trace.threads), default=0)
+        self.left = max(_LEFT, round(16 + _BOLD * longest))
         self.scale = max(2.0, _WIDE / max(len(trace.steps) + 1, 1))
         self.holds = holds(trace)
         locks = contested(self.holds, len(_COLOURS))
@@ -67,7 +71,7 @@ class _Timeline:
         parts += self._ending(bottom)
         parts += self._legend(bottom + 24)
         high = bottom + 40 + _LINE * len(self.colours)
-        wide = round(_LEFT + _RIGHT + self.scale * (len(self.trace.steps) + 1))
+        wide = round(self.left + _RIGHT + self.scale * (len(self.trace.steps) + 1))
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" '
             f'width="{wide}" height="{high}" font-family="sans-serif" font-size="11">'
@@ -79,7 +83,7 @@ class _Timeline:
         return "\n".join([*lines, *parts, "</svg>\n"])
 
     def _x(self, step: float) -> float:
-        return round(_LEFT + self.scale * step, 1)
+        return round(self.left + self.scale * step, 1)
 
     # -- a lane ----------------------------------------------------------------
 
@@ -90,12 +94,12 @@ class _Timeline:
     def _lane(self, thread: str, y: int, rows: Sequence[str]) -> Iterator[str]:
         high = 36 + _LINE * len(rows)
         end = self._x(len(self.trace.steps) + 1)
-        yield _rect(_LEFT, y, end - _LEFT, high, "#f6f6f6")
+        yield _rect(self.left, y, end - self.left, high, "#f6f6f6")
         yield _text(10, y + 24, thread, size=13, weight="bold")
         yield from self._runs(thread, y)
         for number, lock in enumerate(rows):
             row = y + 34 + _LINE * number
-            yield _text(_LEFT - 6, row + 9, self._name(lock), anchor="end", size=10)
+            yield _text(self.left - 6, row + 9, self._name(lock), anchor="end", size=10)
             for hold in self.holds:
                 if hold.thread == thread and hold.lock == lock:
                     yield self._bar(hold, row)
@@ -162,7 +166,7 @@ class _Timeline:
         for number, name in enumerate(self.watched):
             row = y + _LINE * number
             label = self.names.get(name, name)
-            yield _text(_LEFT - 6, row + 9, label, anchor="end", size=10)
+            yield _text(self.left - 6, row + 9, label, anchor="end", size=10)
             values = timeline(self.trace, name)
             before, free = "", 0.0
             for index, value in enumerate(values):
@@ -182,12 +186,12 @@ class _Timeline:
         yield _text(x - 4, 40, words, anchor="end", colour=_BROKEN, weight="bold")
 
     def _legend(self, y: int) -> Iterator[str]:
-        yield _text(_LEFT, y, "dark: it ran; red tick: the one before could go on;")
-        yield _text(_LEFT + 290, y, "pale: held shared")
+        yield _text(self.left, y, "dark: it ran; red tick: the one before could go on;")
+        yield _text(self.left + 290, y, "pale: held shared")
         for number, (lock, colour) in enumerate(self.colours.items()):
             row = y + 8 + _LINE * number
-            yield _rect(_LEFT, row, 12, 9, colour)
-            yield _text(_LEFT + 18, row + 9, lock)
+            yield _rect(self.left, row, 12, 9, colour)
+            yield _text(self.left + 18, row + 9, lock)
 
 
 def _rect(x: float, y: float, wide: float, high: float, fill: str) -> str:
