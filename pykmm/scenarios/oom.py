@@ -114,6 +114,14 @@ def memcg_oom(m: Machine) -> object:
     return f"{told}, oom_kill {events['oom_kill']}"
 
 
+def memcg_oom_group(m: Machine) -> object:
+    """The same where all of the cgroup die, the largest process before the others."""
+    box = m.cgroup("box", memory_max="96K", oom_group=True)
+    hog = _hog(m, 16, memcg=box)
+    app = m.spawn("app", anon="48K", memcg=box)
+    return _told(m, app, hog)
+
+
 def _scenario(
     name: str,
     function: Callable[[Machine], object],
@@ -174,6 +182,13 @@ SCENARIOS = (
         "memcg-oom",
         memcg_oom,
         "a cgroup at its limit: a process of it waits for another one's exit",
+        pages=1024,
+        executions=250,
+    ),
+    _scenario(
+        "memcg-oom-group",
+        memcg_oom_group,
+        "a cgroup at its limit, of which nobody may be left",
         pages=1024,
         executions=250,
     ),

@@ -11,6 +11,7 @@ from . import (
     mrelease_keeps_lock,
     mrelease_no_mmgrab,
     mrelease_skips_skip,
+    reaper_queues_twice,
 )
 
 __all__ = ["BUGS"]
@@ -23,5 +24,6 @@ BUGS: Final[dict[str, Patch]] = {
         mrelease_keeps_lock,
         mrelease_no_mmgrab,
         mrelease_skips_skip,
+        reaper_queues_twice,
     )
 }
