@@ -13,6 +13,7 @@ from pykmm.scenarios import SCENARIOS
 #: How many executions may pass before a bug is found.
 BUDGET = {
     "exit-keeps-mm": 1,
+    "exit-tables-unlocked": 4,
     "mrelease-keeps-lock": 3,
     "mrelease-no-mmgrab": 3,
     "mrelease-skips-skip": 300,

@@ -8,6 +8,7 @@ from typing import Final
 from ..patch import Patch
 from . import (
     exit_keeps_mm,
+    exit_tables_unlocked,
     mrelease_keeps_lock,
     mrelease_no_mmgrab,
     mrelease_skips_skip,
@@ -21,6 +22,7 @@ BUGS: Final[dict[str, Patch]] = {
     module.patch.name: module.patch
     for module in (
         exit_keeps_mm,
+        exit_tables_unlocked,
         mrelease_keeps_lock,
         mrelease_no_mmgrab,
         mrelease_skips_skip,
