@@ -31,7 +31,7 @@ patch = Patch(
     "A'",
     kind="design",
     summary="process_mrelease() holds mm_users, and walks up (late 2021)",
-    origin="337546e83fc7 (in v5.15); undone by ba535c1caf3e (in v5.19)",
+    origin="337546e83fc7 (in v5.15); undone by ba535c1caf3e (2022)",
     scenario="mrelease-vs-exit",
 )
 
