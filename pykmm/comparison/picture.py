@@ -90,8 +90,8 @@ class Picture:
 
     def svg(self) -> str:
         """Draw as a complete SVG document, which needs nothing else."""
-        wide = max(_LEFT + self._cell * len(self.tables) + 20, _WIDE)
-        wide = max(wide, 20 + 7 * len(self.title))
+        bar, title = self._cell * len(self.tables), 7 * len(self.title)
+        wide = max(_LEFT + bar + 20, title + 20, _WIDE)
         high = _TOP + _ROW * len(self.visits) + 40 + 16 * len(self.walkers)
         parts = "".join(f"{part}\n" for part in self._shapes())
         return (
