@@ -74,9 +74,9 @@ class FreeRunning:
         if guard is not None and not guard():
             self.waits.append(obj)
         while guard is not None and not guard():
-            if obj.waiters is None:
-                obj.waiters = []
-            obj.waiters.append(t)
+            if obj.raw_waiters is None:
+                obj.raw_waiters = []
+            obj.raw_waiters.append(t)
             raw.release()
             self._rest_of(t)
             raw.acquire()
@@ -110,10 +110,10 @@ class FreeRunning:
 
     def _wake(self, obj: Named) -> None:
         # At rest nobody is woken by the host: the next run finds who can go on.
-        if not obj.waiters or not self.running:
+        if not obj.raw_waiters or not self.running:
             return
-        for w in [w for w in obj.waiters if w.guard is None or w.guard()]:
-            obj.waiters.remove(w)
+        for w in [w for w in obj.raw_waiters if w.guard is None or w.guard()]:
+            obj.raw_waiters.remove(w)
             self._count(1)
             w.lock.release()  # type: ignore[union-attr]  # it has started
 
@@ -194,9 +194,9 @@ class FreeRunning:
     def _take_off(self, t: Thread, obj: Named) -> bool:
         """Take *t* off the list of who waits; whoever succeeds wakes it."""
         with obj.raw or _mint_raw(obj):
-            if obj.waiters is None or t not in obj.waiters:
+            if obj.raw_waiters is None or t not in obj.raw_waiters:
                 return False
-            obj.waiters.remove(t)
+            obj.raw_waiters.remove(t)
             return True
 
     def _start(self, t: Thread) -> None:

@@ -39,7 +39,7 @@ class Named:
     plain: bool = False
     #: Free running: the raw lock around a step, and who waits for the state.
     raw: LockType | None = None
-    waiters: list[Thread] | None = None
+    raw_waiters: list[Thread] | None = None
     #: The owner's field that this is, once somebody has asked.
     _place: str = ""
 

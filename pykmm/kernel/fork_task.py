@@ -17,6 +17,8 @@ from ..linux.sched.mm import mmdrop
 from ..linux.sched.signal import signal_struct
 from ..linux.sched.task import task_lock, task_unlock
 from ..linux.uaccess import put_user
+from ..linux.uapi_futex import FUTEX_WAKE
+from .futex.syscalls import do_futex
 
 __all__ = [
     "__put_task_struct",
@@ -83,7 +85,7 @@ def complete_vfork_done(tsk: task_struct) -> None:
     task_unlock(tsk)
 
 
-@mirrors("kernel/fork.c", checked="v7.2", abridged="who waits for the 0 looks for it")
+@mirrors("kernel/fork.c", checked="v7.2", abridged="no uprobes, no registers to drop")
 def mm_release(tsk: task_struct, mm: mm_struct | None) -> None:
     """Tell those who wait for current to leave its memory.
 
@@ -91,7 +93,9 @@ def mm_release(tsk: task_struct, mm: mm_struct | None) -> None:
     """
     if tsk.clear_child_tid is not None:
         if mm is not None and atomic_read(mm.mm_users) > 1:
+            # A bad address is its program's mistake.
             put_user(0, tsk.clear_child_tid)
+            do_futex(tsk.clear_child_tid, FUTEX_WAKE, 1)
         tsk.clear_child_tid = None
     if READ_ONCE(tsk).vfork_done is not None:
         complete_vfork_done(tsk)

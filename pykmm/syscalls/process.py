@@ -20,12 +20,14 @@ from ..kernel import sys_prctl as _prctl
 from ..kernel.entry.common import NewProgram
 from ..kernel.fork_clone import clone3 as _clone3
 from ..kernel.fork_clone import kernel_clone
+from ..kernel.futex.syscalls import do_futex
 from ..kernel.pid import pid_vnr
 from ..linux.pid import PIDTYPE_TGID
 from ..linux.sched import current
 from ..linux.sched.task import kernel_clone_args
 from ..linux.uaccess import UserWord
 from ..linux.uapi import SIGCHLD
+from ..linux.uapi_futex import FUTEX_BITSET_MATCH_ANY, FUTEX_WAIT
 from ..linux.uapi_sched import (
     CLONE_CHILD_CLEARTID,
     CLONE_FILES,
@@ -48,10 +50,12 @@ __all__ = [
     "exit",
     "exit_group",
     "fork",
+    "futex",
     "getpid",
     "gettid",
     "prctl",
     "pthread_create",
+    "pthread_join",
     "ptrace",
     "vfork",
     "wait4",
@@ -155,6 +159,27 @@ def pthread_create(program: _Program = None, *, tid: UserWord | None = None) -> 
     """
     word = UserWord() if tid is None else tid
     return clone(_PTHREAD, program, parent_tid=word, child_tid=word)
+
+
+@syscall
+def futex(
+    word: UserWord | None, op: int, val: int, bitset: int = FUTEX_BITSET_MATCH_ANY
+) -> int:
+    """Sleep while *word* is *val*, or wake *val* of those who do.
+
+    Return: 0 for who was woken, or how many were; or a negative errno.
+    """
+    return do_futex(word, op, val, bitset)
+
+
+def pthread_join(tid: UserWord) -> None:
+    """Sleep until a thread has left, as the C library does; no system call itself.
+
+    *tid* is what :func:`pthread_create` was given. A thread is gone then as far as
+    this memory is concerned; the rest of its exit may be still to come.
+    """
+    while nr := tid.read():
+        futex(tid, FUTEX_WAIT, nr)
 
 
 def execve(program: _Program, name: str, *, setuid: int | None = None) -> int:

@@ -59,7 +59,7 @@ def test_who_is_woken_by_a_thread_is_not_woken_by_the_host_too(
         m.run()
         assert seen == ["first", "second"]
         assert carrier.active == 0
-        assert cell.waiters == [t for t in m.live if t.name == "second"]
+        assert cell.raw_waiters == [t for t in m.live if t.name == "second"]
         cell.set(2)
         m.run()
         assert seen == ["first", "second", "second again"]

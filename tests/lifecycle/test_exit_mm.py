@@ -10,30 +10,44 @@ from pykmm.linux.sched import TIF_MEMDIE
 from pykmm.linux.sched.task import task_lock, task_unlock
 from pykmm.linux.uaccess import UserWord
 from pykmm.linux.uapi import SIGCHLD
+from pykmm.linux.uapi_futex import FUTEX_WAIT
 from pykmm.linux.uapi_sched import CLONE_CHILD_CLEARTID
 from pykmm.mm.oom_kill import mark_oom_victim, oom
-from pykmm.syscalls import clone, exit_group, pthread_create, wait4
+from pykmm.syscalls import clone, exit_group, futex, pthread_create, wait4
 from pykmm.syscalls import exit as exit_thread
 from pykmm.workbench import Machine, Process
 from tests.lifecycle._people import call, threads
 
 
-def test_l62_a_word_is_cleared_for_those_who_stay() -> None:
+def test_l62_a_word_is_cleared_and_its_waiter_woken_for_those_who_stay() -> None:
     with Machine() as m:
         app = m.spawn("app", anon="4K")
-        thread, alone = UserWord(77), UserWord(78)
+        thread = UserWord(77)
 
         @app.runs
         def _() -> object:
-            pthread_create(lambda: exit_thread(0), tid=thread)
+            nr = pthread_create(lambda: exit_thread(0), tid=thread)
+            return futex(thread, FUTEX_WAIT, nr)
+
+        m.run()
+        assert app.result == 0  # it slept, and was woken: else -EAGAIN
+        assert thread.value == 0
+
+
+def test_l62_nobody_is_told_by_the_only_user() -> None:
+    with Machine() as m:
+        app, alone = m.spawn("app"), UserWord(78)
+
+        @app.runs
+        def _() -> object:
             flags = CLONE_CHILD_CLEARTID | SIGCHLD
             child = clone(flags, lambda: exit_group(0), child_tid=alone)
             return wait4(child)[0] == child  # type: ignore[index]
 
         m.run()
         assert app.result is True
-        assert thread.value == 0  # its leader uses the memory, too
-        assert alone.value == 78  # nobody is left to read it
+        assert alone.value == 78
+        assert not [e for e in m.events if e.obj is alone]
 
 
 def mark(m: Machine, app: Process, number: int) -> None:

@@ -30,10 +30,13 @@ from pykmm.linux.maple_tree import (
     mtree_empty,
     xa_is_zero,
 )
-from pykmm.linux.mm import VM_READ, vma_lookup
-from pykmm.linux.mm_types import mm_struct, vm_area_struct
+from pykmm.linux.mm import vma_lookup
 from pykmm.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
+from pykmm.linux.sched import current
+from pykmm.linux.uapi_mman import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ
 from pykmm.mm.mmap import find_vma, find_vma_intersection, find_vma_prev
+from pykmm.syscalls import mmap
+from tests.lifecycle._people import call
 
 MAX = ULONG_MAX
 Tree = maple_tree[str]
@@ -147,21 +150,20 @@ def test_l166_inserts_copies_and_destruction():
     assert __mt_dup(mt, copy, 0) == -EINVAL
     __mt_destroy(mt)
     assert mtree_empty(mt)
+    assert slots(mt) == []
     assert mt.ma_flags == MT_FLAGS_ALLOC_RANGE
     assert mas_walk(MA_STATE(copy, 0x1800, 0x1800)) == "A"
 
 
 def test_l167_what_each_lookup_of_a_mapping_finds():
-    with Machine() as m:
-        m.ready()
-        mm = m.spawn("app").mm
-        assert isinstance(mm, mm_struct)
-        a, b, c = (
-            _vma(mm, first, last)
-            for first, last in ((0x1000, 0x2000), (0x2000, 0x3000), (0x5000, 0x6000))
-        )
-        assert a is not b
+    def program():
+        fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
+        for address, prot in ((0x1000, PROT_READ), (0x2000, 0), (0x5000, PROT_READ)):
+            assert mmap(address, 0x1000, prot, fixed) == address
+        mm = current().mm
         mmap_read_lock(mm)
+        a, b, c = (find_vma(mm, address) for address in (0x1000, 0x2000, 0x5000))
+        assert [vma.vm_start for vma in (a, b, c)] == [0x1000, 0x2000, 0x5000]
         assert vma_lookup(mm, 0x3000) is None
         assert find_vma(mm, 0x3000) is c
         assert find_vma(mm, 0x6000) is None
@@ -169,10 +171,7 @@ def test_l167_what_each_lookup_of_a_mapping_finds():
         assert find_vma_intersection(mm, 0x2FFF, 0x5000) is b
         assert find_vma_intersection(mm, 0x3000, 0x5000) is None
         mmap_read_unlock(mm)
+        return "done"
 
-
-def _vma(mm: mm_struct, start: int, end: int) -> vm_area_struct:
-    vma = vm_area_struct(vm_mm=mm, vm_start=start, vm_end=end, vm_flags=VM_READ)
-    mas_store(MA_STATE(mm.mm_mt, start, end - 1), vma)
-    mm.map_count += 1
-    return vma
+    with Machine() as m:
+        assert call(m, "app", program) == "done"
