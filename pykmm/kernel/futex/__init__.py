@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What Linux keeps below ``kernel/cgroup/``."""
+"""What Linux keeps below ``kernel/futex/``."""
