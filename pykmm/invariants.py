@@ -106,11 +106,20 @@ def _awaits_reaper(task: Struct) -> bool:
     return isinstance(timer, timer_list) and timer.expires is not None
 
 
+def _queued_for_reaper() -> Iterator[task_struct]:
+    """Walk those whose time is up; some are left where nobody reaps."""
+    task = oom().oom_reaper_list
+    while task is not None:
+        yield task
+        task = task.oom_reaper_list
+
+
 def _task_usage(machine: Machine) -> Iterator[tuple[Named, int, int]]:
+    queued = list(_queued_for_reaper())
     for task in _alive(machine, task_struct):
         assert isinstance(task, task_struct)
         usage = bool(task.rcu_users.counter) + _declared(task.usage)
-        usage += _awaits_reaper(task)
+        usage += _awaits_reaper(task) + queued.count(task)
         yield task.usage, usage, task.usage.counter
 
 

@@ -12,7 +12,8 @@ from pykmm.engine.objects import Named
 from pykmm.engine.thread import Sleep
 from pykmm.linux.rculist import list_entries
 from pykmm.linux.sched import task_struct
-from pykmm.syscalls import getpid, kill
+from pykmm.linux.uapi import O_WRONLY
+from pykmm.syscalls import getpid, kill, open, write
 from pykmm.workbench import Machine, Process
 
 
@@ -27,6 +28,19 @@ def call(m: Machine, name: str, program: Callable[[], object], **facts: Any) -> 
     process.runs(program)
     m.run()
     return process.result
+
+
+def oom_kill(m: Machine) -> None:
+    """Have the OOM killer choose somebody, as root can, and run to rest.
+
+    Those who are to be chosen, and to be looked at afterwards, are worth more than
+    the others to the killer, and frozen. The reaper comes to them in this run.
+    """
+
+    def root() -> object:
+        return write(open("/proc/sysrq-trigger", O_WRONLY), "f")
+
+    assert call(m, "root", root) == 1
 
 
 def until(condition: Callable[[], object]) -> None:

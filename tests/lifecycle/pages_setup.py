@@ -82,3 +82,16 @@ def released(
             look(process_mrelease(fd, 0))
 
     m.run()
+
+
+def releases(m: Machine, app: Process) -> Process:
+    """Spawn a process that kills *app* and returns what releasing its memory said."""
+    lmkd = m.spawn("lmkd")
+
+    @lmkd.runs
+    def _() -> int:
+        fd = pidfd_open(app.pid, 0)
+        kill(app.pid, SIGKILL)
+        return process_mrelease(fd, 0)
+
+    return lmkd

@@ -9,7 +9,10 @@ import pytest
 
 from pykmm import Machine
 from pykmm.errno import ECHILD, ENOENT, ESRCH
+from pykmm.kernel.fork_copy import copy_sighand
+from pykmm.kernel.fork_mm import dup_mm
 from pykmm.kernel.pid import find_task_by_vpid, pid_task
+from pykmm.linux.compiler import WRITE_ONCE
 from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_MULTIPROCESS
 from pykmm.linux.pid import PIDTYPE_PID, PIDTYPE_TGID, is_global_init
@@ -54,6 +57,7 @@ from pykmm.syscalls import (
     write,
 )
 from pykmm.workbench import Process
+from tests.lifecycle._people import oom_kill
 
 NOBODY = 65534
 THREAD = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD
@@ -163,6 +167,20 @@ def test_l12_all_threads_of_the_first_process_are_init() -> None:
         assert [is_global_init(t) for t in theirs] == [False, False]
 
 
+def test_l3_a_thread_that_somebody_keeps_is_counted_by_the_group() -> None:
+    with Machine() as m:
+        p = m.spawn("p", threads=3)
+        assert counts(p.task) == (3, 3, 3, 3)
+        thread = p.threads[1]
+        kept = m.hold(thread.task.usage, by="a walker")
+        thread.runs(lambda: exit(0))
+        m.run()
+        assert counts(p.task) == (3, 2, 2, 2)
+        kept.let_go()
+        m.run()
+        assert counts(p.task) == (2, 2, 2, 2)
+
+
 def test_l3_the_group_counts_a_thread_until_its_structure_is_gone() -> None:
     with Machine() as m:
         p = m.spawn("p")
@@ -217,33 +235,39 @@ def test_l15_who_makes_memory_shared_between_processes(
 
 
 def test_l16_what_the_killer_knows_of_the_parent_is_not_inherited() -> None:
-    def body() -> object:
+    """Its maker is killed while it copies itself, so the child is looked at halfway."""
+
+    def body() -> None:
         _set_adj("self", 100)  # root, so nobody goes lower
         setuid(NOBODY)
         prctl(PR_SET_DUMPABLE, 1)
         _set_adj("self", 500)
-        own, mm = current().signal, current().__dict__["mm"]
-        # Who swaps off or is a victim makes no system call that forks.
-        own.__dict__["oom_flag_origin"] = True
-        own.__dict__["oom_mm"] = mm
-        children = [fork(), clone(CLONE_VM | SIGCHLD)]
-        own.__dict__["oom_mm"] = None
-        return children
+        fork()
+
+    def swapoff() -> None:
+        # As who swaps off does: a task of its group is to be the first to go.
+        WRITE_ONCE(current().signal).oom_flag_origin = True
 
     with Machine() as m:
-        run(m, body)
-        for child in m.tasks()[-2:]:
-            told = {
-                name: child.signal.__dict__[name]
-                for name in signal_struct._rules
-                if name.startswith("oom_")
-            }
-            assert told == {
-                "oom_score_adj": 500,
-                "oom_score_adj_min": 100,
-                "oom_flag_origin": False,
-                "oom_mm": None,
-            }
+        app = m.spawn("app", anon="16K", threads=2)
+        app.threads[1].runs(swapoff)
+        app.runs(body)
+        app.step_to(inside=copy_sighand)
+        oom_kill(m)
+        assert told(app.task.signal) == (500, 100, True, app.mm)
+        app.step_to(inside=dup_mm)
+        child = [x for x in m.alive if type(x) is signal_struct][-1]
+        assert told(child) == (500, 100, False, None)
+
+
+def told(signal: signal_struct) -> tuple[object, ...]:
+    """All that a group tells the killer."""
+    names = [name for name in signal_struct._rules if name.startswith("oom_")]
+    assert len(names) == 4
+    return tuple(
+        signal.__dict__[f"oom_{name}"]
+        for name in ("score_adj", "score_adj_min", "flag_origin", "mm")
+    )
 
 
 def _set_adj(nr: int | str, value: int) -> int:

@@ -10,6 +10,7 @@ import pytest
 from pykmm import Machine
 from pykmm.errno import E2BIG, EAGAIN, EFAULT, EINVAL, EPERM, ERESTARTNOINTR
 from pykmm.kernel.fork_clone import kernel_clone
+from pykmm.kernel.signal import kill as do_kill
 from pykmm.linux.pid_namespace import init_pid_ns, pid_namespace
 from pykmm.linux.sched import current
 from pykmm.linux.sched.signal import SIGNAL_UNKILLABLE
@@ -34,7 +35,7 @@ from pykmm.linux.uapi_sched import (
     CLONE_VFORK,
     CLONE_VM,
 )
-from pykmm.syscalls import clone, clone3, exit_group, getpid, kill
+from pykmm.syscalls import clone, clone3, exit_group, getpid, kill, sigaction
 from pykmm.workbench import Process
 
 NOBODY = 65534
@@ -197,12 +198,9 @@ def test_a_bad_address_for_a_descriptor_undoes_all() -> None:
 
 def test_l19_a_pending_signal_comes_first() -> None:
     def body() -> object:
-        own = current()
-        sighand = own.__dict__["sighand"]
-        sighand.__dict__["action"] = {SIGUSR1: seen.append}
-        own.signal.__dict__["shared_pending"] = {SIGUSR1}
-        own._signal_object.value = True
-        mm = own.__dict__["mm"]
+        sigaction(SIGUSR1, seen.append)
+        assert do_kill(getpid(), SIGUSR1) == 0  # without the return to user mode
+        mm = current().__dict__["mm"]
         told = kernel_clone(kernel_clone_args(exit_signal=SIGCHLD))
         return told, mm.mm_users.counter, list(seen), clone(SIGCHLD), list(seen)
 

@@ -78,11 +78,13 @@ def dup(
     The copy is looked at between ``dup_mmap()`` and its end.
     """
     seen: list[object] = []
+    tables: list[int] = []
     original = mmap_dup.dup_mmap
 
     def spy(mm: mm_struct, oldmm: mm_struct) -> int:
         error = original(mm, oldmm)
         seen.extend([mm, error, flags(mm), entries(mm), rss(mm)[MM_ANONPAGES]])
+        tables.append(mm.pgtables_bytes.counter // PAGE)
         return error
 
     monkeypatch.setattr("pykmm.kernel.fork_mm.dup_mmap", spy)
@@ -92,6 +94,8 @@ def dup(
     m.run()
     mm = seen[0]
     assert isinstance(mm, mm_struct)
+    # Pages stand in tables, and what has neither is in none.
+    assert (tables[0] > 0) is (seen[4] > 0)  # type: ignore[operator]  # numbers
     return app, app.result, mm, seen[1:]  # type: ignore[return-value]  # a number
 
 

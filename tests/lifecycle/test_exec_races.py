@@ -10,18 +10,18 @@ import pytest
 from pykmm import explore
 from pykmm.errno import EBADF, EINTR, EINVAL, ESRCH
 from pykmm.fs.exec import do_execveat_common
+from pykmm.fs.exec_begin import begin_new_exec, setup_new_exec
 from pykmm.kernel.pid import find_task_by_vpid
 from pykmm.kernel.signal import kill as do_kill
 from pykmm.linux.mm import mm_flags_test
-from pykmm.linux.mm_types import MMF_OOM_SKIP
-from pykmm.linux.mutex import mutex_lock, mutex_unlock
+from pykmm.linux.mm_types import MM_ANONPAGES, MMF_OOM_SKIP
+from pykmm.linux.oom import tsk_is_oom_victim
 from pykmm.linux.rcupdate import rcu
 from pykmm.linux.rwsem import down_read_killable, up_read
 from pykmm.linux.sched import current
 from pykmm.linux.sched.mm import in_vfork
 from pykmm.linux.sched.signal import for_each_process
 from pykmm.linux.uapi import PIDFD_THREAD, POLLHUP, SIGKILL, SIGUSR1
-from pykmm.mm.oom_kill import mark_oom_victim, oom, tsk_is_oom_victim
 from pykmm.patches.kernels import v6_12
 from pykmm.scenario import Scenario
 from pykmm.syscalls import (
@@ -38,7 +38,7 @@ from pykmm.syscalls import (
     wait4,
 )
 from pykmm.workbench import Machine
-from tests.lifecycle._people import call, is_gone, plain, threads
+from tests.lifecycle._people import call, is_gone, oom_kill, plain, threads
 
 # -- against a kill --------------------------------------------------------------------
 
@@ -175,28 +175,29 @@ def test_l39_the_maker_goes_on_before_the_memory_is_switched() -> None:
     assert {o.value for o in found.outcomes} == {(True, False), (False, False)}
 
 
-def test_l40_a_victim_stays_one_on_memory_that_nobody_reaped() -> None:
-    seen: list[object] = []
-
-    def program() -> None:
-        me = current()
-        mutex_lock(oom().oom_lock)
-        do_kill(me.tgid, SIGKILL)
-        mark_oom_victim(me)
-        mutex_unlock(oom().oom_lock)
-        old = me.mm
-        assert old is not None
-        seen.append(do_execveat_common("new", None))
-        assert me.mm is not None
-        seen.append(me.signal.__dict__["oom_mm"] is old)
-        seen.append(tsk_is_oom_victim(me))
-        seen.append([mm_flags_test(MMF_OOM_SKIP, mm) for mm in (old, me.mm)])
-
+def test_l36_l40_a_victim_stays_one_on_memory_that_nobody_reaped() -> None:
+    """The killer and its reaper come to an exec that cannot be given up any more."""
     with Machine() as m:
-        app = m.spawn("app", anon="64K")
-        app.runs(program)
+        parent = m.spawn("parent")
+        app = m.spawn("app", parent=parent, anon="64K", oom_score_adj=1000)
+        old, number = app.space, app.pid
+        app.runs(lambda: execve(pause, "new"))
+        app.step_to(inside=begin_new_exec)
+        oom_kill(m)
+        assert app.mm is old
+        assert old.rss_stat[MM_ANONPAGES].counter == 0
+        app.step_to(inside=setup_new_exec)
+        assert app.task.signal.oom_mm is old
+        assert tsk_is_oom_victim(app.task)
+        assert app.mm not in (old, None)
+        assert [mm_flags_test(MMF_OOM_SKIP, mm) for mm in (old, app.space)] == [
+            True,
+            False,
+        ]
+        app.thaw()
+        parent.runs(lambda: wait4(number))
         m.run()
-        assert seen == [0, True, True, [True, False]]
+        assert parent.result == (number, 9)
         assert is_gone(app)
 
 

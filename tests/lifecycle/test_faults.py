@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 
 import pytest
 
 from pykmm import Machine
 from pykmm.errno import EFAULT, EINVAL, EPERM, ESRCH
+from pykmm.kernel.entry import fault
+from pykmm.kernel.exit import do_exit
 from pykmm.linux.completion import complete, completion, wait_for_completion
 from pykmm.linux.mm import (
     VM_FAULT_SIGBUS,
     get_mm_rss,
-    mm_flags_set,
+    mm_flags_test,
     vma_lookup,
 )
 from pykmm.linux.mm_types import MMF_UNSTABLE, mm_struct
@@ -23,8 +24,9 @@ from pykmm.linux.uaccess import copy_from_user, copy_to_user
 from pykmm.linux.uapi import SIGBUS, SIGKILL, SIGSEGV
 from pykmm.mm._conservation import _books
 from pykmm.mm.gup_pages import FOLL_WRITE, get_user_pages_remote, unpin_user_pages
+from pykmm.mm.memory import zap_vma_for_reaping
 from pykmm.mm.memory_access import access_process_vm, access_remote_vm
-from pykmm.mm.memory_fault import _fault_in_range
+from pykmm.mm.memory_fault import _fault_in_range, handle_mm_fault
 from pykmm.mm.mmap import _map_region
 from pykmm.syscalls import (
     exit_group,
@@ -36,7 +38,8 @@ from pykmm.syscalls import (
     touch,
 )
 from pykmm.workbench import Process
-from tests.lifecycle.pages_setup import MIB, PAGE, boot, maps, released
+from tests.lifecycle._people import is_gone
+from tests.lifecycle.pages_setup import MIB, PAGE, boot, maps, released, releases
 
 BASE = 64 * MIB
 
@@ -54,22 +57,6 @@ def _touch(mm: mm_struct, addr: int, *, write: bool, nr: int = 1) -> int:
     ret = _fault_in_range(vma, addr, addr + nr * PAGE, write=write)
     mmap_read_unlock(mm)
     return ret
-
-
-def _signals(process: Process, *numbers: int) -> list[int]:
-    """Have the process write down signals; each leaves what it does."""
-    got: list[int] = []
-
-    def handler(number: int) -> None:
-        got.append(number)
-        raise _Left
-
-    process.task.__dict__["sighand"].action = dict.fromkeys(numbers, handler)
-    return got
-
-
-class _Left(Exception):
-    """How a handler leaves an access that would fault again, like ``longjmp()``."""
 
 
 @pytest.mark.parametrize("write", [False, True])
@@ -90,25 +77,60 @@ def test_l123_nothing_takes_the_place_of_lost_memory(write: bool) -> None:
         assert answers == [VM_FAULT_SIGBUS] * 2
 
 
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
+    """The signals that faults of programs send, with code and address.
+
+    Who is being killed gets none of them any more.
+    """
+    found: list[tuple[int, int, int]] = []
+    original = fault.force_sig_fault
+
+    def spy(sig: int, code: int, addr: int) -> None:
+        found.append((sig, code, addr))
+        original(sig, code, addr)
+
+    monkeypatch.setattr(fault, "force_sig_fault", spy)
+    return found
+
+
+_BUS_ADRERR = 2
+_SEGV_MAPERR = 1
+
+
 @pytest.mark.parametrize("write", [False, True])
-def test_l123_a_program_gets_a_signal_and_outside_of_mappings_another(
+@pytest.mark.parametrize(
+    ("addr", "expected"),
+    [
+        (BASE, (SIGBUS, _BUS_ADRERR)),
+        (BASE + MIB, (SIGBUS, _BUS_ADRERR)),
+        (BASE - MIB, (SIGSEGV, _SEGV_MAPERR)),
+    ],
+    ids=["reaped", "never touched", "outside"],
+)
+def test_l123_a_program_that_is_still_in_user_mode(
     write: bool,
+    addr: int,
+    expected: tuple[int, int],
+    sent: list[tuple[int, int, int]],
 ) -> None:
+    """It has not noticed yet that it was killed, and touches once more."""
     with boot() as m:
         app = m.spawn("app")
         maps(app, {"kind": "anon", "populate_pages": 4})
-        got = _signals(app, SIGBUS, SIGSEGV)
-        # Who is being reaped dies before it runs again, so the flag is set by hand.
-        mm_flags_set(MMF_UNSTABLE, _memory(app))
-
-        @app.runs
-        def _() -> None:
-            for addr in (BASE + MIB, BASE - MIB):
-                with contextlib.suppress(_Left):
-                    touch(addr, 1, write)
-
+        app.runs(lambda: touch(addr, 1, write))
+        app.step_to(inside=touch)
+        lmkd = releases(m, app)
         m.run()
-        assert got == [SIGBUS, SIGSEGV]
+        assert lmkd.result == 0
+        mm = app.space
+        app.step_to(inside=do_exit)
+        assert sent == [(*expected, addr)]
+        assert get_mm_rss(mm) == 0
+        assert mm.pgd[BASE >> 21].present[4] == 0
+        app.thaw()
+        m.run()
+        assert is_gone(app)
 
 
 def test_l124_shared_mappings_go_on_and_private_ones_do_not() -> None:
@@ -126,17 +148,49 @@ def test_l124_shared_mappings_go_on_and_private_ones_do_not() -> None:
         assert answers == [0, 0, VM_FAULT_SIGBUS, VM_FAULT_SIGBUS]
 
 
-def test_l125_swap_that_is_left_comes_back_and_swap_that_is_gone_does_not() -> None:
+def _swapped(m: Machine) -> Process:
+    """Spawn a process with three swapped pages."""
+    app = m.spawn("app")
+    maps(app, {"kind": "anon", "swapped_pages": 3})
+    return app
+
+
+def test_l125_swap_that_is_left_comes_back(sent: list[tuple[int, int, int]]) -> None:
+    """The pass has marked the memory, and has not come to the mapping yet."""
     with boot() as m:
-        app = m.spawn("app")
-        mm = _memory(app)
-        maps(app, {"kind": "anon", "swapped_pages": 3})
-        # The flag is set before the pass comes to the mapping.
-        mm_flags_set(MMF_UNSTABLE, mm)
-        assert _touch(mm, BASE, write=False) == 0
-        answers = []
-        released(m, app, lambda _: answers.append(_touch(mm, BASE, write=True, nr=3)))
-        assert answers == [VM_FAULT_SIGBUS]
+        app = _swapped(m)
+        mm = app.space
+        app.runs(lambda: touch(BASE, PAGE, write=False))
+        app.step_to(inside=touch)
+        lmkd = releases(m, app)
+        lmkd.step_to(inside=zap_vma_for_reaping)
+        assert mm_flags_test(MMF_UNSTABLE, mm)
+        app.step_to(inside=do_exit)
+        assert (sent, [c.counter for c in mm.rss_stat]) == ([], [0, 1, 2, 0])
+        for p in (app, lmkd):
+            p.thaw()
+        m.run()
+        assert lmkd.result == 0
+
+
+def test_l125_swap_that_goes_meanwhile_does_not() -> None:
+    """Who has found the entry tries again when it is gone, and fails then."""
+    with boot() as m:
+        app = _swapped(m)
+        mm = app.space
+        app.freeze()
+        reader = m.spawn("reader", anon="4K")
+        own = [(reader.memory[0].start, PAGE)]
+        reader.runs(lambda: process_vm_readv(app.pid, own, [(BASE, PAGE)], 0))
+        reader.step_to("__alloc_pages", inside=handle_mm_fault)
+        lmkd = releases(m, app)
+        m.run()
+        assert lmkd.result == 0
+        assert [c.counter for c in mm.rss_stat] == [0, 0, 0, 0]
+        reader.thaw()
+        m.run()
+        assert reader.result == -EFAULT
+        assert _books() == []
 
 
 def _two_pages(

@@ -10,15 +10,14 @@ import pytest
 from pykmm import Machine
 from pykmm.boot import Region
 from pykmm.errno import ENOMEM
+from pykmm.kernel.exit import do_exit
 from pykmm.kernel.signal import kill as send
 from pykmm.linux.gfp_types import GFP_KERNEL
 from pykmm.linux.memcontrol import mem_cgroup, task_in_memcg_oom
 from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_OOM_SKIP
-from pykmm.linux.mutex import mutex_lock, mutex_unlock
 from pykmm.linux.printk import console
 from pykmm.linux.sched import PF_MEMALLOC, current
-from pykmm.linux.sched.task import get_task_struct, task_lock, task_unlock
 from pykmm.linux.uaccess import copy_from_user, copy_to_user
 from pykmm.linux.uapi import SIGKILL
 from pykmm.mm._conservation import _books
@@ -26,12 +25,10 @@ from pykmm.mm.memcontrol import memory_events_show
 from pykmm.mm.memcontrol_charge import try_charge_memcg
 from pykmm.mm.memcontrol_v1 import mem_cgroup_oom_control_write
 from pykmm.mm.memcontrol_v1_limit import mem_cgroup_resize_max
-from pykmm.mm.oom_kill import oom
-from pykmm.mm.oom_kill_reaper import oom_reap_task
-from pykmm.mm.oom_kill_victim import mark_oom_victim
 from pykmm.mm.page_counter import page_counter_uncharge
 from pykmm.syscalls import pause, touch
 from pykmm.workbench import Process
+from tests.lifecycle._people import oom_kill
 from tests.lifecycle.pages_setup import PAGE, boot
 
 
@@ -101,34 +98,22 @@ def test_l130_who_dies_is_refused_after_one_round(m: Machine) -> None:
 
 
 def test_l130_who_has_been_reaped_is_refused_at_once(m: Machine) -> None:
+    """It stands in a fault meanwhile, before it asks for a page."""
     box = m.cgroup("box", memory_max=4 * PAGE)
-    app = _spawn(m, "app", box)
-    answers: list[object] = []
-
-    @app.runs
-    def _() -> None:
-        _be_reaped(app)
-        assert box.memory.usage == 3
-        answers.extend(try_charge_memcg(box, GFP_KERNEL, 1) for _ in range(2))
-        page_counter_uncharge(box.memory, 1)
-
+    app = _spawn(m, "app", box, oom_score_adj=1000)
+    at, mm = app.memory[0].start, app.space
+    app.runs(lambda: touch(at + PAGE, PAGE))
+    app.step_to(inside=try_charge_memcg)
+    oom_kill(m)
+    assert mm_flags_test(MMF_OOM_SKIP, mm)
+    assert box.memory.usage == 3  # tables outlive a pass
+    _spawn(m, "other", box)
+    usage, told = box.memory.usage, _events(box)
+    assert usage >= 4
+    app.step_to(inside=do_exit)
+    assert (box.memory.usage, _events(box), _killed()) == (usage, told, {"app"})
+    app.thaw()
     m.run()
-    assert answers == [0, -ENOMEM]
-    assert _events(box) == {}
-
-
-def _be_reaped(app: Process) -> None:
-    """Make *app*, which runs here, a victim, and do to it what the reaper does."""
-    send(app.pid, SIGKILL)
-    mutex_lock(oom().oom_lock)
-    task_lock(app.task)
-    mark_oom_victim(app.task)
-    task_unlock(app.task)
-    mutex_unlock(oom().oom_lock)
-    get_task_struct(app.task)
-    oom_reap_task(app.task)
-    assert app.mm is not None
-    assert mm_flags_test(MMF_OOM_SKIP, app.mm)
 
 
 def test_l130_reclaim_itself_is_let_through(m: Machine) -> None:

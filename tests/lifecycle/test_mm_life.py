@@ -12,6 +12,7 @@ from pykmm.boot import start_kthread
 from pykmm.errno import EACCES, EINTR, EINVAL, ESRCH
 from pykmm.errors import KernelBug, UseAfterFree
 from pykmm.kernel.fork import mm_alloc, mmput, mmput_async
+from pykmm.kernel.fork_copy import copy_sighand
 from pykmm.kernel.fork_mm import get_task_mm, mm_access
 from pykmm.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pykmm.linux.completion import complete, completion, wait_for_completion
@@ -31,9 +32,7 @@ from pykmm.linux.mm_types import (
     mmf_init_legacy_flags,
 )
 from pykmm.linux.mmap_lock import (
-    mmap_read_lock,
     mmap_read_trylock,
-    mmap_read_unlock,
 )
 from pykmm.linux.rwsem import down_write, up_write
 from pykmm.linux.sched import EXIT_ZOMBIE, current, task_struct
@@ -42,6 +41,7 @@ from pykmm.linux.sched.task import task_locked
 from pykmm.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from pykmm.linux.uapi import SIGCHLD, SIGKILL
 from pykmm.linux.uapi_sched import CLONE_VM
+from pykmm.mm.mmap_dup import dup_mmap
 from pykmm.mm.oom_kill_reaper import queue_oom_reaper
 from pykmm.mm.oom_kill_victim import mark_oom_victim, process_shares_mm
 from pykmm.mm.page_alloc import nr_free_pages
@@ -54,6 +54,7 @@ from pykmm.syscalls import (
     pidfd_open,
     process_mrelease,
 )
+from tests.lifecycle._people import oom_kill
 from tests.lifecycle.pages_setup import TWO, boot, maps, memory, rss
 
 NOBODY = 65534
@@ -105,15 +106,11 @@ def test_l68_no_user_after_the_last_one() -> None:
 
 def test_l69_a_reader_is_the_last_user() -> None:
     with boot() as m:
-        app = m.spawn("app", parent=m.spawn("shell"))
+        app = m.spawn("app", parent=m.spawn("shell"), oom_score_adj=1000)
         maps(app, *TWO)
         mm = memory(app)
         reference = m.hold(app.space.mm_users, by="reader")
-        with task_locked(app.task):
-            mark_oom_victim(app.task)
-        queue_oom_reaper(app.task)
-        kill(app.pid, SIGKILL)
-        m.run()  # until the reaper has been there, after two seconds
+        oom_kill(m)  # and the reaper comes after two seconds
         assert (app.mm, app.task.__dict__["exit_state"]) == (None, EXIT_ZOMBIE)
         assert (rss(mm)[MM_ANONPAGES], mm.map_count) == (0, 2)
         skip = mm.flags.bit(MMF_OOM_SKIP)
@@ -160,30 +157,16 @@ def test_l75_a_queued_writer_keeps_the_reaper_out() -> None:
         app = m.spawn("app", parent=m.spawn("shell"))
         maps(app, *TWO)
         mm = memory(app)
-        mmgrab(mm)
-        told: list[object] = []
-
-        def reader() -> None:
-            mmap_read_lock(mm)
-            mm_flags_set(MMF_TOPDOWN, mm)
-            complete(locked)
-            wait_for_completion(looked)
-            mmap_read_unlock(mm)
-
-        def reaper() -> None:
-            wait_for_completion(locked)
-            told.append(mm.flags._has(MMF_OOM_SKIP))
-            told.append(mmap_read_trylock(mm))
-            complete(looked)
-            mmdrop(mm)
-
-        locked, looked = completion(), completion()
-        m.spawn("reader").runs(reader)
-        app.runs(lambda: exit_group(0))
-        m.spawn("reaper").runs(reaper)
+        mm_count = m.hold(mm.mm_count, by="the test")
+        with m.hold(mm.mmap_lock, by="a reader", shared=True):
+            app.runs(lambda: exit_group(0))
+            m.run()
+            assert "down_write_wait" in app.where
+            assert mm.flags._has(MMF_OOM_SKIP)
+            assert run(m, lambda: mmap_read_trylock(mm)) is False
         m.run()
-        # app comes first whenever it can: it waits for the lock with SKIP set.
-        assert told == [True, False]
+        assert mtree_empty(_tree_of(mm))
+        mm_count.let_go()
 
 
 def test_l76_pages_that_are_still_counted() -> None:
@@ -197,16 +180,22 @@ def test_l76_pages_that_are_still_counted() -> None:
 
 
 def test_l77_flags_that_a_child_starts_with() -> None:
+    """Who is reaped while it copies itself; and there is no PR_SET_MDWE."""
     with boot() as m:
-        app = m.spawn("app")
+        app = m.spawn("app", anon="64K", oom_score_adj=1000)
         mm = memory(app)
-        # Whose memory is reaped does not fork any more, and there is no PR_SET_MDWE.
-        for flag in (MMF_OOM_SKIP, MMF_UNSTABLE, MMF_OOM_REAP_QUEUED, MMF_HAS_MDWE):
-            mm_flags_set(flag, mm)
+        mm_flags_set(MMF_HAS_MDWE, mm)
         app.runs(lambda: (clone(CLONE_VM | SIGCHLD, pause), fork()))
-        m.run()
-        assert mm.flags._has(MMF_MULTIPROCESS)
-        copy = m.tasks()[-1].__dict__["mm"]
+        app.step_to(inside=clone)
+        app.step_to(inside=copy_sighand)
+        app.step_to(inside=fork)
+        app.step_to(inside=copy_sighand)
+        oom_kill(m)
+        lost = (MMF_OOM_SKIP, MMF_UNSTABLE, MMF_OOM_REAP_QUEUED, MMF_MULTIPROCESS)
+        assert all(mm.flags._has(flag) for flag in (*lost, MMF_HAS_MDWE))
+        app.step_to(inside=dup_mmap)
+        copy = [x for x in m.alive if type(x) is mm_struct][-1]
+        assert copy is not mm
         assert copy.flags._value == 1 << MMF_HAS_MDWE
 
 

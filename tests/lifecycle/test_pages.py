@@ -18,9 +18,7 @@ from pykmm.linux.mm_types import (
 )
 from pykmm.linux.mman import vm_committed_as
 from pykmm.linux.mmu_notifier import mmu_notifier, mmu_notifier_ops
-from pykmm.linux.mutex import mutex_lock, mutex_unlock
 from pykmm.linux.printk import console
-from pykmm.linux.sched.task import get_task_struct, task_lock, task_unlock
 from pykmm.linux.uapi import (
     MAP_ANONYMOUS,
     MAP_PRIVATE,
@@ -33,9 +31,6 @@ from pykmm.linux.uapi import (
 )
 from pykmm.mm._conservation import _books
 from pykmm.mm.mmu_notifier import mmu_notifier_register
-from pykmm.mm.oom_kill import oom
-from pykmm.mm.oom_kill_reaper import oom_reap_task, queue_oom_reaper
-from pykmm.mm.oom_kill_victim import mark_oom_victim
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.mm.swapfile import nr_swap_pages
 from pykmm.mm.vmstat import global_node_page_state
@@ -53,6 +48,7 @@ from pykmm.syscalls import (
 )
 from pykmm.workbench import Process
 from tests.lifecycle._memory import RW, memory_file
+from tests.lifecycle._people import call, is_gone, oom_kill
 from tests.lifecycle.pages_setup import PAGE, S, boot, maps, released, rss
 
 
@@ -107,47 +103,32 @@ def _frames(mm: mm_struct) -> int:
 
 def test_l109_l114_released_twice_then_reaped_then_released_in_vain() -> None:
     with boot() as m:
-        app = m.spawn("app")
+        app = m.spawn("app", oom_score_adj=1000)
         maps(app, *S)
         mm = _memory(app)
         kept = _kept(mm)
-        lmkd = m.spawn("lmkd")
+        kill(app.pid, SIGKILL)
+        app.freeze()
 
-        @lmkd.runs
-        def _() -> list[tuple[int, bool]]:
+        def release(times: int) -> object:
             fd = pidfd_open(app.pid, 0)
-            kill(app.pid, SIGKILL)
-            seen = [_release(mm, fd), _release(mm, fd)]
-            _be_the_reaper(app)
-            assert (rss(mm), _kept(mm)) == ((5, 0, 0, 6), kept)
-            assert mm_flags_test(MMF_UNSTABLE, mm)
+            return [
+                (process_mrelease(fd, 0), mm_flags_test(MMF_OOM_SKIP, mm))
+                for _ in range(times)
+            ]
+
+        assert call(m, "lmkd", lambda: release(2)) == [(0, False)] * 2
+        oom_kill(m)
+        assert (rss(mm), _kept(mm)) == ((5, 0, 0, 6), kept)
+        assert mm_flags_test(MMF_UNSTABLE, mm)
+        with m._as_boot():
             passes = len(console().effects)
-            seen.append(_release(mm, fd))
+        assert call(m, "lmkd", lambda: release(1)) == [(0, True)]
+        with m._as_boot():
             assert len(console().effects) == passes
-            return seen
-
+        app.thaw()
         m.run()
-        assert lmkd.result == [(0, False), (0, False), (0, True)]
-
-
-def _release(mm: mm_struct, fd: int) -> tuple[int, bool]:
-    """Release memory; return the answer, and whether SKIP is set by then."""
-    return process_mrelease(fd, 0), mm_flags_test(MMF_OOM_SKIP, mm)
-
-
-def _be_victim(app: Process) -> None:
-    mutex_lock(oom().oom_lock)
-    task_lock(app.task)
-    mark_oom_victim(app.task)
-    task_unlock(app.task)
-    mutex_unlock(oom().oom_lock)
-
-
-def _be_the_reaper(app: Process) -> None:
-    """Do to *app* what the killer and its reaper do, before it can run."""
-    _be_victim(app)
-    get_task_struct(app.task)
-    oom_reap_task(app.task)
+        assert is_gone(app)
 
 
 def test_l110_page_tables_outlive_a_pass() -> None:
@@ -196,10 +177,10 @@ def test_l112_the_reaper_comes_back_to_who_refuses() -> None:
     """Until the subscriber is ready, or ten times: then it gives the memory up."""
     for refused, left, tries in ((3, 0, 4), (99, 3, 10)):
         with boot() as m:
-            app = m.spawn("app")
+            app = m.spawn("app", oom_score_adj=1000)
             areas = maps(app, *[{"kind": "anon", "populate_pages": 3}] * 3)
             mm = _memory(app)
-            app.task._program = None  # it sleeps through its end
+            app.freeze()
             middle, calls = areas[1].__dict__["vm_start"], []
 
             def start(
@@ -216,11 +197,7 @@ def test_l112_the_reaper_comes_back_to_who_refuses() -> None:
 
             ops = mmu_notifier_ops(invalidate_range_start=start)
             assert mmu_notifier_register(mmu_notifier(ops=ops), mm) == 0
-            with m._as_boot():
-                _be_victim(app)
-                kill(app.pid, SIGKILL)
-                queue_oom_reaper(app.task)
-            m.run()
+            oom_kill(m)
             assert [_present(mm, area) for area in areas] == [0, left, 0]
             assert (len(calls), mm_flags_test(MMF_OOM_SKIP, mm)) == (tries, True)
 

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from pykmm.engine.events import Access
+from pykmm.engine.fields import field_of
 from pykmm.errno import EINVAL, EPERM, ESRCH
 from pykmm.linux.mm_types import MM_ANONPAGES
-from pykmm.linux.sched import EXIT_ZOMBIE, PF_EXITING
+from pykmm.linux.sched import EXIT_TRACE, EXIT_ZOMBIE, PF_EXITING
 from pykmm.linux.sched.jobctl import JOBCTL_TRACED
 from pykmm.linux.sched.signal import SIGNAL_GROUP_EXIT
 from pykmm.linux.uapi import (
@@ -144,8 +146,12 @@ def test_l66_the_tracer_has_a_zombie_before_its_parent() -> None:
         tracer.task.__dict__["sighand"].action = {
             SIGUSR1: lambda _: seen.append(wait4(app.pid, __WALL))
         }
+        m.events.clear()
         call(m, "poker", lambda: kill(tracer.pid, SIGUSR1))
         assert seen == [(app.pid, SIGKILL)]
+        state = field_of(app.task, "exit_state")
+        writes = [e for e in m.events if e.obj is state and e.access is Access.WRITE]
+        assert [e.value for e in writes] == [EXIT_TRACE, EXIT_ZOMBIE]
         assert told == [SIGCHLD]
         assert plain(app.task, "exit_state") == EXIT_ZOMBIE
         assert plain(app.task, "parent") is parent.task

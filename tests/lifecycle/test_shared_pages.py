@@ -7,13 +7,15 @@ from collections.abc import Callable
 
 from pykmm import Machine, explore
 from pykmm.engine.events import Event
+from pykmm.kernel.exit import do_exit
 from pykmm.linux.completion import complete, completion, wait_for_completion
-from pykmm.linux.mm import mm_flags_set
+from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_UNSTABLE, mm_struct
 from pykmm.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pykmm.linux.uapi import SIGKILL
 from pykmm.mm._conservation import _books
 from pykmm.mm.gup_pages import FOLL_WRITE, Page, pin_user_pages, unpin_user_pages
+from pykmm.mm.memory import zap_vma_for_reaping
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.schedulers import RandomWalk
 from pykmm.syscalls import (
@@ -27,7 +29,7 @@ from pykmm.syscalls import (
 )
 from pykmm.workbench import Process
 from tests.lifecycle._people import plain
-from tests.lifecycle.pages_setup import PAGE, S, boot, maps, released, rss
+from tests.lifecycle.pages_setup import PAGE, S, boot, maps, released, releases, rss
 
 
 def _memory(process: Process) -> mm_struct:
@@ -81,20 +83,24 @@ def test_l131_a_shared_page_is_charged_until_the_last_mapping_goes() -> None:
 
 
 def test_l125_a_shared_page_that_is_left_is_copied_in_spite_of_a_reap() -> None:
+    """The pass has marked the memory, and has not come to the mapping yet."""
     with boot() as m:
         _, child, mm, own = _family(m, 4)
-        mm_flags_set(MMF_UNSTABLE, own)  # the pass has not come to the mapping yet
         free = nr_free_pages()
-
-        @child.runs
-        def _() -> None:
-            touch(64 << 20, 2 * PAGE)
-
-        m.run()
+        child.runs(lambda: touch(64 << 20, 2 * PAGE))
+        child.step_to(inside=touch)
+        lmkd = releases(m, child)
+        lmkd.step_to(inside=zap_vma_for_reaping)
+        assert mm_flags_test(MMF_UNSTABLE, own)
+        child.step_to(inside=do_exit)
         assert free - nr_free_pages() == 2
         assert rss(own) == rss(mm) == (0, 4, 0, 0)
         (table,) = own.pgd.values()
         assert table.readonly == 0b1100
+        for p in (child, lmkd):
+            p.thaw()
+        m.run()
+        assert (lmkd.result, rss(mm)) == (0, (0, 4, 0, 0))
 
 
 def test_l122_a_pinned_page_outlives_the_pass() -> None:

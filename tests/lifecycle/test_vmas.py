@@ -11,7 +11,7 @@ from pykmm import Machine
 from pykmm.engine import Config
 from pykmm.errno import EACCES, EBADF, EEXIST, EINVAL, ENOMEM
 from pykmm.linux.mman import vm_committed_as
-from pykmm.linux.resource import RLIMIT_AS
+from pykmm.linux.resource import RLIMIT_AS, RLIMIT_DATA
 from pykmm.linux.uapi import O_CREAT, O_RDONLY, O_RDWR
 from pykmm.linux.uapi_mman import (
     MAP_ANONYMOUS,
@@ -248,6 +248,16 @@ def test_l101_the_heap_grows_and_shrinks(m: Machine) -> None:
         4 * PAGE,
         (PAGE + 1, 2),
     )
+
+
+def test_l101_the_heap_does_not_grow_beyond_a_limit(m: Machine) -> None:
+    def program() -> object:
+        first = brk(0)
+        setrlimit(RLIMIT_DATA, 4 * PAGE, 4 * PAGE)
+        grown = brk(first + 2 * PAGE) - first
+        return grown, brk(first + 9 * PAGE) - first, brk(first + PAGE) - first
+
+    assert runs(m, program) == (2 * PAGE, 2 * PAGE, PAGE)
 
 
 def test_l94_a_child_does_not_extend_what_it_inherited(m: Machine) -> None:
