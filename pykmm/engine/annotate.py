@@ -14,14 +14,22 @@ from functools import cache, update_wrapper
 from importlib import import_module
 from inspect import CO_VARARGS
 from types import CodeType, FunctionType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from attrs import frozen
 
 from ..errors import UsageError
 from .thread import ambient
 
-__all__ = ["SYMBOLS", "Replacements", "Symbol", "extern", "mirrors", "original"]
+__all__ = [
+    "SYMBOLS",
+    "Replacements",
+    "Symbol",
+    "Variant",
+    "extern",
+    "mirrors",
+    "original",
+]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -78,6 +86,15 @@ def mirrors(
         return function if inline else _dispatching(function)
 
     return decorate
+
+
+class Variant(Protocol):
+    """A set of replacement functions with a name."""
+
+    @property
+    def name(self) -> str:
+        """Tell it from others."""
+        ...
 
 
 #: Where an original function keeps what its callers call.

@@ -43,14 +43,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Protocol, Self
 
+    from .annotate import Variant
     from .objects import Struct
     from .scheduler import Scheduler
-
-    class Variant(Protocol):
-        """A set of replacement functions with a name."""
-
-        @property
-        def name(self) -> str: ...
 
     class Observer(Protocol):
         """Sees every event of a machine, and the machine at rest."""
