@@ -99,26 +99,16 @@ class Event:
         "value",
     )
 
-    def __init__(
-        self,
-        index: int,
-        thread: Thread,
-        kind: str,
-        obj: Named,
-        access: Access,
-        blocking: bool,
-        value: object,
-    ) -> None:
-        self.index = index
-        self.thread = thread
-        self.kind = kind
-        self.obj = obj
-        self.access = access
-        self.blocking = blocking
-        #: What the object holds after the step, for people to read.
-        self.value = value
-        #: Function names, innermost first; only where the machine records them.
-        self.stack: tuple[str, ...] = ()
+    index: int
+    thread: Thread
+    kind: str
+    obj: Named
+    access: Access
+    blocking: bool
+    #: What the object holds after the step, for people to read.
+    value: object
+    #: Function names, innermost first; only where the machine records them.
+    stack: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"<{self.index} {self.thread.name}: {self.kind} {self.obj.name}>"

@@ -380,10 +380,16 @@ def leave(
     machine = t.machine
     if not (machine.stopping or t.is_boot):
         events = machine.events
-        event = Event(len(events), t, t.kind, obj, access, blocking, value)
+        event = Event()  # filled here: a call with all of this costs as much again
+        event.index = len(events)
+        event.thread = t
+        event.kind = t.kind
+        event.obj = obj
+        event.access = access
+        event.blocking = blocking
+        event.value = value
+        event.stack = stack_here() if machine.stacks else ()
         events.append(event)
-        if machine.stacks:
-            event.stack = stack_here()
         for observer in machine.observers:
             observer.event(event)
     if machine.after_step is not None:
