@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..engine.fields import is_made
 from ..engine.objects import Named, Struct
-from ..engine.thread import ambient
+from ..engine.thread import thread_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,7 +71,7 @@ def _is_poisoned(struct: Struct, name: str) -> bool:
 
 
 def _complain(struct: Struct, name: str, verb: str) -> None:
-    t = ambient.get()
+    t = thread_here()
     if t is None or t.is_boot or t.machine.stopping or not _is_poisoned(struct, name):
         return
     raise struct._dead(f"{verb} ({name})")

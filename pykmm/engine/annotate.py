@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 from attrs import frozen
 
 from ..errors import UsageError
-from .thread import ambient
+from .thread import thread_here
 
 __all__ = [
     "SYMBOLS",
@@ -138,8 +138,8 @@ def _dispatching(function: Callable[_P, _R]) -> Callable[_P, _R]:
 #: What runs when a function that some machine has replaced is called. It is spelled
 #: for each list of parameters, because passing on whatever comes costs a multiple.
 _DIVERSION = """
-def call({takes}, _ambient, _function):
-    _thread = _ambient.get()
+def call({takes}, _here, _function):
+    _thread = _here()
     if _thread is not None:
         _patch = _thread.machine.patches.get(_function)
         if _patch is not None:
@@ -165,7 +165,7 @@ def _divert(called: FunctionType, function: Any) -> None:
         takes.append("*")
     takes += names[plain:]
     gives += [f"{name}={name}" for name in names[plain:]]
-    found = {"_ambient": ambient, "_function": function}
+    found = {"_here": thread_here, "_function": function}
     called.__kwdefaults__ = {**(called.__kwdefaults__ or {}), **found}
     called.__code__ = _spelled(", ".join(takes), ", ".join(gives))
 

@@ -40,7 +40,7 @@ from .events import Access
 from .machine import enter, leave
 from .objects import Field, Struct
 from .rules import RULES, Rule, const, embedded, guarded, owned, shared
-from .thread import Thread, ambient
+from .thread import Thread, thread_here
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -182,7 +182,7 @@ class _Shared:
     def __get__(self, obj: Struct | None, cls: type) -> Any:
         if obj is None:
             return self
-        t = ambient.get()
+        t = thread_here()
         state = obj.__dict__
         if t is not None and t.is_boot and "_death" not in state:
             return state[self.name]  # the host's look: no step
@@ -201,13 +201,13 @@ class _Owned(_Shared):
     def __get__(self, obj: Struct | None, cls: type) -> Any:
         if obj is None:
             return self
-        t = ambient.get()
+        t = thread_here()
         if t is None or t.task is obj or "_made" not in obj.__dict__:
             return obj.__dict__[self.name]
         return step_read(obj, self.name, "read")
 
     def __set__(self, obj: Struct, value: Any) -> None:
-        t = ambient.get()
+        t = thread_here()
         if t is not None and t.task is not obj and t is not t.machine.boot:
             if "_made" in obj.__dict__ and not t.machine.stopping:
                 raise ContextError(
@@ -234,7 +234,7 @@ class _Guarded:
     def __get__(self, obj: Struct | None, cls: type) -> Any:
         if obj is None:
             return self
-        t = ambient.get()
+        t = thread_here()
         if t is not None and not t.is_boot and "_made" in obj.__dict__:
             if obj._death is not None and not t.machine.stopping:
                 raise obj._dead(f"read ({self.name})")
@@ -248,7 +248,7 @@ class _Guarded:
             return obj.__dict__.setdefault(self.name, made)
 
     def __set__(self, obj: Struct, value: Any) -> None:
-        t = ambient.get()
+        t = thread_here()
         if "_made" in obj.__dict__ and t is not None and not t.is_boot:
             if obj._death is not None and not t.machine.stopping:
                 raise obj._dead(f"written ({self.name})")

@@ -36,6 +36,7 @@ from .thread import (
     Unwind,
     ambient,
     current_thread,
+    thread_here,
 )
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Machine:
                 f"thread name={name!r} must hold no spaces and no '*': "
                 "schedules are written with it"
             )
-        number, here = self.number(f"thread {name}"), ambient.get()
+        number, here = self.number(f"thread {name}"), thread_here()
         t = Thread(
             self,
             name if number == 1 else f"{name}/{number}",
@@ -317,7 +318,7 @@ class Machine:
                 self.pool.close()
 
     def __enter__(self) -> Self:
-        self._outer.append(ambient.get())
+        self._outer.append(thread_here())
         ambient.set(self.boot)
         return self
 
@@ -333,7 +334,7 @@ class Machine:
 
 def current_machine() -> Machine:
     """Return the machine whose code runs here."""
-    return (ambient.get() or current_thread()).machine
+    return (thread_here() or current_thread()).machine
 
 
 # -- the two halves of every step ---------------------------------------------------
@@ -351,7 +352,7 @@ def enter(
     matching :func:`leave` the caller is alone with *obj* and must neither begin
     another step nor wait.
     """
-    t = ambient.get()
+    t = thread_here()
     if t is None:
         t = current_thread()
     if t.is_boot:

@@ -13,7 +13,7 @@ from itertools import count, repeat
 from typing import TYPE_CHECKING
 
 from ..errors import UseAfterFree
-from .thread import ambient, current_thread
+from .thread import current_thread, thread_here
 
 if TYPE_CHECKING:
     from _thread import LockType
@@ -84,7 +84,7 @@ class Struct(Named):
 
     def _register(self) -> None:
         """Give the object its name; from now on accesses to it are checked."""
-        thread = ambient.get() or current_thread()
+        thread = thread_here() or current_thread()
         machine, state = thread.machine, self.__dict__
         assert "_made" not in state, "a kernel_struct is registered when it is made"
         kind, counts, created = type(self).__name__, machine.counts, thread.created
@@ -96,7 +96,7 @@ class Struct(Named):
     @staticmethod
     def _register_all(structs: Sequence[Struct]) -> None:
         """Name *structs*, all of one class, as if one was made after the other."""
-        thread = ambient.get() or current_thread()
+        thread = thread_here() or current_thread()
         machine, kind = thread.machine, type(structs[0]).__name__
         number, created = machine.counts.get(kind, 0), thread.created
         machine.counts[kind] = number + len(structs)

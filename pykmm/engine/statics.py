@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from .thread import AsThread, ambient, current_thread
+from .thread import AsThread, current_thread, thread_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ class MachineLocal(Generic[_T]):
         self._factory = factory
 
     def __call__(self) -> _T:
-        machine = (ambient.get() or current_thread()).machine
+        machine = (thread_here() or current_thread()).machine
         found: Any = machine.locals.get(self)  # type: ignore[arg-type]  # invariant
         if found is None:
             found = self._make(machine)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..errors import UsageError
 from .events import Access
@@ -34,6 +34,7 @@ __all__ = [
     "Unwind",
     "ambient",
     "current_thread",
+    "thread_here",
 ]
 
 
@@ -180,6 +181,10 @@ class Thread:
 #: context variable is found several times as quickly as a thread's local.
 ambient: ContextVar[Thread | None] = ContextVar("pykmm thread", default=None)
 
+#: Returns it, or None. Bound once: Python 3.11 binds a method of an imported name anew
+#: at each call.
+thread_here: Final = ambient.get
+
 
 class AsThread:
     """Makes the calling OS thread a thread that only the host runs, for a block.
@@ -191,7 +196,7 @@ class AsThread:
         self.thread = thread
 
     def __enter__(self) -> None:
-        self.outer = ambient.get()
+        self.outer = thread_here()
         ambient.set(self.thread)
 
     def __exit__(self, *error: object) -> None:
@@ -200,7 +205,7 @@ class AsThread:
 
 def current_thread() -> Thread:
     """Return the model thread that runs here, or say that there is none."""
-    thread = ambient.get()
+    thread = thread_here()
     if thread is None:
         raise UsageError(
             "kernel code ran outside of a machine: call it from a scenario that "

@@ -13,7 +13,7 @@ from typing import Final
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
-from ..engine.thread import ambient
+from ..engine.thread import thread_here
 from ..linux.bitops import clear_bit
 from ..linux.bug import WARN_ON_ONCE
 from ..linux.compiler import READ_ONCE
@@ -177,7 +177,7 @@ def signal_wake_up_state(t: task_struct) -> None:
     if t._thread is not None:
         t._thread.machine.carrier.kick(t._thread)
         return
-    here = ambient.get()
+    here = thread_here()
     if here is not None and t._program is not None:
         t._thread = here.machine.thread(t._thread_name, t._program, task=t)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..engine.events import Access
 from ..engine.machine import enter, leave
-from ..engine.thread import ambient, current_thread
+from ..engine.thread import current_thread, thread_here
 from ._primitive import Primitive
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class SharedPages(Primitive):
     ) -> None:
         # As super().__init__() does, but a large fork makes many of them: no name is
         # counted, and what can be put together later is.
-        thread = ambient.get() or current_thread()
+        thread = thread_here() or current_thread()
         self._born = thread
         self._nth = thread.created
         thread.created += 1

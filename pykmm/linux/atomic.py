@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
-from ..engine.thread import ambient
+from ..engine.thread import thread_here
 from ..errors import RefcountError
 from ._primitive import Primitive
 
@@ -79,7 +79,7 @@ def atomic_read(v: atomic_t) -> int:
 
     Context: Any; the answer may be old when it arrives.
     """
-    t = ambient.get()
+    t = thread_here()
     if t is not None and t.is_boot and (v.owner or v)._death is None:
         return v.counter  # the host's look: no step
     t = enter(v, "atomic_read")

@@ -14,7 +14,7 @@ from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
 from ..engine.objects import Named
-from ..engine.thread import ambient
+from ..engine.thread import thread_here
 from ._primitive import Primitive
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_bit(nr: int, addr: Bits) -> bool:
 
     Context: Any; the answer may be old when it arrives.
     """
-    t = ambient.get()
+    t = thread_here()
     if t is not None and t.is_boot and (addr.owner or addr)._death is None:
         return addr._has(nr)  # the host's look: no step
     bit = addr.bit(nr)

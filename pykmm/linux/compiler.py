@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..engine.fields import Once
 from ..engine.objects import Struct
-from ..engine.thread import ambient
+from ..engine.thread import thread_here
 
 __all__ = ["READ_ONCE", "WRITE_ONCE", "data_race"]
 
@@ -36,7 +36,7 @@ class _Race(Once):
 
 def READ_ONCE(obj: _S) -> _S:  # noqa: N802 -- Linux's name
     """View *obj* through marked reads."""
-    t = ambient.get()
+    t = thread_here()
     if t is not None and t.is_boot:
         return obj  # the host's accesses are no steps, marked or not
     return _Read(obj)  # type: ignore[return-value]  # a view of it
@@ -49,7 +49,7 @@ def WRITE_ONCE(obj: _S) -> _S:  # noqa: N802 -- Linux's name
 
 def data_race(obj: _S) -> _S:
     """View *obj* through reads whose races are known and harmless."""
-    t = ambient.get()
+    t = thread_here()
     if t is not None and t.is_boot:
         return obj
     return _Race(obj)  # type: ignore[return-value]  # a view of it

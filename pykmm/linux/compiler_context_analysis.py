@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, ParamSpec, TypeVar
 
-from ..engine.thread import Thread, ambient
+from ..engine.thread import Thread, thread_here
 from ..errors import ContextError, UsageError
 
 __all__ = ["CONTRACTS", "must_hold", "must_hold_shared", "must_not_hold"]
@@ -62,7 +62,7 @@ def _contract(
         CONTRACTS.setdefault(key, []).append((word, path))
 
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            t = ambient.get()
+            t = thread_here()
             if t is not None and t is not t.machine.boot and not t.machine.stopping:
                 value = args[index] if index < len(args) else kwargs[parameter]
                 lock = lock_of(value)

@@ -14,7 +14,7 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
-from ..engine.thread import ambient
+from ..engine.thread import thread_here
 from ..lib.maple_tree import mas_find, mas_prev, mtree_load
 from .atomic import atomic_long_add, atomic_long_read, atomic_long_sub
 from .bitops import set_bit, test_and_set_bit, test_bit
@@ -191,7 +191,7 @@ def mm_flags_test(flag: int, mm: mm_struct) -> bool:
 
     Context: Any; the structure is kept by whatever keeps ``mm_count``.
     """
-    t = ambient.get()
+    t = thread_here()
     if t is not None and t.is_boot and "flags" not in mm.__dict__ and not mm._death:
         return False  # the host's look: no step, and no reason to make the word
     return test_bit(flag, mm.flags)

@@ -13,7 +13,7 @@ import attrs
 
 from ..engine.fields import const, embedded, field_of, guarded, kernel_struct, shared
 from ..engine.objects import Struct
-from ..engine.thread import ambient, current_thread
+from ..engine.thread import current_thread, thread_here
 from ._primitive import Lock
 from ._vma_lock import vma_refcnt
 from .atomic import atomic_long_t, atomic_t
@@ -336,7 +336,7 @@ def _counts_at_rest(mm: mm_struct) -> tuple[int, ...] | None:
 
     Large machines feel each line of this.
     """
-    t = ambient.get()
+    t = thread_here()
     state = mm.__dict__
     if t is None or not t.is_boot or "_death" in state:
         return None

@@ -12,7 +12,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING, Final, cast
 
 from ..engine.machine import MachineLocal, current_machine
-from ..engine.thread import Thread, ambient, current_thread
+from ..engine.thread import Thread, current_thread, thread_here
 
 if TYPE_CHECKING:
     from ..engine.machine import Machine
@@ -115,7 +115,7 @@ def kernel_log(machine: Machine) -> str:
 
 def printk(text: str, level: int = KERN_DEFAULT) -> None:
     """Print a line."""
-    thread = ambient.get() or current_thread()
+    thread = thread_here() or current_thread()
     if not thread.machine.stopping:
         _console().add(thread, level, text)
 

@@ -14,7 +14,7 @@ from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
 from ..engine.objects import Named, Struct
-from ..engine.thread import ambient
+from ..engine.thread import thread_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ class list_head(Named, Generic[_T]):
 
 
 def _next(node: list_head[_T]) -> list_head[_T]:
-    t = ambient.get()
+    t = thread_here()
     if t is not None and t.is_boot and (node.owner or node)._death is None:
         return node.next  # the host's look: no step
     t = enter(node, "rcu_dereference")
@@ -148,7 +148,7 @@ def list_for_each_entry_rcu(head: list_head[_T]) -> Iterator[_T]:
 
     Context: RCU read section, or the list's lock.
     """
-    t = ambient.get()
+    t = thread_here()
     if t is not None and t.is_boot and (head.owner or head)._death is None:
         # Nobody changes the list meanwhile; that of most groups has one member.
         entry = head.next.entry

@@ -13,7 +13,7 @@ from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import MachineLocal, current_machine, enter, leave
 from ..engine.objects import Named
-from ..engine.thread import Sleep, ambient, current_thread
+from ..engine.thread import Sleep, current_thread, thread_here
 from ..errors import ContextError
 from ._waiting import refuse_host
 from .kernel import might_sleep
@@ -90,7 +90,7 @@ def rcu_read_lock() -> None:
 
     Context: Any; the thread must not sleep from here on.
     """
-    t = ambient.get() or current_thread()
+    t = thread_here() or current_thread()
     if t.rcu_depth == 0:
         state = _state()
         enter(state, "rcu_read_lock")
@@ -106,7 +106,7 @@ def rcu_read_unlock() -> None:
 
     Context: Called by the same thread.
     """
-    t = ambient.get() or current_thread()
+    t = thread_here() or current_thread()
     depth = t.rcu_depth
     if depth == 1:
         section = _state().last[t]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.machine import enter, leave
-from ..engine.thread import ambient, current_thread
+from ..engine.thread import current_thread, thread_here
 from ..errors import ContextError
 from ._primitive import Lock, let_go, refuse_recursion
 
@@ -91,7 +91,7 @@ def spin_lock_nested(lock: spinlock_t, subclass: int) -> None:
 
 
 def _spin(lock: spinlock_t, kind: str) -> None:
-    found, host = lock.holder, ambient.get()
+    found, host = lock.holder, thread_here()
     if (
         host is not None
         and host.is_alone
@@ -138,7 +138,7 @@ def spin_unlock(lock: spinlock_t) -> None:
 
     Context: Called by the thread that took it.
     """
-    host = ambient.get()
+    host = thread_here()
     if (
         host is not None
         and host.is_alone

@@ -19,7 +19,7 @@ from .. import engine
 from ..boot import Region, build_process, build_thread, start_kthread
 from ..engine.baton import Baton
 from ..engine.scheduler import FirstEnabled
-from ..engine.thread import AsThread, Sleep, Thread, ambient
+from ..engine.thread import AsThread, Sleep, Thread, thread_here
 from ..errors import UsageError
 from ..holds import Hold, hold, holds
 from ..invariants import Watch, check_at_rest
@@ -267,7 +267,7 @@ class Machine(engine.Machine):
 
     def host_only(self, verb: str) -> None:
         """Refuse what only the host may do while programs run."""
-        here = ambient.get()
+        here = thread_here()
         if here is not None and here.machine is self and not here.is_boot:
             raise UsageError(
                 f"{verb}(): {here.name} is a program: only the host can, between runs"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ...engine.fields import const, embedded, guarded, kernel_struct, owned, shared
 from ...engine.machine import MachineLocal
 from ...engine.objects import Root, Struct
-from ...engine.thread import Thread, ambient, current_thread
+from ...engine.thread import Thread, current_thread, thread_here
 from ..bitops import Bit, Bits
 from ..completion import completion
 from ..cred import cred as struct_cred
@@ -263,6 +263,6 @@ class task_struct(Struct):
 
 def current() -> task_struct:
     """Return the task whose code runs here."""
-    task: Any = (ambient.get() or current_thread()).task
+    task: Any = (thread_here() or current_thread()).task
     found: task_struct = task
     return found

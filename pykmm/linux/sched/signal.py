@@ -17,7 +17,7 @@ from ...engine.fields import (
 )
 from ...engine.machine import MachineLocal
 from ...engine.objects import Root, Struct
-from ...engine.thread import ambient
+from ...engine.thread import thread_here
 from ..atomic import atomic_t
 from ..bitops import test_bit
 from ..compiler import READ_ONCE, data_race
@@ -239,7 +239,7 @@ def for_each_thread(p: task_struct) -> Iterator[task_struct]:
     Context: RCU read section, siglock or tasklist_lock. Visits nothing once
         the whole group has been released.
     """
-    signal, t = p.signal, ambient.get()
+    signal, t = p.signal, thread_here()
     if t is not None and t.is_boot:
         state = signal.__dict__
         if "_first" in state and "thread_head" not in state and "_death" not in state:
