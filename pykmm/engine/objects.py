@@ -85,11 +85,12 @@ class Struct(Named):
     def _register(self) -> None:
         """Give the object its name; from now on accesses to it are checked."""
         thread = thread_here() or current_thread()
-        machine, state = thread.machine, self.__dict__
-        assert "_made" not in state, "a kernel_struct is registered when it is made"
+        machine = thread.machine
+        assert not hasattr(self, "_made"), "a kernel_struct is registered when made"
         kind, counts, created = type(self).__name__, machine.counts, thread.created
         number = counts[kind] = counts.get(kind, 0) + 1
-        state["_made"] = thread.key, created, number, thread.name, len(machine.events)
+        # Python finds attributes more slowly once somebody has asked for a __dict__.
+        self._made = thread.key, created, number, thread.name, len(machine.events)
         thread.created = created + 1
         machine.alive[self] = None
 
