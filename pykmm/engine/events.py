@@ -57,6 +57,16 @@ class Access(IntEnum):
     DROP = 11
 
 
+#: For the plainest primitives: Python 3.11 takes longer to find a member of an
+#: enumeration than to call a function.
+READ: Final = Access.READ
+WRITE: Final = Access.WRITE
+ADD: Final = Access.ADD
+ACQUIRE: Final = Access.ACQUIRE
+RELEASE: Final = Access.RELEASE
+SHARE: Final = Access.SHARE
+UNSHARE: Final = Access.UNSHARE
+
 _COMMUTE: Final = {
     (Access.READ, Access.READ),
     (Access.READ, Access.WAIT),

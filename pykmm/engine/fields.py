@@ -36,7 +36,7 @@ import attrs
 
 from ..errors import ContextError, UsageError
 from .construct import Maker, make_many
-from .events import Access
+from .events import READ, WRITE
 from .machine import enter, leave
 from .objects import Field, Struct
 from .rules import RULES, Rule, const, embedded, guarded, owned, shared
@@ -138,7 +138,7 @@ def step_read(obj: Struct, name: str, kind: str = "READ_ONCE") -> Any:
     field = field_of(obj, name)
     t = enter(field, kind)
     value = obj.__dict__[name]
-    leave(t, field, Access.READ, value)
+    leave(t, field, READ, value)
     return value
 
 
@@ -148,7 +148,7 @@ def step_write(obj: Struct, name: str, value: Any, kind: str = "WRITE_ONCE") -> 
     t = enter(field, kind)
     field.before = obj.__dict__[name]
     obj.__dict__[name] = value
-    leave(t, field, Access.WRITE, value)
+    leave(t, field, WRITE, value)
 
 
 def is_made(obj: Struct, name: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import ContextError
-from .events import Access
+from .events import ACQUIRE, ADD, READ, RELEASE, SHARE, UNSHARE, WRITE
 from .machine import enter, leave
 from .objects import Root
 
@@ -41,26 +41,26 @@ class Cell(Root, Generic[_T]):
         """Read the value."""
         t = enter(self, "read")
         value = self._value
-        leave(t, self, Access.READ, value)
+        leave(t, self, READ, value)
         return value
 
     def set(self, value: _T) -> None:
         """Write the value."""
         t = enter(self, "write")
         self._value = value
-        leave(t, self, Access.WRITE, value)
+        leave(t, self, WRITE, value)
 
     def store_release(self, value: _T) -> None:
         """Write the value, and let whoever acquires it see all that came before."""
         t = enter(self, "store_release")
         self._value = value
-        leave(t, self, Access.WRITE, value)
+        leave(t, self, WRITE, value)
 
     def load_acquire(self) -> _T:
         """Read the value, and see all that came before it was released."""
         t = enter(self, "load_acquire")
         value = self._value
-        leave(t, self, Access.READ, value)
+        leave(t, self, READ, value)
         return value
 
     def cas(self, old: _T, new: _T) -> bool:
@@ -69,7 +69,7 @@ class Cell(Root, Generic[_T]):
         hit = self._value == old
         if hit:
             self._value = new
-        leave(t, self, Access.WRITE if hit else Access.READ, self._value)
+        leave(t, self, WRITE if hit else READ, self._value)
         return hit
 
     def peek(self) -> _T:
@@ -95,14 +95,14 @@ class PlainCell(Root, Generic[_T]):
         """Read the value."""
         t = enter(self, "read")
         value = self._value
-        leave(t, self, Access.READ, value)
+        leave(t, self, READ, value)
         return value
 
     def set(self, value: _T) -> None:
         """Write the value."""
         t = enter(self, "write")
         self.before, self._value = self._value, value
-        leave(t, self, Access.WRITE, value)
+        leave(t, self, WRITE, value)
 
     def peek(self) -> _T:
         """Look without a step; for the host, when the machine is at rest."""
@@ -117,14 +117,14 @@ class Counter(Cell[int]):
         t = enter(self, "fetch_add")
         before = self._value
         self._value = before + amount
-        leave(t, self, Access.WRITE, self._value)
+        leave(t, self, WRITE, self._value)
         return before
 
     def add(self, amount: int = 1) -> None:
         """Add without looking: commutes with other additions."""
         t = enter(self, "add")
         self._value += amount
-        leave(t, self, Access.ADD, self._value)
+        leave(t, self, ADD, self._value)
 
 
 class Mutex(Root):
@@ -148,7 +148,7 @@ class Mutex(Root):
         t = enter(self, "lock", self._idle)
         self.holder = t
         t.held.append(self)
-        leave(t, self, Access.ACQUIRE, t.name, blocking=True)
+        leave(t, self, ACQUIRE, t.name, blocking=True)
 
     def trylock(self) -> bool:
         """Take the lock if it is free; a failure has only read."""
@@ -157,7 +157,7 @@ class Mutex(Root):
         if free:
             self.holder = t
             t.held.append(self)
-        leave(t, self, Access.ACQUIRE if free else Access.READ, free)
+        leave(t, self, ACQUIRE if free else READ, free)
         return free
 
     def unlock(self) -> None:
@@ -168,10 +168,9 @@ class Mutex(Root):
         self.holder = None
         if self in t.held:
             t.held.remove(self)
-        leave(t, self, Access.RELEASE, "free")
+        leave(t, self, RELEASE, "free")
 
-    def __enter__(self) -> None:
-        self.lock()
+    __enter__ = lock
 
     def __exit__(
         self,
@@ -212,25 +211,25 @@ class RWLock(Root):
         t = enter(self, "read_lock", self._readable)
         self.readers.append(t)
         t.held.append(self)
-        leave(t, self, Access.SHARE, len(self.readers), blocking=True)
+        leave(t, self, SHARE, len(self.readers), blocking=True)
 
     def read_unlock(self) -> None:
         """Give a share back."""
         t = enter(self, "read_unlock")
         self.readers.remove(t)
         t.held.remove(self)
-        leave(t, self, Access.UNSHARE, len(self.readers))
+        leave(t, self, UNSHARE, len(self.readers))
 
     def write_lock(self) -> None:
         """Wait until nobody holds the lock, and take it."""
         t = enter(self, "write_lock", self._writable)
         self.writer = t
         t.held.append(self)
-        leave(t, self, Access.ACQUIRE, t.name, blocking=True)
+        leave(t, self, ACQUIRE, t.name, blocking=True)
 
     def write_unlock(self) -> None:
         """Give the lock back."""
         t = enter(self, "write_unlock")
         self.writer = None
         t.held.remove(self)
-        leave(t, self, Access.RELEASE, "free")
+        leave(t, self, RELEASE, "free")
