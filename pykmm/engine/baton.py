@@ -57,7 +57,23 @@ class Baton:
         t.kind = kind
         t.guard = guard
         t.sleep = sleep
-        chosen = self.pick(t)
+        chosen: Thread | None
+        enabled = []
+        for x in machine.live:
+            held_up = x.guard
+            if held_up is None or held_up():
+                enabled.append(x)
+        if guard is None or t in enabled:
+            # What _pick() does, spelled out: nearly all steps come here.
+            chosen = self.scheduler.choose(enabled, t)
+            steps = machine.steps
+            if chosen is not t:
+                machine.preemptions.append(len(steps))
+            steps.append(chosen)
+            if len(steps) > machine.max_steps:
+                raise _too_many(machine)
+        else:
+            chosen = self._pick(enabled, t)
         if chosen is not t:
             self.give_way(t, chosen)
             if machine.stopping:
@@ -74,21 +90,18 @@ class Baton:
 
     # -- who goes next --------------------------------------------------------
 
-    def pick(self, running: Thread | None) -> Thread | None:
-        """Ask the scheduler for the next thread; None if nobody can run."""
+    def pick(self) -> Thread | None:
+        """Ask the scheduler who goes on where nobody runs; None if nobody can."""
+        return self._pick(_able(self.machine), None)
+
+    def _pick(self, enabled: list[Thread], running: Thread | None) -> Thread | None:
         machine = self.machine
-        enabled = []
-        while True:
-            for x in machine.live:
-                guard = x.guard
-                if guard is None or guard():
-                    enabled.append(x)
-            if enabled:
-                break
+        while not enabled:
             if not machine.clock.jump():
                 return None
             machine.cuts.append(len(machine.events))
-        if running is not None and running not in enabled:
+            enabled = _able(machine)
+        if running not in enabled:
             running = None
         chosen = self.scheduler.choose(enabled, running)
         steps = machine.steps
@@ -96,10 +109,7 @@ class Baton:
             machine.preemptions.append(len(steps))
         steps.append(chosen)
         if len(steps) > machine.max_steps:
-            raise StepLimit(
-                f"no rest after {machine.max_steps} steps: {chosen.name} is about "
-                f"to {chosen.waits()}"
-            )
+            raise _too_many(machine)
         return chosen
 
     def give_way(self, t: Thread, chosen: Thread | None) -> None:
@@ -112,7 +122,7 @@ class Baton:
         if self.machine.stopping:
             return None
         try:
-            return self.pick(None)
+            return self.pick()
         except BaseException as error:
             self.machine.fail(error, None)
             return None
@@ -140,7 +150,7 @@ class Baton:
     def run(self) -> None:
         """Run until nobody can go on, or somebody failed."""
         try:
-            chosen = self.pick(None)
+            chosen = self.pick()
         except BaseException as error:
             self.machine.fail(error, None)
             return
@@ -159,3 +169,16 @@ class Baton:
         for t in [x for x in self.machine.live if x.state is ThreadState.STARTED]:
             t.lock.release()  # type: ignore[union-attr]  # set when it started
             self.host.acquire()
+
+
+def _able(machine: Machine) -> list[Thread]:
+    """Return who could take a step."""
+    return [x for x in machine.live if x.guard is None or x.guard()]
+
+
+def _too_many(machine: Machine) -> StepLimit:
+    last = machine.steps[-1]
+    return StepLimit(
+        f"no rest after {machine.max_steps} steps: {last.name} is about "
+        f"to {last.waits()}"
+    )

@@ -82,7 +82,7 @@ class Greenlets(Baton):
     def run(self) -> None:
         """Run until nobody can go on, or somebody failed."""
         try:
-            chosen = self.pick(None)
+            chosen = self.pick()
         except BaseException as error:
             self.machine.fail(error, None)
             return
