@@ -10,6 +10,7 @@ world than the one it was recorded in is a :class:`Nondeterminism`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import Any
 
 __all__ = [
@@ -31,7 +32,9 @@ __all__ = [
     "UsageError",
     "UseAfterFree",
     "WouldWait",
+    "call_path",
     "choices",
+    "named_frames",
 ]
 
 
@@ -85,9 +88,10 @@ class Nondeterminism(Exception):
 class Report(Exception):
     """A bug of the modelled kernel or program, with the story that led there.
 
-    *summary* is one line. *facts* are further lines as label and text. The
-    engine fills in where it happened: *thread*, *held* (names of its locks) and
-    the schedule; :meth:`render` puts everything on paper.
+    *summary* is one line. *facts* are further lines as label and text; behind two
+    spaces in the text stand calls. The engine fills in where it happened: *thread*,
+    *held* (names of its locks) and the schedule; :meth:`render` puts everything on
+    paper.
     """
 
     kind = "report"
@@ -98,6 +102,8 @@ class Report(Exception):
         self.facts = list(facts)
         self.thread = ""
         self.held: tuple[str, ...] = ()
+        #: For each of these, since when it is held and where that began.
+        self.taken: tuple[str, ...] = ()
         self.stack: tuple[str, ...] = ()
         #: The functions that the headline names: where it happened, and where the
         #: other side of it did; by default the first of the stack.
@@ -121,23 +127,24 @@ class Report(Exception):
     def of_plain(data: dict[str, Any]) -> Report:
         """Make the report again of which *data* was made."""
         state = {key: value for key, value in data.items() if key != "class"}
-        for key in ("held", "stack", "functions", "threads"):
+        for key in ("held", "taken", "stack", "functions", "threads"):
             state[key] = tuple(state[key])
         state["facts"] = [(label, text) for label, text in state["facts"]]
         return _rebuild(_kinds(Report)[data["class"]], state["summary"], state)
 
     def render(self) -> str:
         """Write the whole report; the last line is the one that replays it."""
-        functions = self.functions or self.stack[:1]
+        functions = self.functions or named_frames(self.stack)[:1]
         where = (
             f" in {' / '.join(f'{name}()' for name in functions)}" if functions else ""
         )
         lines = [f"BUG: {self.kind}{where}", "", f"  {self.summary}"]
         rows = list(self.facts)
         if self.thread:
-            rows.append(("found in", "  ".join((self.thread, _call_path(self.stack)))))
-        if self.held:
-            rows.append(("held there", ", ".join(self.held)))
+            rows.append(("found in", f"{self.thread}{call_path(self.stack)}"))
+        labels = chain(("held there",), repeat(""))
+        for label, name, taken in zip(labels, self.held, self.taken, strict=False):
+            rows.append((label, f"{name} {taken}"))
         if rows:
             lines += ["", *_aligned(rows)]
         if self.drawing:
@@ -147,11 +154,22 @@ class Report(Exception):
         return "\n".join(lines) + "\n"
 
 
-def _call_path(stack: Sequence[str]) -> str:
-    """Write the innermost calls that have names."""
-    named = [name for name in stack if name.strip("_") and not name.startswith("<")]
+def named_frames(stack: Sequence[str]) -> tuple[str, ...]:
+    """Drop the frames of *stack* that have no name worth telling."""
+    return tuple(
+        name
+        for name in stack
+        if not name.startswith("<")
+        and (not name.startswith("_") or name.startswith("__"))
+        and name.strip("_")
+    )
+
+
+def call_path(stack: Sequence[str]) -> str:
+    """Write the innermost calls, as what stands behind the text of a fact."""
+    named = named_frames(stack)
     rest = " < …" if len(named) > _CALLS_AT_MOST else ""
-    return " < ".join(named[:_CALLS_AT_MOST]) + rest
+    return f"  {' < '.join(named[:_CALLS_AT_MOST])}{rest}" if named else ""
 
 
 def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:

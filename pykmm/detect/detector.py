@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field, frozen
 
+from ..engine.ledger import since
 from ..engine.thread import current_thread
 from ..errors import Report
 
@@ -146,6 +147,7 @@ def describe(report: Report) -> None:
     t = current_thread()
     report.thread = t.name
     report.held = tuple(lock.name for lock in t.held)
+    report.taken = tuple(since(lock, t) for lock in t.held)
     report.schedule = str(t.machine.schedule)
 
 

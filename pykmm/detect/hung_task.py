@@ -21,7 +21,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..engine.deadlock import plight
 from ..engine.events import Access
+from ..engine.ledger import calls, told
 from ..engine.thread import AsThread, Sleep, Thread, ThreadState
 from ..errors import HungTask, Livelock, WouldWait
 
@@ -89,7 +91,7 @@ class HungTaskDetector:
                 raise HungTask(
                     f"{t.name} sleeps on although what it waits for is there: "
                     "a wake-up was lost",
-                    facts=[(t.name, f"waits in {t.waits()}")],
+                    facts=[*plight(t), *_wakings(machine, t)],
                 )
 
     # -- for too long ---------------------------------------------------------------
@@ -107,7 +109,7 @@ class HungTaskDetector:
             if asleep is not guard:
                 since = self._now
             elif self._now - since > limit:
-                raise _hung(t, machine)
+                raise _hung(t)
             self._asleep[t] = guard, since
 
     # -- in circles -----------------------------------------------------------------
@@ -158,14 +160,31 @@ def _circle(steps: Sequence[Event], rounds: int) -> list[Event]:
     return []
 
 
-def _hung(t: Thread, machine: Machine) -> HungTask:
-    holders = [x.name for x in machine.live if x is not t and t.obj in x.held]
-    facts = [(t.name, f"waits in {t.waits()}")]
-    facts += [("held by", name) for name in holders]
+def _hung(t: Thread) -> HungTask:
     return HungTask(
         f"{t.name} has been sleeping for more than {TIMEOUT_SECONDS} seconds",
-        facts=facts,
+        facts=plight(t),
     )
+
+
+def _wakings(machine: Machine, t: Thread) -> list[tuple[str, str]]:
+    """Tell since when *t* is in its queue, and what came of that queue last."""
+    queued = next(
+        (e for e in reversed(machine.events) if e.thread is t and e.obj is t.obj), None
+    )
+    last = next(
+        (
+            e
+            for e in reversed(machine.events)
+            if e.thread is not t and e.obj is t.obj and "wake" in e.kind
+        ),
+        None,
+    )
+    facts = []
+    if queued is not None:
+        facts.append(("queued", f"{told(queued)}{calls(queued)}"))
+    said = "nobody, ever" if last is None else f"{told(last)}{calls(last)}"
+    return [*facts, ("last woken", said)]
 
 
 def _livelock(
@@ -176,9 +195,9 @@ def _livelock(
         (circle[0].thread.name, ", ".join(_step(event) for event in circle))
         for circle in circles
     ]
-    facts += [
-        (t.name, f"waits in {t.waits()}") for t in machine.live if t.name not in names
-    ]
+    for t in machine.live:
+        if t.name not in names:
+            facts += plight(t)
     return Livelock(
         f"{' and '.join(names)} went round {rounds} times and nothing changed",
         facts=facts,

@@ -24,13 +24,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..engine.events import Access
-from ..errors import DataRace
+from ..errors import DataRace, call_path, named_frames
 from .clocks import Clock, Clocks
 from .detector import stop
 from .ordering import ACQUIRE, DEFAULTS, ORDERS, RELEASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..engine.events import Event
     from ..engine.machine import Machine
@@ -42,11 +42,9 @@ __all__ = ["Kcsan"]
 
 _PLAIN = ("read", "write")
 _EXCUSED = "data_race"
-#: How many calls of a side to show.
-_CALLS_AT_MOST = 6
 
-#: Each thread's last access of a sort: in which epoch, and the step.
-_Accesses = dict["Thread", tuple[int, "Event"]]
+#: Each thread's last access of a sort: in which epoch, the step, and the locks.
+_Accesses = dict["Thread", tuple[int, "Event", tuple["Named", ...]]]
 _READ = Access.READ
 
 
@@ -114,7 +112,7 @@ class Kcsan:
         if last is not None and last[0] == clock.epoch:
             return
         self._check(event, clock, variable, plain=plain)
-        mine[event.thread] = (clock.epoch, event)
+        mine[event.thread] = (clock.epoch, event, tuple(event.thread.held))
 
     def _check(
         self, event: Event, clock: Clock, variable: _Variable, *, plain: bool
@@ -138,23 +136,29 @@ class Kcsan:
                     accesses.clear()
 
     def _compare(self, event: Event, clock: Clock, others: _Accesses) -> None:
-        for thread, (epoch, other) in others.items():
+        for thread, (epoch, other, held) in others.items():
             if not clock.is_after(thread, epoch):
-                self._found(_race(other, event))
+                self._found(_race(other, held, event))
 
 
 # -- the report ---------------------------------------------------------------------
 
 
-def _race(first: Event, second: Event) -> DataRace:
+def _race(first: Event, held: Sequence[Named], second: Event) -> DataRace:
     a, b = sorted((first, second), key=_side)
     race = DataRace(
         f"{a.thread.name} {_verb(a)} {a.obj.name} and {b.thread.name} "
         f"{_verb(b)} it, and nothing orders the two",
-        facts=[*_told(first), *_told(second), *_change(first, second)],
+        facts=[
+            *_told(first, held),
+            *_told(second, second.thread.held),
+            *_change(first, second),
+        ],
     )
     race.functions = tuple(
-        dict.fromkeys(name for event in (first, second) for name in _called(event)[:1])
+        dict.fromkeys(
+            name for event in (first, second) for name in named_frames(event.stack)[:1]
+        )
     )
     return race
 
@@ -169,14 +173,12 @@ def _verb(event: Event) -> str:
     return verb if event.kind in _PLAIN else f"{verb} ({event.kind})"
 
 
-def _called(event: Event) -> list[str]:
-    return [s for s in event.stack if s.strip("_") and not s.startswith("<")]
-
-
-def _told(event: Event) -> Iterator[tuple[str, str]]:
+def _told(event: Event, held: Sequence[Named]) -> Iterator[tuple[str, str]]:
     what = event.kind if event.kind in _PLAIN else f"{event.kind} (marked)"
-    path = " < ".join(_called(event)[:_CALLS_AT_MOST])
-    yield what, f"by {event.thread.name} at step {event.index}  {path}".rstrip()
+    locks = ", ".join(lock.name for lock in held)
+    under = f", holding {locks}" if locks else ""
+    by = f"by {event.thread.name} at step {event.index}{under}"
+    yield what, f"{by}{call_path(event.stack)}"
 
 
 def _change(first: Event, second: Event) -> Iterator[tuple[str, str]]:

@@ -28,7 +28,7 @@ from types import (
 from typing import TYPE_CHECKING
 
 from ..engine.events import Access, Event
-from ..engine.ledger import Account
+from ..engine.ledger import Account, born
 from ..engine.machine import Machine
 from ..engine.objects import Root, Struct
 from ..engine.thread import Thread
@@ -83,12 +83,12 @@ class LeakDetector:
             if account.surplus > 0 or struct._birth[0] != machine.boot.name:
                 suspects.setdefault(struct, []).append(account)
         if suspects:
-            _report(_lost(machine, suspects), suspects)
+            _report(machine, suspects)
 
 
-def _report(lost: list[Struct], suspects: dict[Struct, list[Account]]) -> None:
-    for struct in lost:
-        facts = [("allocated", f"by {struct._birth[0]} at step {struct._birth[1]}")]
+def _report(machine: Machine, suspects: dict[Struct, list[Account]]) -> None:
+    for struct in _lost(machine, suspects):
+        facts = [born(struct, machine)]
         for account in suspects[struct]:
             facts.append(("counter", account.counter.name))
             facts += account.facts()

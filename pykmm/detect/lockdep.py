@@ -32,11 +32,12 @@ from typing import TYPE_CHECKING
 from attrs import astuple, define, evolve, field, frozen
 
 from ..engine.events import Access
+from ..engine.ledger import born, calls, died, since
 from ..errors import LockInversion, Report, UseAfterFree
 from .detector import describe, stop, stop_at
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Sequence
     from typing import Protocol
 
     from ..engine.events import Event
@@ -59,7 +60,6 @@ _TAKES = tuple(
     for access in Access
 )
 _GIVES = (Access.RELEASE, Access.UNSHARE)
-_CALLS_AT_MOST = 5
 
 
 @frozen(cache_hash=True)
@@ -261,10 +261,13 @@ class Lockdep:
             for t in machine.live:
                 for lock in t.held:
                     if lock is struct or lock.owner is struct:
-                        by, when = struct._death or ("", 0)
                         raise UseAfterFree(
                             f"{lock.name} was freed while {t.name} holds it",
-                            facts=[("freed", f"by {by} at step {when}")],
+                            facts=[
+                                (t.name, f"holds {lock.name} {since(lock, t)}"),
+                                *died(struct, machine),
+                                born(struct, machine),
+                            ],
                         )
         self._dead = len(machine.dead)
 
@@ -291,23 +294,12 @@ def _class_of(lock: Named) -> LockClass:
 
 
 def _seen(event: Event, held: Named) -> str:
-    """Say who took what, and since when the other lock was held."""
+    """Say who took what, and since when the other lock was held, a line for each."""
     t = event.thread
-    since = next(
-        (
-            f" (since step {past.index})"
-            for past in reversed(t.machine.events[: event.index])
-            if past.obj is held and past.thread is t and _TAKES[past.access]
-        ),
-        "",
+    return (
+        f"{t.name} holds {held.name} {since(held, t, event.index)}\n"
+        f"takes {event.obj.name} at step {event.index}{calls(event)}"
     )
-    path = " < ".join(_called(event.stack)[:_CALLS_AT_MOST])
-    text = f"{t.name} holds {held.name}{since}, takes {event.obj.name} "
-    return f"{text}at step {event.index}  {path}".rstrip()
-
-
-def _called(stack: Iterable[str]) -> list[str]:
-    return [name for name in stack if name.strip("_") and not name.startswith("<")]
 
 
 def _rotated(circle: Sequence[Dependency]) -> list[Dependency]:
@@ -333,9 +325,10 @@ _APART = ", in executions that each show a part of it"
 def _inversion(circle: Sequence[Dependency], *, together: bool) -> LockInversion:
     kind = "recursive locking" if len(circle) == 1 else "circular locking dependency"
     where = "" if together else _APART
-    facts = []
+    facts: list[tuple[str, str]] = []
     for step in _rotated(circle):
-        facts.append((f"{step.before.name} -> {step.after.name}", step.seen))
+        label = f"{step.before.name} -> {step.after.name}"
+        facts += zip((label, ""), step.seen.split("\n"), strict=True)
         if not together:
             facts.append(("", f"schedule: {step.schedule}"))
     return LockInversion(f"possible {kind}: {_chain(circle)}{where}", facts=facts)

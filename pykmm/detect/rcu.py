@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..engine.events import Access
-from ..engine.ledger import is_drop
+from ..engine.ledger import calls, is_drop, section
 from ..engine.objects import Root, Struct
 from ..errors import ContextError
 
@@ -48,12 +48,14 @@ _SPINS = ("timer_delete_sync",)
 class _Reader:
     """What one thread found in read sections."""
 
-    __slots__ = ("found", "references", "stale")
+    __slots__ = ("found", "left", "references", "stale")
 
     def __init__(self) -> None:
         #: In the section that is open, and in the one that was left last.
         self.found: dict[Struct, Event] = {}
         self.stale: dict[Struct, Event] = {}
+        #: The step that left it.
+        self.left: Event | None = None
         #: How many references it took itself and has not given back.
         self.references: dict[Struct, int] = {}
 
@@ -81,6 +83,7 @@ class Rcu:
         elif access is _RELEASE:
             if reader.found and event.kind == "rcu_read_unlock":
                 reader.stale, reader.found = _unprotected(reader, t), {}
+                reader.left = event
         elif _COUNTS[access]:
             if access is not _WRITE or is_drop(event):
                 _count(event, reader)
@@ -98,7 +101,7 @@ class Rcu:
         first = reader.stale.get(struct) if isinstance(struct, Struct) else None
         if first is not None and isinstance(struct, Struct):
             if not _refers(event.thread.task, struct):
-                raise _stale(struct, first, event)
+                raise _stale(struct, first, reader.left or first, event)
             del reader.stale[struct]
         if isinstance(event.value, Struct):
             reader.stale.pop(event.value, None)
@@ -110,7 +113,8 @@ def _sleeps(event: Event) -> None:
     if event.kind not in _SPINS:
         raise ContextError(
             f"{event.thread.name} sleeps inside an RCU read section: {event.kind} "
-            f"{event.obj.name}"
+            f"{event.obj.name}",
+            facts=section(event.thread),
         )
 
 
@@ -141,13 +145,13 @@ def _refers(task: object, struct: Struct) -> bool:
     return any(x is struct or struct in vars(x).values() for x in direct)
 
 
-def _stale(struct: Struct, first: Event, event: Event) -> ContextError:
-    path = " < ".join(first.stack[1:6])
+def _stale(struct: Struct, first: Event, left: Event, event: Event) -> ContextError:
     return ContextError(
         f"{event.thread.name} uses {struct.name}, which it found in an RCU read "
         "section that it has left, without a reference",
         facts=[
-            ("found", f"at step {first.index} ({first.kind})  {path}".rstrip()),
+            ("found", f"at step {first.index} ({first.kind}){calls(first)}"),
+            ("left", f"at step {left.index} ({left.kind}){calls(left)}"),
             ("used", f"at step {event.index} ({event.kind} {event.obj.name})"),
         ],
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import Deadlock
+from .ledger import calls_around, since
 from .thread import Sleep
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from .thread import Thread
 
-__all__ = ["judge_rest"]
+__all__ = ["judge_rest", "plight"]
 
 _WELL = (Sleep.INTERRUPTIBLE, Sleep.IDLE)
 
@@ -28,13 +29,16 @@ def judge_rest(live: Sequence[Thread]) -> None:
         t for t in live if t.sleep not in _WELL or t.held or t.atomic or t.rcu_depth
     ]
     if stuck:
-        facts = [(t.name, _plight(t, stuck)) for t in stuck]
+        facts = [fact for t in stuck for fact in plight(t)]
         names = " and ".join(t.name for t in stuck)
         raise Deadlock(f"{names} can never go on", facts=facts)
 
 
-def _plight(t: Thread, stuck: Sequence[Thread]) -> str:
-    holders = [x.name for x in stuck if x is not t and t.obj in x.held]
+def plight(t: Thread) -> list[tuple[str, str]]:
+    """Tell a report what *t* waits for, who holds that, and what it holds itself."""
+    live = t.machine.live
+    holders = [x.name for x in live if x is not t and t.obj in x.held]
     by = f", held by {', '.join(holders)}" if holders else ""
-    held = ", ".join(lock.name for lock in t.held)
-    return f"waits in {t.waits()}{by}" + (f"; holds {held}" if held else "")
+    facts = [(t.name, f"waits in {t.waits()}{by}{calls_around(t.kind, t.where)}")]
+    facts += [("", f"holds {lock.name} {since(lock, t)}") for lock in t.held]
+    return facts

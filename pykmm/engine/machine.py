@@ -23,10 +23,11 @@ from .config import Backend, Config
 from .deadlock import judge_rest
 from .events import Access, Event
 from .free_running import FreeRunning
+from .ledger import since
 from .objects import Birth, Named
 from .pool import Pool
 from .scheduler import FirstEnabled, Schedule
-from .stacks import stack_here, stack_of
+from .stacks import noting, stack_here, stack_of
 from .standing import Standing
 from .statics import MachineLocal
 from .thread import (
@@ -131,7 +132,7 @@ class Machine:
             self.carrier: Baton | FreeRunning = baton(self, scheduler or FirstEnabled())
         else:
             self.carrier = FreeRunning(self, seed=seed, jitter=jitter)
-        self.enter = self.carrier.enter
+        self.enter = noting(self.carrier.enter) if stacks else self.carrier.enter
         self.standing = Standing(self)
         #: What has to be done when a step is over; nothing where one thread runs.
         self.after_step: Callable[[Thread], None] | None = None
@@ -298,6 +299,7 @@ class Machine:
             if t is not None:
                 error.thread = t.name
                 error.held = tuple(lock.name for lock in t.held)
+                error.taken = tuple(since(lock, t) for lock in t.held)
                 error.stack = stack_of(error)
 
     @property

@@ -13,6 +13,8 @@ from itertools import count, repeat
 from typing import TYPE_CHECKING
 
 from ..errors import UseAfterFree
+from .ledger import at, born, died, references
+from .stacks import stack_here
 from .thread import current_thread, thread_here
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class Named:
 
     #: The structure that dies with this object inside, or the object itself.
     owner: Struct | None = None
-    #: Who freed the object, and when; None while it lives.
+    #: Who freed the object, and how many steps had been taken; None while it lives.
     _death: tuple[str, int] | None = None
     #: Whether "read" and "write" of it are plain accesses: such can race.
     plain: bool = False
@@ -81,6 +83,10 @@ class Struct(Named):
     #: that had made before, which one of its class it is on its machine, its creator's
     #: name, and where the machine's trace stood. Others are told of it from then on.
     _made: tuple[tuple[object, ...], int, int, str, int]
+    #: Function names, innermost first, of where it was made and where it was freed;
+    #: only where the machine records them.
+    _born_in: tuple[str, ...] = ()
+    _died_in: tuple[str, ...] = ()
 
     def _register(self) -> None:
         """Give the object its name; from now on accesses to it are checked."""
@@ -93,6 +99,8 @@ class Struct(Named):
         self._made = thread.key, created, number, thread.name, len(machine.events)
         thread.created = created + 1
         machine.alive[self] = None
+        if machine.stacks and not thread.is_boot:
+            self._born_in = stack_here()
 
     @staticmethod
     def _register_all(structs: Sequence[Struct]) -> None:
@@ -127,7 +135,7 @@ class Struct(Named):
 
     @property
     def _birth(self) -> tuple[str, int]:
-        """Who allocated it, and where the machine's trace stood then."""
+        """Who allocated it, and how many steps had been taken."""
         return self._made[3:]
 
     def __repr__(self) -> str:
@@ -138,32 +146,29 @@ class Struct(Named):
         thread = current_thread()
         if self._death is not None:
             raise self._dead("freed again")
-        self._death = (thread.name, len(thread.machine.events))
-        thread.machine.freed(self)
+        machine = thread.machine
+        self._death = (thread.name, len(machine.events))
+        if machine.stacks and not thread.is_boot:
+            self._died_in = stack_here()
+        machine.freed(self)
 
     def _dead(self, what: str) -> UseAfterFree:
         """Make the report that somebody did *what* to this dead object."""
         thread = current_thread()
-        by, when = self._death or ("nobody", 0)
-        born, birth = self._birth
-        events = thread.machine.events
+        machine = thread.machine
         verb, _, how = what.partition(" by ")
-        facts = [
-            (verb, f"by {thread.name} at step {len(events)}  {how}".rstrip()),
-            ("freed", f"by {by} at step {when}{_where(thread, when)}"),
-            ("allocated", f"by {born} at step {birth}{_where(thread, birth)}"),
-        ]
+        here = f"at step {len(machine.events)}  {how}" if how else at(thread)
         held = ", ".join(lock.name for lock in thread.held) or "no lock"
-        facts.append(("protected", f"by nothing: {thread.name} holds {held}"))
         return UseAfterFree(
-            f"{self.name} was {what} after it had been freed", facts=facts
+            f"{self.name} was {what} after it had been freed",
+            facts=[
+                (verb, f"by {thread.name} {here}"),
+                *died(self, machine),
+                born(self, machine),
+                *references(self, thread),
+                ("protected", f"by nothing: {thread.name} holds {held}"),
+            ],
         )
-
-
-def _where(thread: Thread, index: int) -> str:
-    events = thread.machine.events
-    stack = events[index - 1].stack if 0 < index <= len(events) else ()
-    return f"  {' < '.join(stack[:5])}" if stack else ""
 
 
 class Root(Struct):

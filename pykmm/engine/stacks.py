@@ -7,18 +7,24 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
-__all__ = ["stack_here", "stack_of"]
+    from .thread import Thread
+
+__all__ = ["noting", "stack_here", "stack_of"]
 
 _PLUMBING = (
     "/pykmm/engine/",
     "/pykmm/detect/",
     "/pykmm/invariants.py",
+    "/pykmm/linux/_waiting.py",
     "/threading.py",
     "/contextlib.py",
 )
-_WRAPPERS = frozenset({"call", "__enter__", "__exit__", "<genexpr>", "<listcomp>"})
+_WRAPPERS = frozenset(
+    {"call", "__init__", "__enter__", "__exit__", "<genexpr>", "<listcomp>"}
+)
 
 
 def _keep(filename: str, function: str) -> bool:
@@ -36,6 +42,16 @@ def stack_here() -> tuple[str, ...]:
             names.append(code.co_name)
         frame = frame.f_back
     return tuple(names)
+
+
+def noting(enter: Callable[..., None]) -> Callable[..., None]:
+    """Return an *enter* that notes where a thread is before it may have to wait."""
+
+    def enter_and_note(t: Thread, *step: object) -> None:
+        t.where = stack_here()
+        enter(t, *step)
+
+    return enter_and_note
 
 
 def stack_of(error: BaseException) -> tuple[str, ...]:

@@ -92,11 +92,12 @@ class Standing:
         Return: False if it never came there.
         """
         self._points[task] = point
+        self._go_on = self._machine.enter
         self._machine.enter = self._enter
         try:
             self._machine.run()
         finally:
-            self._machine.enter = self._machine.carrier.enter
+            self._machine.enter = self._go_on
             missed = self._points.pop(task, None)
         return missed is None
 
@@ -113,4 +114,4 @@ class Standing:
             del self._points[t.task]
             self._tasks.append(t.task)
             guard = self.guard(t.task, guard)
-        self._machine.carrier.enter(t, obj, kind, guard, sleep)
+        self._go_on(t, obj, kind, guard, sleep)

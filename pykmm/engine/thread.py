@@ -107,6 +107,7 @@ class Thread:
         "task",
         "unwinding",
         "waiting_on",
+        "where",
     )
 
     def __init__(
@@ -165,6 +166,8 @@ class Thread:
         self.atomic = 0
         self.rcu_depth = 0
         self.rcu_section = 0
+        #: The functions in which it announced its next step, where that is recorded.
+        self.where: tuple[str, ...] = ()
         #: The task that runs here; the engine does not look inside.
         self.task: object = None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
+from ..engine.ledger import Account
 from ..engine.machine import enter, leave
 from ..engine.thread import thread_here
 from ..errors import RefcountError
@@ -236,7 +237,7 @@ def _drop(v: atomic_t) -> bool:
 def _below_zero(t: Thread, v: atomic_t, value: int) -> RefcountError:
     return RefcountError(
         f"{v.name} drops below zero: {value + 1} -> {value}",
-        facts=[("dropped by", t.name)],
+        facts=[("dropped by", t.name), *Account(v, t.machine.events).history()],
     )
 
 

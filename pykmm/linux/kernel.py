@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
+from ..engine.ledger import section
 from ..engine.thread import current_thread
 from ..errors import ContextError
 
@@ -32,5 +33,9 @@ def _complain() -> None:
     why = " and ".join(where) or "runs in softirq context"
     raise ContextError(
         f"{t.name} might sleep in atomic context: it {why}",
-        facts=[("atomic", str(t.atomic)), ("RCU nesting", str(t.rcu_depth))],
+        facts=[
+            ("atomic", str(t.atomic)),
+            ("RCU nesting", str(t.rcu_depth)),
+            *section(t),
+        ],
     )

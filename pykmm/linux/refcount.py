@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
+from ..engine.ledger import Account
 from ..engine.machine import enter, leave
 from ..engine.thread import current_thread
 from ..errors import RefcountError
@@ -73,8 +74,15 @@ def refcount_warn_saturate(r: refcount_t, t: refcount_saturation_type) -> None:
     Context: Inside the step that abused it: must not take another step.
     """
     was, r.refs = r.refs, REFCOUNT_SATURATED
-    by = current_thread().name
-    raise RefcountError(f"{r.name}: {t.value}", facts=[("value", str(was)), ("by", by)])
+    here = current_thread()
+    raise RefcountError(
+        f"{r.name}: {t.value}",
+        facts=[
+            ("value", str(was)),
+            ("by", here.name),
+            *Account(r, here.machine.events).history(),
+        ],
+    )
 
 
 _Abuse = refcount_saturation_type

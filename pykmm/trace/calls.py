@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from ..errors import named_frames
 from .weights import family
 
 if TYPE_CHECKING:
@@ -20,18 +21,7 @@ if TYPE_CHECKING:
 
     from .record import Step, Trace
 
-__all__ = ["Call", "Calls", "named_frames"]
-
-
-def named_frames(stack: Sequence[str]) -> tuple[str, ...]:
-    """Drop the frames of *stack* that have no name worth telling."""
-    return tuple(
-        name
-        for name in stack
-        if not name.startswith("<")
-        and (not name.startswith("_") or name.startswith("__"))
-        and name.strip("_")
-    )
+__all__ = ["Call", "Calls"]
 
 
 @frozen

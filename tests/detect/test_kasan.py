@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -12,6 +12,7 @@ from pykmm.engine import Cell, Machine, Struct
 from pykmm.engine.fields import const, embedded, kernel_struct
 from pykmm.errors import UseAfterFree
 from pykmm.linux.atomic import atomic_inc, atomic_t
+from tests.detect.programs import Body, found
 
 
 @kernel_struct
@@ -93,6 +94,33 @@ def test_the_living_are(kind: type[thing]) -> None:
         m.thread("t", body)
         m.run()
         assert other.number == 9
+
+
+def test_birth_and_death_are_told_with_the_calls_they_happened_in() -> None:
+    """Not with those of the step before, which was about something else."""
+
+    def make() -> thing:
+        return thing()
+
+    def let_go(it: thing) -> None:
+        it._free()
+
+    def setup(_: Machine) -> Sequence[Body]:
+        def work() -> None:
+            it, cell = make(), Cell(0)
+            cell.set(1)
+            let_go(it)
+            cell.set(2)
+            step(it)
+
+        return [work]
+
+    report = found(setup)
+    assert report is not None
+    facts = dict(report.facts)
+    assert facts["allocated"] == "by t0 at step 0  make < work"
+    assert facts["freed"] == "by t0 at step 1  let_go < work"
+    assert facts["touched"] == "by t0 at step 3  atomic_inc (thing#1.count)"
 
 
 def test_names_of_the_dead_can_be_told_and_the_host_may_look() -> None:

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
+import sys
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pykmm.__main__ import main
+from pykmm.cli import words
+from pykmm.runner import explore, replay
 from pykmm.trace import draw, splat
 
 if TYPE_CHECKING:
@@ -27,17 +32,37 @@ def case(make: Callable[[], str]) -> Callable[[], str]:
     return make
 
 
+def load(path: Path) -> ModuleType:
+    """Import the module at *path*, wherever the tests are run from."""
+    name = f"pykmm_tests_golden_{path.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
 def toys() -> ModuleType:
     """Return the toy programs that the tests of the trace use, too."""
-    import importlib.util
+    return load(Path(__file__).parents[1] / "trace" / "toys.py")
 
-    path = Path(__file__).parents[1] / "trace" / "toys.py"
-    spec = importlib.util.spec_from_file_location("pykmm_tests_golden_toys", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+
+def of_fault(name: str) -> str:
+    """Explore a program with a mistake; write what is reported, as the command does."""
+    scenario = load(Path(__file__).with_name("faults.py")).scenario(name)
+    reports = explore(scenario).reports
+    return "\n".join(
+        words.splat(
+            scenario, report, replay(scenario, report.schedule, report=report).trace
+        )
+        for report in reports
+    )
+
+
+for _name in load(Path(__file__).with_name("faults.py")).FAULTS:
+    CASES[f"report_{_name}"] = partial(of_fault, _name)
 
 
 def of_toy(name: str, schedule: str) -> str:

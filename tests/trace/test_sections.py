@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pykmm.engine import Access
+from pykmm.errors import named_frames
 from pykmm.trace import Step, Trace
-from pykmm.trace.calls import Calls, named_frames
+from pykmm.trace.calls import Calls
 from pykmm.trace.phrases import Row
 from pykmm.trace.sections import rows
 from pykmm.trace.weights import family, weigh, weight_of
