@@ -27,7 +27,7 @@ from ..engine.events import Access
 from ..errors import DataRace, call_path, named_frames
 from .clocks import Clock, Clocks
 from .detector import stop
-from .ordering import ACQUIRE, DEFAULTS, ORDERS, RELEASE
+from .ordering import ACQUIRE, DEFAULTS, FOUND, ORDERS, RELEASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +83,7 @@ class Kcsan:
         obj = event.obj
         order = ORDERS[access].get(kind, DEFAULTS[access])
         if not obj.plain:
-            if order:
+            if order and (not order & FOUND or event.value):
                 self._clocks.step(event.thread, obj, order)
             return
         clock = self._clocks.of(event.thread)

@@ -17,8 +17,13 @@ value-returning atomics, cmpxchg    full order if they changed something
 publishing on an RCU list           release, and ``rcu_dereference()`` acquires:
                                     more than the dependency that it is in Linux
 grace periods                       end behind all read sections that were left
-                                    before; read sections order nothing else
+                                    before, and sections that begin behind their
+                                    begin come after it; sections order nothing else
+a completion that is not done yet   nothing, and neither does a timer not armed
+work that is pending already        comes behind those who wanted it, too
 waking up                           whoever is woken comes after the waker
+idle timers                         the clock jumps when nobody can go on: all that
+                                    was comes before all that will be
 ==================================  ===============================================
 
 Only steps that conflict order each other here, so executions that differ in the order
@@ -40,6 +45,7 @@ __all__ = [
     "ALL",
     "CUT",
     "DEFAULTS",
+    "FOUND",
     "ORDERS",
     "RELAXED",
     "RELEASE",
@@ -61,6 +67,8 @@ RELAXED: Final = 16
 WOKEN: Final = 32
 #: Everything that happened comes before everything that will.
 CUT: Final = 64
+#: All that only if the step found something: if its value is true.
+FOUND: Final = 128
 
 _FULL: Final = ACQUIRE | ALL | RELEASE | REPLACE
 
@@ -86,6 +94,7 @@ DEFAULTS: Final[tuple[int, ...]] = tuple(
 #: Looks and failures that order nothing.
 _UNORDERED_READS: Final = (
     "READ_ONCE",
+    "access",
     "atomic_add_unless",
     "atomic_cmpxchg",
     "atomic_inc_not_zero",
@@ -97,7 +106,10 @@ _UNORDERED_READS: Final = (
     "down_read_trylock",
     "down_write_trylock",
     "jiffies",
+    "mem_cgroup_get_max",
+    "mem_cgroup_margin",
     "mutex_is_locked",
+    "mutex_lock_interruptible",
     "mutex_lock_killable",
     "mutex_trylock",
     "pmd_none",
@@ -108,15 +120,26 @@ _UNORDERED_READS: Final = (
     "rwsem_is_contended",
     "rwsem_is_locked",
     "set_bit",
+    "should_reclaim_retry",
     "signal_pending_state",
     "spin_is_locked",
     "spin_trylock",
     "start",
     "test_bit",
     "tick",
+    "timer_delete",
     "timer_pending",
     "trylock",
     "waitqueue_active",
+    "zone_page_state_snapshot",
+    "zone_reclaimable_pages",
+)
+
+#: Looks at what may be done: only who finds it done takes the lock in which it was.
+_DONE: Final = (
+    "completion_done",
+    "try_wait_for_completion",
+    "wait_for_completion_killable",
 )
 
 #: Changes that order nothing.
@@ -139,20 +162,32 @@ _RELAXED_WRITES: Final = (
 #: entry that was published before, and the list's lock orders that.
 _PUBLISHING: Final = (
     "filemap_add_folio",
+    "i_size_write",
     "idr_remove",
     "idr_replace",
     "list_add_rcu",
     "list_add_tail_rcu",
     "list_del_rcu",
     "list_replace_rcu",
+    "mas_store",
     "pmd_populate",
+    "rcu_assign_pointer",
+    "smp_store_release",
     "store_release",
+    "vma_mark_attached",
 )
+
+#: Where grace periods begin.
+_GRACE_PERIODS: Final = ("call_rcu", "synchronize_rcu", "synchronize_srcu")
 
 #: All that differs from :data:`DEFAULTS`, by access class and kind.
 ORDERS: Final[tuple[dict[str, int], ...]] = tuple(
     {
-        Access.READ: dict.fromkeys(_UNORDERED_READS, 0),
+        Access.READ: {
+            **dict.fromkeys(_UNORDERED_READS, 0),
+            **dict.fromkeys(_DONE, ACQUIRE | FOUND),
+            "queue_work": ACQUIRE | RELEASE,
+        },
         Access.WRITE: {
             **dict.fromkeys(_RELAXED_WRITES, RELAXED),
             **dict.fromkeys(_PUBLISHING, RELEASE | REPLACE),
@@ -173,9 +208,15 @@ ORDERS: Final[tuple[dict[str, int], ...]] = tuple(
             "schedule_timeout_uninterruptible": 0,
             "tick": 0,
         },
+        Access.ADD: dict.fromkeys(_GRACE_PERIODS, RELEASE),
         Access.INC: {"atomic_inc_not_zero": ACQUIRE | RELEASE},
         Access.DEC: {"atomic_dec": 0, "atomic_dec_and_test": ACQUIRE | RELEASE},
-        Access.SHARE: {"rcu_read_lock": 0, "srcu_read_lock": 0},
+        Access.SHARE: dict.fromkeys(("rcu_read_lock", "srcu_read_lock"), ACQUIRE | ALL),
+        # Their locks are taken by another class; this is to give up for a signal.
+        Access.WAIT: {
+            "mutex_lock_interruptible_wait": 0,
+            "mutex_lock_killable_wait": 0,
+        },
     }.get(access, {})
     for access in Access
 )

@@ -25,7 +25,11 @@ from pykmm.linux.rcupdate import (
     rcu_read_unlock,
     synchronize_rcu,
 )
-from pykmm.linux.refcount import refcount_dec_and_test, refcount_inc, refcount_t
+from pykmm.linux.refcount import (
+    refcount_dec_and_test,
+    refcount_inc,
+    refcount_t,
+)
 from pykmm.linux.rwsem import (
     down_read,
     down_read_trylock,

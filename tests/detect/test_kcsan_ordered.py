@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What orders two accesses: locks, counters, births, sleeps and grace periods."""
+"""What orders two accesses: locks, counters, births and sleeps."""
 
 from __future__ import annotations
 
@@ -15,13 +15,6 @@ from pykmm.linux.atomic import (
     atomic_xchg,
 )
 from pykmm.linux.bitops import Bits
-from pykmm.linux.completion import complete, completion, wait_for_completion
-from pykmm.linux.rcupdate import (
-    call_rcu,
-    rcu_read_lock,
-    rcu_read_unlock,
-    synchronize_rcu,
-)
 from pykmm.linux.refcount import refcount_dec_and_test, refcount_t
 from pykmm.linux.rwsem import (
     down_read,
@@ -42,7 +35,6 @@ from pykmm.linux.spinlock import (
     write_lock,
     write_unlock,
 )
-from pykmm.linux.timer import add_timer, timer_list, timer_setup
 from pykmm.linux.wait import wait_event, wait_queue_head_t, wake_up
 from tests.detect.programs import Body, Setup, between, races
 
@@ -175,20 +167,6 @@ def two_runs(m: Machine) -> Sequence[Body]:
     return [x.get, x.get]
 
 
-def completed(_: Machine) -> Sequence[Body]:
-    x, done = PlainCell(0), completion()
-
-    def work() -> None:
-        x.set(1)
-        complete(done)
-
-    def wait() -> None:
-        wait_for_completion(done)
-        x.get()
-
-    return [work, wait]
-
-
 def woken(_: Machine) -> Sequence[Body]:
     """The condition acquires what the waker released; the queue itself need not."""
     x, ready, queue = PlainCell(0), Cell(0), wait_queue_head_t()
@@ -253,50 +231,6 @@ def bit_lock(_: Machine) -> Sequence[Body]:
     return [put, lambda: bitops.test_and_set_bit(1, word) and x.get()]
 
 
-def grace_period(_: Machine) -> Sequence[Body]:
-    x, published = PlainCell(0), Cell(1)
-
-    def look() -> None:
-        rcu_read_lock()
-        if published.load_acquire():
-            x.get()
-        rcu_read_unlock()
-
-    def retire() -> None:
-        published.set(0)
-        synchronize_rcu()
-        x.set(-1)
-
-    return [look, retire]
-
-
-def rcu_callback(_: Machine) -> Sequence[Body]:
-    x, published = PlainCell(0), Cell(1)
-
-    def look() -> None:
-        rcu_read_lock()
-        if published.load_acquire():
-            x.get()
-        rcu_read_unlock()
-
-    def retire() -> None:
-        published.set(0)
-        call_rcu(lambda: x.set(-1))
-
-    return [look, retire]
-
-
-def timer(_: Machine) -> Sequence[Body]:
-    x, clock = PlainCell(0), timer_list()
-
-    def arm() -> None:
-        timer_setup(clock, lambda _: x.get())
-        x.set(1)
-        add_timer(clock, 2000)
-
-    return [arm]
-
-
 ORDERED = (
     mutex,
     spinlock,
@@ -311,15 +245,11 @@ ORDERED = (
     fetch_add,
     creation,
     two_runs,
-    completed,
     woken,
     last_reference,
     last_reference_on_an_atomic,
     exchanged,
     bit_lock,
-    grace_period,
-    rcu_callback,
-    timer,
 )
 
 
