@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..drivers.char.mem import devlist
 from ..engine.annotate import mirrors
 from ..engine.machine import MachineLocal
 from ..engine.objects import Root
@@ -16,6 +17,8 @@ from .file import fd_install, file_close_fd, filp_close
 from .proc.root import proc_open
 
 __all__ = ["close", "do_sys_open"]
+
+_DEVICES = "/dev/"
 
 
 class _Inodes(Root):
@@ -45,6 +48,23 @@ def _open_plain(filename: str, flags: int) -> file | Errno:
     return file(f_path=filename, f_mapping=mapping, f_mode=_mode(flags))
 
 
+def _open_device(filename: str, flags: int) -> file | Errno:
+    """Open a device, if its driver lets current have it.
+
+    Context: Takes the lock of the files.
+    """
+    f_op = devlist.get(filename.removeprefix(_DEVICES))
+    if f_op is None:
+        return -ENOENT
+    error = f_op.open()
+    if isinstance(error, Errno):
+        return error
+    inodes = _inodes()
+    with inodes.lock:
+        mapping = inodes.by_path.setdefault(filename, address_space(_i_size=0))
+    return file(f_path=filename, f_op=f_op, f_mapping=mapping, f_mode=_mode(flags))
+
+
 def _mode(flags: int) -> int:
     access = flags & (O_WRONLY | O_RDWR)
     reads = FMODE_READ if access != O_WRONLY else 0
@@ -54,19 +74,22 @@ def _mode(flags: int) -> int:
 @mirrors(
     "fs/open.c",
     checked="v7.2",
-    abridged="besides /proc there are files to be mapped, which anybody may open",
+    abridged="plain files are there to be mapped only, and anybody may open them",
 )
 def do_sys_open(filename: str, flags: int) -> int | Errno:
-    """System call: open a file below ``/proc``, or a plain one, which may be made.
+    """System call: open a file below ``/proc``, a device, or a plain file, which may
+    be made.
 
     Context: May sleep.
     Return: The descriptor; -ENOENT for no such file, -EACCES if its mode forbids it,
-        -EMFILE.
+        -EPERM if its driver does, -EMFILE.
     """
     if filename.startswith("/proc/"):
         found: ProcFile | file | Errno = proc_open(
             filename.removeprefix("/proc/"), flags
         )
+    elif filename.startswith(_DEVICES):
+        found = _open_device(filename, flags)
     else:
         found = _open_plain(filename, flags)
     if isinstance(found, Errno):

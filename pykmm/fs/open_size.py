@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..engine.annotate import mirrors
-from ..errno import EBADF, EFBIG, EINVAL, EOPNOTSUPP, EPERM, ETXTBSY
+from ..errno import EBADF, EFBIG, EINVAL, ENODEV, EOPNOTSUPP, EPERM, ETXTBSY
 from ..linux.fs import (
     FMODE_WRITE,
     S_APPEND,
@@ -73,7 +73,9 @@ def do_ftruncate(opened: file, length: int) -> int:
     Context: May sleep.
     Return: As :func:`ksys_ftruncate`.
     """
-    if opened.is_hugetlb or not opened.f_mode & FMODE_WRITE:
+    if opened.f_op is not None or opened.is_hugetlb:
+        return -EINVAL
+    if not opened.f_mode & FMODE_WRITE:
         return -EINVAL
     if opened.f_mapping.i_flags & S_APPEND:
         return -EPERM
@@ -129,6 +131,8 @@ def vfs_fallocate(opened: file, mode: int, offset: int, length: int) -> int:
         return -EPERM
     if i_flags & S_SWAPFILE:
         return -ETXTBSY
+    if opened.f_op is not None:
+        return -ENODEV
     if offset + length > _MAX_LFS_FILESIZE:
         return -EFBIG
     if opened.is_hugetlb:
@@ -143,7 +147,7 @@ def ksys_fallocate(fd: int, mode: int, offset: int, length: int) -> int:
 
     Context: May sleep.
     Return: 0; -EBADF, also if it is not open for writing; -EINVAL for a bad range,
-        -EOPNOTSUPP for anything but a hole, -EPERM, -ETXTBSY or -EFBIG.
+        -EOPNOTSUPP for anything but a hole, -ENODEV, -EPERM, -ETXTBSY or -EFBIG.
     """
     with _fd(fd) as opened:
         if opened is None:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
@@ -13,11 +16,15 @@ from .mm_types import address_space, file
 from .refcount import refcount_inc
 from .rwsem import down_read, down_write, down_write_killable, up_read, up_write
 
+if TYPE_CHECKING:
+    from ._vma_desc import vm_area_desc
+
 __all__ = [
     "FMODE_READ",
     "FMODE_WRITE",
     "S_APPEND",
     "S_SWAPFILE",
+    "file_operations",
     "get_file",
     "i_mmap_lock_read",
     "i_mmap_lock_write",
@@ -33,6 +40,16 @@ FMODE_READ: Final = 1
 FMODE_WRITE: Final = 2
 S_APPEND: Final = 1 << 2
 S_SWAPFILE: Final = 1 << 8
+
+
+@attrs.frozen
+class file_operations:
+    """What a driver does where a plain file is just a file."""
+
+    #: Has its say about a new mapping: 0 or an error.
+    mmap_prepare: Callable[[vm_area_desc], int]
+    #: Is asked whether current may open it: 0 or an error.
+    open: Callable[[], int]
 
 
 @mirrors("include/linux/fs.h", checked="v7.2", inline=True)

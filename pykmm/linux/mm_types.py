@@ -44,6 +44,7 @@ from .spinlock import spinlock_t
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .fs import file_operations
     from .mmu_notifier import mmu_notifier_subscriptions
     from .rmap import anon_vma as _anon_vma
     from .rmap import anon_vma_chain as _anon_vma_chain
@@ -176,6 +177,8 @@ class file(Struct):
     """An open file, as far as a mapping looks at it."""
 
     f_path: str = const(default="")
+    #: Of a device, what its driver does.
+    f_op: file_operations | None = const(default=None)
     #: Whether its pages are huge ones.
     is_hugetlb: bool = const(default=False)
     #: What it was opened for: FMODE_READ, FMODE_WRITE.
@@ -202,6 +205,8 @@ class vm_operations_struct:
     close: Callable[[vm_area_struct], None] | None = None
     #: Whether it can be split at an address: 0 or an error.
     may_split: Callable[[vm_area_struct, int], int] | None = None
+    #: Reaches memory for which there are no pages: how many bytes, or an error.
+    access: Callable[[vm_area_struct, int, int, bool], int] | None = None
 
 
 @kernel_struct

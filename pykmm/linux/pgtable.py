@@ -65,7 +65,8 @@ class pgtable_t:
         #: Where the table itself came from.
         self.origin = origin
         self.present = [0, 0, 0, 0, 0]
-        #: Entries of anonymous pages that must not be written without a fault.
+        #: Entries of anonymous pages, and of what has no page behind it, that must not
+        #: be written without a fault.
         self.readonly = 0
         #: Entries that cannot be accessed at all: PROT_NONE.
         self.protnone = 0

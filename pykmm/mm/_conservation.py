@@ -16,6 +16,7 @@ from ..engine.machine import current_machine
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import PAGE_SIZE, PMD_SIZE, PTRS_PER_PTE
 from ..linux.mm_types import (
+    _PFN_ENTRIES,
     MM_ANONPAGES,
     MM_FILEPAGES,
     MM_SHMEMPAGES,
@@ -225,9 +226,12 @@ def _with_origin(mm: mm_struct) -> int:
 
 
 def _readonly(mm: mm_struct) -> int:
-    """Count write-protected entries that have no anonymous page."""
+    """Count write-protected entries of neither an anonymous page nor a frame."""
     return sum(
-        (table.readonly & ~table.present[MM_ANONPAGES]).bit_count()
+        (
+            table.readonly
+            & ~(table.present[MM_ANONPAGES] | table.present[_PFN_ENTRIES])
+        ).bit_count()
         for table in mm.pgd.values()
     )
 

@@ -9,14 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..engine.annotate import extern, mirrors
-from ..linux.mm import PAGE_SIZE, vma_lookup
-from ..linux.mm_types import mm_struct
+from ..engine.events import Access
+from ..engine.machine import enter, leave
+from ..errno import EINVAL
+from ..linux.mm import PAGE_MASK, PAGE_SIZE, PMD_SHIFT, vma_lookup
+from ..linux.mm_types import MM_SWAPENTS, mm_struct, vm_area_struct
 from ..linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
 from ..linux.sched import task_struct
-from .gup_pages import get_user_pages_remote, unpin_user_pages
+from .gup_pages import FOLL_WRITE, get_user_pages_remote, unpin_user_pages
+from .memory import _pte_mask
 from .mmap_stack import expand_stack
 
-__all__ = ["__access_remote_vm", "access_process_vm", "access_remote_vm"]
+__all__ = [
+    "__access_remote_vm",
+    "access_process_vm",
+    "access_remote_vm",
+    "generic_access_phys",
+]
 
 _get_task_mm: Callable[[task_struct], mm_struct | None] = extern(
     "pykmm.kernel.fork_mm", "get_task_mm"
@@ -24,11 +33,27 @@ _get_task_mm: Callable[[task_struct], mm_struct | None] = extern(
 _mmput: Callable[[mm_struct], None] = extern("pykmm.kernel.fork", "mmput")
 
 
-@mirrors(
-    "mm/memory.c",
-    checked="v7.2",
-    abridged="no device has memory of its own to access",
-)
+@mirrors("mm/memory.c", checked="v7.2", abridged="a device is accessed at once")
+def generic_access_phys(
+    vma: vm_area_struct, addr: int, length: int, write: bool
+) -> int:
+    """Access memory of a device that *vma* maps at *addr*.
+
+    Context: ``mmap_lock``.
+    Return: *length*, or -EINVAL if nothing is mapped there, or not to be written.
+    """
+    table = vma.vm_mm.pgd.get(addr >> PMD_SHIFT)
+    if table is None:
+        return -EINVAL
+    bit = _pte_mask(addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE)
+    t = enter(table.ptl, "ptep_get")
+    there = table._mapped() & ~table.present[MM_SWAPENTS] & bit
+    allowed = there and not (write and table.readonly & bit)
+    leave(t, table.ptl, Access.READ, bool(there))
+    return length if allowed else -EINVAL
+
+
+@mirrors("mm/memory.c", checked="v7.2")
 def __access_remote_vm(mm: mm_struct, addr: int, length: int, gup_flags: int) -> int:
     """Access *length* bytes of *mm* from *addr* on, page by page.
 
@@ -44,11 +69,23 @@ def __access_remote_vm(mm: mm_struct, addr: int, length: int, gup_flags: int) ->
             return at - addr  # without the lock
         pages = get_user_pages_remote(mm, at, 1, gup_flags)
         if isinstance(pages, int):
-            break
+            done = _access_device(mm, at, end - at, gup_flags)
+            if done <= 0:
+                break
+            at += done
+            continue
         at = min(end, (at | PAGE_SIZE - 1) + 1)
         unpin_user_pages(pages)
     mmap_read_unlock(mm)
     return at - addr
+
+
+def _access_device(mm: mm_struct, addr: int, length: int, gup_flags: int) -> int:
+    """Access what has no pages, if whoever made the mapping can."""
+    vma = vma_lookup(mm, addr)
+    if vma is None or vma.vm_ops is None or vma.vm_ops.access is None:
+        return 0
+    return vma.vm_ops.access(vma, addr, length, bool(gup_flags & FOLL_WRITE))
 
 
 @mirrors("mm/memory.c", checked="v7.2")

@@ -34,6 +34,7 @@ from ..linux.mm import (
     VM_FAULT_RETRY,
     VM_FAULT_SIGBUS,
     VM_HUGETLB,
+    VM_MAYSHARE,
     VM_PFNMAP,
     VM_SHARED,
     VM_WRITE,
@@ -61,6 +62,7 @@ from .hugetlb_fault import hugetlb_fault
 from .internal import __anon_vma_prepare
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
 from .memory import _pte_mask, _through_nth
+from .memory_remap import _present_run, wp_pfn_shared
 from .memory_tables import pte_alloc
 from .memory_wp import _Folios, do_wp_page, folio_prealloc
 from .swapfile import swap_put_entries_direct
@@ -114,7 +116,8 @@ def _kind(vma: vm_area_struct, *, write: bool) -> int:
         return MM_ANONPAGES if write else _PFN_ENTRIES
     if write and not vma.vm_flags & VM_SHARED:
         return MM_ANONPAGES
-    assert vma.vm_file is not None  # frame numbers are turned away before
+    if vma.vm_file is None:
+        return _PFN_ENTRIES
     return MM_SHMEMPAGES if vma.vm_file.is_shmem else MM_FILEPAGES
 
 
@@ -129,7 +132,7 @@ def _change(
     copied = 0
     if write and private:
         copied = present[MM_FILEPAGES] | present[MM_SHMEMPAGES] | present[_PFN_ENTRIES]
-    protected = table.readonly & mask if write else 0
+    protected = table.readonly & present[MM_ANONPAGES] & mask if write else 0
     swapped = present[MM_SWAPENTS] & mask
     return _Change(mask & ~there, member, copied & mask, swapped, protected)
 
@@ -271,6 +274,9 @@ def _install_pages(
     for member, bits in ((MM_ANONPAGES, moved), (change.member, change.missing)):
         present[member] |= bits
         rss[member] += bits.bit_count()
+    table.readonly &= ~moved
+    if change.member == _PFN_ENTRIES:
+        table.readonly |= change.missing
     if folios is not None and change.anon():
         table._add_pages(folios.origin, change.anon())
         if not vma.vm_flags & VM_WRITE:
@@ -312,12 +318,33 @@ def _try_pte_fault(
     table = pte_alloc(vma.vm_mm, addr >> PMD_SHIFT)
     if not isinstance(table, pgtable_t):
         return VM_FAULT_OOM, addr
-    mask = _pte_mask(addr, end)
+    fault = _fault_in_table(vma, table, _pte_mask(addr, end), write=write)
+    return fault.ret, _reached(fault, addr)
+
+
+def _reached(fault: _Fault, addr: int) -> int:
+    """Return up to where a fault that began at *addr* has come."""
+    pages = fault.done.bit_length() - (addr >> PAGE_SHIFT & PTRS_PER_PTE - 1)
+    return addr + max(pages, 0) * PAGE_SIZE
+
+
+def _fault_on_frames(
+    vma: vm_area_struct, addr: int, end: int, *, write: bool
+) -> tuple[int, int]:
+    """Touch what a driver has mapped; what is not there never comes.
+
+    Context: As :func:`handle_mm_fault`.
+    Return: As there.
+    """
+    found = _present_run(vma, addr, end)
+    if found is None:
+        return VM_FAULT_SIGBUS, addr
+    table, mask = found
+    if write and vma.vm_flags & (VM_SHARED | VM_MAYSHARE):
+        wp_pfn_shared(table, mask)
+        return 0, _reached(_Fault(0, mask), addr)
     fault = _fault_in_table(vma, table, mask, write=write)
-    if fault.done == mask:
-        return fault.ret, end
-    reached = fault.done.bit_length() - (addr >> PAGE_SHIFT & PTRS_PER_PTE - 1)
-    return fault.ret, addr + max(reached, 0) * PAGE_SIZE
+    return fault.ret, _reached(fault, addr)
 
 
 # -- a fault ---------------------------------------------------------------------------
@@ -334,13 +361,13 @@ def handle_mm_fault(
         VM_FAULT_RETRY; and up to where all is touched: that is further than *address*
         if there was no error, but no further than the first page-table page.
     """
-    if vma.vm_flags & VM_PFNMAP:
-        return VM_FAULT_SIGBUS, address
     end = min((address | PMD_SIZE - 1) + 1, end)
     if vma.vm_flags & VM_HUGETLB:
         ret = hugetlb_fault(vma, address)
         return ret, address if ret else end
     write = bool(flags & FAULT_FLAG_WRITE)
+    if vma.vm_flags & VM_PFNMAP:
+        return _fault_on_frames(vma, address, end, write=write)
     if not flags & FAULT_FLAG_USER:
         return handle_pte_fault(vma, address, end, write=write)
     mem_cgroup_enter_user_fault()

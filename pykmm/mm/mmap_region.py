@@ -332,7 +332,7 @@ def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
     else:
         for member, first, nr in plan.runs():
             start = vma.vm_start + (first << PAGE_SHIFT)
-            made += _populate_run(mm, start, nr, member, supply)
+            made += _populate_run(mm, start, nr, member, supply, plan.shared)
     _swap_alloc(plan.swapped)
     supply.commit()
     if made:
@@ -368,7 +368,7 @@ def _make_upper(mm: mm_struct, index: int, supply: _Supply) -> int:
 
 
 def _populate_run(
-    mm: mm_struct, start: int, nr: int, member: int, supply: _Supply
+    mm: mm_struct, start: int, nr: int, member: int, supply: _Supply, shared: bool
 ) -> int:
     """Fill *nr* entries from *start* on; return how many tables that took."""
     if not nr:
@@ -386,6 +386,8 @@ def _populate_run(
         table.present[member] |= bits
         if member == MM_ANONPAGES:
             table._add_pages(supply.get(count), bits)
+        elif member == _PFN_ENTRIES and not shared:
+            table.readonly |= bits
         first += count
     if member != _PFN_ENTRIES:
         add_mm_counter(mm, member, nr)

@@ -25,6 +25,7 @@ from ..linux.mm import (
     vma_prev,
 )
 from ..linux.mm_types import (
+    _PFN_ENTRIES,
     MM_ANONPAGES,
     VMA_ITERATOR,
     mm_struct,
@@ -72,7 +73,8 @@ def change_pte_range(table: pgtable_t, mask: int, flags: int) -> None:
     """
     spin_lock(table.ptl)
     if not flags & VM_WRITE:
-        table.readonly |= table.present[MM_ANONPAGES] & mask
+        own = table.present[MM_ANONPAGES] | table.present[_PFN_ENTRIES]
+        table.readonly |= own & mask
     if flags & VM_ACCESS_FLAGS:
         table.protnone &= ~mask
     else:

@@ -9,6 +9,7 @@ from ..engine.annotate import mirrors
 from ..errno import ENOMEM
 from ..fs.hugetlbfs.inode import hugetlbfs_file_mmap
 from ..lib.maple_tree import mas_destroy
+from ..linux._vma_desc import mmap_action, vm_area_desc
 from ..linux.fs import get_file
 from ..linux.gfp_types import GFP_KERNEL
 from ..linux.mm import (
@@ -37,6 +38,7 @@ from ..linux.vm_flags import VM_DATA_DEFAULT_FLAGS, VM_LOCKED_MASK
 from .internal import vma_supports_mlock
 from .mmap_limits import may_expand_vm, vm_stat_account
 from .shmem import shmem_zero_setup
+from .util_action import mmap_action_complete, mmap_action_prepare
 from .vma_file import vma_link_file
 from .vma_init import vm_area_alloc, vm_area_free
 from .vma_iter import (
@@ -57,7 +59,12 @@ from .vma_munmap import (
     vms_complete_munmap_vmas,
     vms_gather_munmap_vmas,
 )
-from .vma_ops import generic_file_vm_ops, shmem_vm_ops
+from .vma_ops import (
+    generic_file_vm_ops,
+    shmem_vm_ops,
+    vm_operations_struct,
+    vma_dummy_vm_ops,
+)
 
 __all__ = ["do_brk_flags", "mmap_region"]
 
@@ -75,6 +82,9 @@ class mmap_state:
     file: file | None
     vms: vma_munmap_struct = attrs.field(init=False)
     charged: int = 0
+    #: What a driver wants to be told of, and done.
+    vm_ops: vm_operations_struct | None = None
+    action: mmap_action | None = None
     prev: vm_area_struct | None = None
     next: vm_area_struct | None = None
 
@@ -126,13 +136,26 @@ def __mmap_setup(map: mmap_state) -> int:
 
 
 @mirrors("mm/vma.c", checked="v7.2", abridged="no file system does more than this")
-def call_mmap_prepare(map: mmap_state) -> None:
-    """Let the file's kind have its say, before anything merges."""
-    if map.file is not None and map.file.is_hugetlb:
-        map.vm_flags |= VM_HUGETLB | VM_DONTEXPAND
+def call_mmap_prepare(map: mmap_state) -> int:
+    """Let the file's kind have its say, before anything merges.
+
+    Return: 0, or the error of a driver.
+    """
+    if map.file is None or map.file.f_op is None:
+        if map.file is not None and map.file.is_hugetlb:
+            map.vm_flags |= VM_HUGETLB | VM_DONTEXPAND
+        return 0
+    desc = vm_area_desc(
+        map.mm, map.file, map.addr, map.end, map.pgoff, map.vm_flags, vma_dummy_vm_ops
+    )
+    error = map.file.f_op.mmap_prepare(desc) or mmap_action_prepare(desc)
+    if not error:
+        map.pgoff, map.vm_flags = desc.pgoff, desc.vm_flags
+        map.vm_ops, map.action = desc.vm_ops, desc.action
+    return error
 
 
-@mirrors("mm/vma.c", checked="v7.2", abridged="no driver's own mmap()")
+@mirrors("mm/vma.c", checked="v7.2", abridged="a driver has had its say before")
 def __mmap_new_file_vma(map: mmap_state, vma: vm_area_struct) -> int:
     """Let a mapping keep its file, and have its kind's operations.
 
@@ -143,6 +166,8 @@ def __mmap_new_file_vma(map: mmap_state, vma: vm_area_struct) -> int:
         error = hugetlbfs_file_mmap(map.file, vma)
         if error:
             return error
+    elif map.file.f_op is not None:
+        vma.vm_ops = map.vm_ops
     else:
         vma.vm_ops = shmem_vm_ops if map.file.is_shmem else generic_file_vm_ops
     vma.vm_file = get_file(map.file)
@@ -194,7 +219,34 @@ def __mmap_complete(map: mmap_state, vma: vm_area_struct) -> None:
             vma.vm_flags &= ~VM_LOCKED_MASK
 
 
-@mirrors("mm/vma.c", checked="v7.2", abridged="no driver changes what is asked for")
+def _give_up(map: mmap_state, error: int) -> int:
+    """Leave all as it was before :func:`__mmap_setup`, and return *error*."""
+    if map.charged:
+        vm_unacct_memory(map.charged)
+    vms_abort_munmap_vmas(map.vms)
+    return error
+
+
+def _merge(map: mmap_state) -> vm_area_struct | None:
+    """Let a neighbour have the range, if there is one that can."""
+    if map.prev is None and map.next is None:
+        return None
+    return vma_merge_new_range(
+        vma_merge_struct(
+            map.mm,
+            map.vmi,
+            map.addr,
+            map.end,
+            map.vm_flags,
+            map.pgoff,
+            prev=map.prev,
+            next=map.next,
+            file=map.file,
+        )
+    )
+
+
+@mirrors("mm/vma.c", checked="v7.2", abridged="no driver puts another file in place")
 def __mmap_region(
     file: file | None, addr: int, length: int, vm_flags: int, pgoff: int
 ) -> int:
@@ -208,31 +260,17 @@ def __mmap_region(
     if error:
         vms_abort_munmap_vmas(map.vms)
         return error
-    call_mmap_prepare(map)
-    vma: vm_area_struct | int | None = None
-    if map.prev is not None or map.next is not None:
-        vma = vma_merge_new_range(
-            vma_merge_struct(
-                mm,
-                map.vmi,
-                map.addr,
-                map.end,
-                map.vm_flags,
-                map.pgoff,
-                prev=map.prev,
-                next=map.next,
-                file=map.file,
-            )
-        )
-    if vma is None:
-        vma = __mmap_new_vma(map)
+    error = call_mmap_prepare(map)
+    if error:
+        return _give_up(map, error)
+    merged = _merge(map)
+    vma = __mmap_new_vma(map) if merged is None else merged
     if isinstance(vma, int):
-        if map.charged:
-            vm_unacct_memory(map.charged)
-        vms_abort_munmap_vmas(map.vms)
-        return vma
+        return _give_up(map, vma)
     __mmap_complete(map, vma)
-    return addr
+    if merged is None:
+        error = mmap_action_complete(vma, map.action)
+    return error or addr
 
 
 @mirrors("mm/vma.c", checked="v7.2", abridged="no sealed files, no MDWE")

@@ -35,8 +35,9 @@ def open(path: str, flags: int = O_RDONLY) -> int | Errno:
     Below ``/proc`` there are ``oom_score``, ``oom_score_adj`` and ``oom_adj`` of each
     process and thread (``self`` and ``thread-self`` too), ``sys/vm/panic_on_oom`` and
     the other settings, ``vmstat`` and ``sysrq-trigger``; ``mem`` of each process is its
-    memory, where the position is the address. Any other path names a file
-    to be mapped, which ``O_CREAT`` makes.
+    memory, where the position is the address. ``/dev/mem`` is the memory of devices, to
+    be mapped from behind the machine's own on. Any other path names a file to be
+    mapped, which ``O_CREAT`` makes.
     """
     return _open.do_sys_open(path, flags)
 

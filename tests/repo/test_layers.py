@@ -42,6 +42,7 @@ BESIDE = {
     ("kernel", "fs"): "an exiting task closes its files",
     ("invariants", "holds"): "what the host holds counts, too",
     ("invariants", "patches"): "what a patch keeps beside a structure counts, too",
+    ("drivers", "kernel"): "a device is for who may have it",
     ("drivers", "mm"): "a key asks the OOM killer",
     ("fs", "drivers"): "a file does what the key does",
     ("runner", "scenario"): "it runs them",

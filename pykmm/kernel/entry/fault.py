@@ -30,6 +30,7 @@ from ...linux.mm import (
     VM_WRITE,
 )
 from ...linux.mm_types import (
+    _PFN_ENTRIES,
     MM_ANONPAGES,
     MM_SWAPENTS,
     mm_struct,
@@ -118,7 +119,8 @@ def _access(mm: mm_struct, addr: int, end: int, *, write: bool) -> int:
 def _usable(table: pgtable_t, *, write: bool) -> int:
     """Return the entries that raise no fault; what may be shared is written by one."""
     if write:
-        return table.present[MM_ANONPAGES] & ~table.readonly & ~table.protnone
+        own = table.present[MM_ANONPAGES] | table.present[_PFN_ENTRIES]
+        return own & ~table.readonly & ~table.protnone
     usable = 0
     for member, bits in enumerate(table.present):
         if member != MM_SWAPENTS:
