@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from .engine.ledger import Account
+from .engine.ledger import Account, calls
 from .errors import InvariantViolation, Leak, RefcountError
 from .holds import holds
 from .linux.binfmts import linux_binprm
@@ -276,5 +276,4 @@ def _story(machine: Machine, counter: Named) -> list[Event]:
 
 
 def _deed(event: Event) -> str:
-    where = f"  {' < '.join(event.stack[1:5])}" if event.stack else ""
-    return f"step {event.index}: {event.kind} -> {event.value}{where}"
+    return f"step {event.index}: {event.kind} -> {event.value}{calls(event)}"

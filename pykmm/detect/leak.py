@@ -88,7 +88,7 @@ class LeakDetector:
 
 def _report(machine: Machine, suspects: dict[Struct, list[Account]]) -> None:
     for struct in _lost(machine, suspects):
-        facts = [born(struct, machine)]
+        facts = born(struct, machine)
         for account in suspects[struct]:
             facts.append(("counter", account.counter.name))
             facts += account.facts()

@@ -266,7 +266,7 @@ class Lockdep:
                             facts=[
                                 (t.name, f"holds {lock.name} {since(lock, t)}"),
                                 *died(struct, machine),
-                                born(struct, machine),
+                                *born(struct, machine),
                             ],
                         )
         self._dead = len(machine.dead)

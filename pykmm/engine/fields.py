@@ -37,6 +37,7 @@ import attrs
 from ..errors import ContextError, UsageError
 from .construct import Maker, make_many
 from .events import READ, WRITE
+from .ledger import holders
 from .machine import enter, leave
 from .objects import Field, Struct
 from .rules import RULES, Rule, const, embedded, guarded, owned, shared
@@ -267,10 +268,9 @@ class _Guarded:
     def _complain(self, obj: Struct, t: Thread, verb: str) -> None:
         if t.machine.stopping:
             return
-        held = ", ".join(lock.name for lock in t.held) or "nothing"
         raise ContextError(
             f"{t.name} {verb} {obj.name}.{self.name} without {obj.name}.{self.rule.by}",
-            facts=[(t.name, f"holds {held}")],
+            facts=holders(self.lock_of(obj), t),
         )
 
 

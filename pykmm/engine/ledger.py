@@ -30,6 +30,7 @@ __all__ = [
     "calls",
     "calls_around",
     "died",
+    "holders",
     "is_drop",
     "references",
     "section",
@@ -161,6 +162,16 @@ def since(lock: Named, t: Thread, until: int | None = None) -> str:
     return "since before the run"
 
 
+def holders(lock: Named, t: Thread) -> list[Fact]:
+    """Tell a report that *t* has not *lock* who has it, and what *t* has instead."""
+    mine = ", ".join(x.name for x in t.held) or "nothing"
+    facts = [(t.name, f"holds {mine}")]
+    for x in t.machine.live:
+        if x is not t and lock in x.held:
+            facts.append(("held by", f"{x.name} {since(lock, x)}"))
+    return facts
+
+
 def section(t: Thread) -> list[Fact]:
     """Tell where the read section began that *t* is in, if it is in one."""
     if not t.rcu_depth:
@@ -174,11 +185,13 @@ def section(t: Thread) -> list[Fact]:
 # -- lives ----------------------------------------------------------------------------
 
 
-def born(struct: Struct, machine: Machine) -> Fact:
-    """Tell who allocated *struct*."""
+def born(struct: Struct, machine: Machine) -> list[Fact]:
+    """Tell who allocated *struct*, unless it only stands for something dead."""
+    if struct._birth == struct._death:
+        return []
     by, when = struct._birth
     where = call_path(struct._born_in)
-    return "allocated", f"by {by} {_at(by, when, machine)}{where}"
+    return [("allocated", f"by {by} {_at(by, when, machine)}{where}")]
 
 
 def died(struct: Struct, machine: Machine) -> list[Fact]:

@@ -164,7 +164,7 @@ class Struct(Named):
             facts=[
                 (verb, f"by {thread.name} {here}"),
                 *died(self, machine),
-                born(self, machine),
+                *born(self, machine),
                 *references(self, thread),
                 ("protected", f"by nothing: {thread.name} holds {held}"),
             ],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import ContextError
 from .events import ACQUIRE, ADD, READ, RELEASE, SHARE, UNSHARE, WRITE
+from .ledger import holders
 from .machine import enter, leave
 from .objects import Root
 
@@ -164,7 +165,10 @@ class Mutex(Root):
         """Give the lock back."""
         t = enter(self, "unlock")
         if self.holder is not t and not t.machine.stopping:
-            raise ContextError(f"{t.name} unlocks {self.name}, which it does not hold")
+            raise ContextError(
+                f"{t.name} unlocks {self.name}, which it does not hold",
+                facts=holders(self, t),
+            )
         self.holder = None
         if self in t.held:
             t.held.remove(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..engine.ledger import holders
 from ..engine.objects import Named, Struct
 from ..engine.thread import current_thread
 from ..errors import ContextError, Deadlock
@@ -92,7 +93,10 @@ def let_go(t: Thread, lock: Lock, *, holds: bool) -> None:
     else:
         holds = False
     if not holds and not t.machine.stopping:
-        raise ContextError(f"{t.name} gives back {lock.name}, which it does not hold")
+        raise ContextError(
+            f"{t.name} gives back {lock.name}, which it does not hold",
+            facts=holders(lock, t),
+        )
 
 
 def refuse_recursion(lock: Lock, holder: Thread | None, kind: str) -> None:

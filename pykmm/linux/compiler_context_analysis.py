@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, ParamSpec, TypeVar
 
+from ..engine.ledger import holders
 from ..engine.thread import Thread, thread_here
 from ..errors import ContextError, UsageError
 
@@ -67,10 +68,9 @@ def _contract(
                 value = args[index] if index < len(args) else kwargs[parameter]
                 lock = lock_of(value)
                 if not holds(lock, t):
-                    held = ", ".join(x.name for x in t.held) or "nothing"
                     raise ContextError(
                         f"{function.__name__}() called by {t.name}: {word} {lock.name}",
-                        facts=[(t.name, f"holds {held}")],
+                        facts=holders(lock, t),
                     )
             return function(*args, **kwargs)
 

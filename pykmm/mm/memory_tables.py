@@ -190,7 +190,7 @@ class _FreedTables(Struct):
 
     @property
     def name(self) -> str:
-        return f"{self._of}'s page tables"
+        return f"{self._of}.pte"
 
 
 def _parts(addr: int, end: int, shift: int) -> Iterator[tuple[int, int, int]]:

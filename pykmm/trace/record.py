@@ -72,6 +72,8 @@ class Life:
     born_at: int
     freed_by: str = ""
     freed_at: int | None = None
+    #: Function names, innermost first; empty where they were not recorded.
+    freed_in: tuple[str, ...] = ()
 
 
 @frozen
@@ -222,7 +224,10 @@ def _from_dict(data: dict[str, Any]) -> Trace:
         tuple(data["threads"]),
         tuple(steps),
         tuple((task, thread) for task, thread in data["tasks"]),
-        tuple(Life(**life) for life in data["lives"]),
+        tuple(
+            Life(**{**life, "freed_in": tuple(life.get("freed_in", ()))})
+            for life in data["lives"]
+        ),
         tuple(Waiter(**waiter) for waiter in data["waiting"]),
         ending and Ending(**{**ending, "stack": tuple(ending["stack"])}),
     )
@@ -292,8 +297,9 @@ def _life(name: str, owner: Named) -> Life | None:
     birth: tuple[str, int] | None = getattr(owner, "_birth", None)
     if birth is None:
         return None
-    death = owner._death or ("", None)
-    return Life(name, *birth, *death)
+    if owner._death is None:
+        return Life(name, *birth)
+    return Life(name, *birth, *owner._death, getattr(owner, "_died_in", ()))
 
 
 def _waiting(machine: Machine) -> tuple[Waiter, ...]:

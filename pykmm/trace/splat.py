@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pykmm.errors import named_frames
+
 from .calls import Calls
 from .columns import draw
 from .record import outside
@@ -91,13 +93,5 @@ def _functions(report: Report, trace: Trace) -> tuple[str, ...]:
     calls = Calls(trace)
     here = calls.path_of(report.stack, _doing(trace))[-1:]
     life = trace.life(trace.ending.owner) if trace.ending is not None else None
-    if life is None or not life.freed_at or life.freed_at > len(trace.steps):
-        return here
-    there = _last_function(trace, calls, life.freed_at - 1)
+    there = named_frames(life.freed_in)[:1] if life is not None else ()
     return here if there == here else (*here, *there)
-
-
-def _last_function(trace: Trace, calls: Calls, index: int) -> tuple[str, ...]:
-    step = trace.steps[index]
-    verb = calls.verb(step)
-    return (verb,) if verb != step.kind else calls.path(step)[-1:]

@@ -10,7 +10,13 @@ import pytest
 
 from pykmm.detect import Lockdep, LockGraph
 from pykmm.engine import Cell, Machine, Mutex
-from pykmm.errors import Deadlock, LockInversion, Report, UseAfterFree
+from pykmm.errors import (
+    ContextError,
+    Deadlock,
+    LockInversion,
+    Report,
+    UseAfterFree,
+)
 from pykmm.linux.mutex import mutex, mutex_lock, mutex_trylock, mutex_unlock
 from pykmm.linux.spinlock import (
     spin_lock,
@@ -254,3 +260,23 @@ def test_freeing_a_lock_that_is_held_is_a_use_after_free() -> None:
     report = found(setup, detectors="lockdep")
     assert isinstance(report, UseAfterFree)
     assert "freed while t0 holds it" in report.summary
+
+
+# -- locks of others ------------------------------------------------------------------
+
+
+def test_who_gives_back_what_another_one_holds_is_told_whose_it_is() -> None:
+    def setup(_: Machine) -> Sequence[Body]:
+        lock = mutex()
+
+        def owner() -> None:
+            nest(("mutex", lock))
+
+        return [owner, lambda: mutex_unlock(lock)]
+
+    report = found(setup, "0011")
+    assert isinstance(report, ContextError)
+    assert report.facts == [
+        ("t1", "holds nothing"),
+        ("held by", "t0 since step 1  nest < owner"),
+    ]

@@ -284,9 +284,29 @@ def atomic_sleep(m: Machine) -> None:
 
 @fault
 def guarded_field(m: Machine) -> None:
-    """A field is read without its lock."""
+    """A field is read without its lock, which another one has."""
     it = buffer()
+
+    def grow() -> None:
+        mutex_lock(it.lock)
+        it.used += 1
+        mutex_unlock(it.lock)
+
+    m.thread("grow", grow)
     m.thread("look", lambda: it.used)
+
+
+@fault
+def wrong_unlock(m: Machine) -> None:
+    """Somebody gives back what another one has."""
+    lock = mutex()
+
+    def work() -> None:
+        mutex_lock(lock)
+        mutex_unlock(lock)
+
+    m.thread("work", work)
+    m.thread("other", lambda: mutex_unlock(lock))
 
 
 @fault

@@ -120,7 +120,9 @@ def test_a_use_after_free_ends_a_trace_with_the_step_that_did_it(
         "toy_mm#1",
         report.stack,
     )
-    assert trace.life("toy_mm#1") == Life("toy_mm#1", "boot", 0, "victim", 2)
+    assert trace.life("toy_mm#1") == Life(
+        "toy_mm#1", "boot", 0, "victim", 2, ("mmdrop",)
+    )
     assert trace.life("toy_mm#2") is None
 
 
