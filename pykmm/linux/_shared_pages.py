@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import attrs
 
 from ..engine.events import Access
 from ..engine.machine import enter, leave
@@ -17,11 +19,19 @@ if TYPE_CHECKING:
     from .memcontrol import mem_cgroup
     from .pgtable import pgtable_t
 
-__all__ = ["SharedPages", "_Origin", "_moved"]
+__all__ = ["SharedPages", "SwappedIn", "_Origin", "_moved"]
 
 #: Where a page came from: its node, and the cgroup that it is charged to, if it is
 #: not the root.
 _Origin: TypeAlias = "tuple[int, mem_cgroup | None]"
+
+#: How often each of up to 512 things is referred to: bitmap n has those with more
+#: than n references.
+_Counts: TypeAlias = "list[int]"
+
+
+#: Nothing has any: what nobody changes in place.
+_NONE: Final[_Counts] = [0]
 
 
 def _moved(bits: int, by: int) -> int:
@@ -29,19 +39,64 @@ def _moved(bits: int, by: int) -> int:
     return bits << by if by >= 0 else bits >> -by
 
 
-class SharedPages(Primitive):
-    """Up to 512 pages of one origin that entries of several tables may map.
+def _one_more(counts: _Counts, bits: int) -> None:
+    """Count one reference more of each in *bits*."""
+    for level, have in enumerate(counts):
+        counts[level] = have | bits
+        bits &= have
+    if bits:
+        counts.append(bits)
 
-    ``maps[n]`` is a bitmap of the pages that have more than n mappings. Swap slots
-    are shared in the same way; they have no origin. Each table's entries are under a
-    lock of their own, so changing the counts is a step.
+
+def _one_less(counts: _Counts, bits: int) -> int:
+    """Count one reference less of each in *bits*; return those that have none left."""
+    left = bits
+    for level in range(len(counts) - 1, -1, -1):
+        gone = counts[level] & left
+        counts[level] ^= gone
+        left ^= gone
+    while len(counts) > 1 and not counts[-1]:
+        counts.pop()
+    return bits & ~counts[0]
+
+
+@attrs.frozen
+class SwappedIn:
+    """What became of pages that were mapped from the swap cache."""
+
+    #: Those that nobody else can have, and of them those that have left, by origin.
+    exclusive: int
+    left: dict[_Origin, int]
+    #: How many slots became free.
+    slots: int
+
+
+class SharedPages(Primitive):
+    """Up to 512 anonymous pages that more than one entry, or another one, refers to.
+
+    Each has a position. It is in memory, or its contents are in a slot of swap, or
+    both: then it is in the swap cache. ``maps`` counts the entries that map the page,
+    and ``swaps`` those that name the slot. Each table's entries are under a lock of
+    their own, so changing the counts is a step.
     """
 
     #: How many references, besides mappings, keep a page: by position.
     pins: Mapping[int, int] = MappingProxyType({})
+    swaps: _Counts = _NONE
+    #: The swap cache; nothing of it is anywhere else.
+    cached: int = 0
+    #: PG_locked: somebody takes the page away, or brings it.
+    locked: int = 0
+    #: PG_anon_exclusive, and its mark on swap entries: fork has not shared them.
+    exclusive: int = 0
 
     def __init__(
-        self, origin: _Origin | None, bits: int, mappings: int, table: pgtable_t
+        self,
+        origins: dict[_Origin, int],
+        pages: int,
+        slots: int,
+        users: int,
+        table: pgtable_t,
     ) -> None:
         # As super().__init__() does, but a large fork makes many of them: no name is
         # counted, and what can be put together later is.
@@ -51,8 +106,11 @@ class SharedPages(Primitive):
         thread.created += 1
         #: Where they were when they began to be shared.
         self._ptl = table.ptl
-        self.origin = origin
-        self.maps = [bits] * mappings
+        #: Those in memory, by where they came from.
+        self.origins = origins
+        self.maps: _Counts = [pages] * users if pages else [0]
+        if slots:
+            self.swaps = [slots] * users
 
     @property
     def uid(self) -> Hashable:
@@ -60,56 +118,105 @@ class SharedPages(Primitive):
 
     @property
     def name(self) -> str:
-        kind = "slots" if self.origin is None else "pages"
-        return f"{self._ptl.name.removesuffix('ptl')}{kind}"
+        return f"{self._ptl.name.removesuffix('ptl')}pages"
 
     @property
     def pinned(self) -> int:
         """Return the pages that somebody has a reference to, as a bitmap."""
         return sum(1 << position for position in self.pins) if self.pins else 0
 
-    def dup(self, bits: int) -> None:
-        """Count one more mapping of each page in *bits*, which are all mapped."""
-        t = enter(self, "folio_dup_anon_rmap")
-        maps, left = self.maps, bits
-        for level, have in enumerate(maps):
-            maps[level] = have | left
-            left &= have
-        if left:
-            maps.append(left)
-        leave(t, self, Access.INC, len(maps))
+    @property
+    def in_memory(self) -> int:
+        """Return those that are in memory, as a bitmap."""
+        found = 0
+        for bits in self.origins.values():
+            found |= bits
+        return found
 
-    def drop(self, bits: int) -> int:
+    # -- mappings ----------------------------------------------------------------------
+
+    def dup(self, pages: int, slots: int) -> None:
+        """Count one more entry of each of the *pages* and *slots*, which all have some.
+
+        From now on nobody has them alone.
+        """
+        t = enter(self, "folio_dup_anon_rmap" if pages else "swap_dup_entry_direct")
+        if pages:
+            _one_more(self.maps, pages)
+        if slots:
+            _one_more(self.swaps, slots)
+        alone = self.exclusive & (pages | slots)
+        if alone:
+            self.exclusive ^= alone
+        leave(t, self, Access.WRITE if alone else Access.INC, len(self.maps))
+
+    def drop(self, bits: int, freed: dict[_Origin, int]) -> int:
         """Count one mapping less of each page in *bits*.
 
-        Return: Those that nobody refers to any more.
+        Return: How many slots nobody refers to any more. Pages that nobody does are
+            added to *freed*, by origin.
         """
         t = enter(self, "folio_remove_rmap")
-        maps, left = self.maps, bits
-        for level in range(len(maps) - 1, -1, -1):
-            gone = maps[level] & left
-            maps[level] ^= gone
-            left ^= gone
-        last = bits & ~maps[0]
-        while len(maps) > 1 and not maps[-1]:
-            maps.pop()
-        free = last & ~self.pinned
-        leave(t, self, Access.WRITE if last else Access.DEC, len(maps))
-        return free
+        last = _one_less(self.maps, bits)
+        slots = self._release(last, freed) if last else 0
+        leave(t, self, Access.WRITE if last else Access.DEC, len(self.maps))
+        return slots
 
-    def reuse(self, bits: int) -> tuple[int, int]:
-        """Tell which pages in *bits* have no mapping but the caller's.
+    def reuse(self, bits: int) -> tuple[int, dict[_Origin, int], int]:
+        """Tell which pages in *bits* have no user but the caller's entry.
 
         Nobody else looks at these, so those without a pin can leave in the same step.
 
-        Return: These pages, and those of them that have left.
+        Return: These pages, those of them that have left, by origin, and how many
+            slots have become free.
         """
         t = enter(self, "folio_mapcount")
         once = bits & ~self.maps[1] if len(self.maps) > 1 else bits
-        left = once & ~self.pinned
-        self.maps[0] &= ~left
-        leave(t, self, Access.READ, once.bit_count())
-        return once, left
+        freeable = once & self.cached & ~self.swaps[0] & ~self.locked & ~self.exclusive
+        self.cached ^= freeable
+        once &= ~(self.cached | self.locked) | self.exclusive
+        if once:
+            self.exclusive |= once
+        left = self._leave(once)
+        leave(t, self, Access.WRITE if freeable else Access.READ, once.bit_count())
+        return once, left, freeable.bit_count()
+
+    def _leave(self, bits: int) -> dict[_Origin, int]:
+        """Let those leave that nothing but the caller's one entry refers to."""
+        bits &= ~(self.cached | self.locked | self.pinned)
+        self.maps[0] &= ~bits
+        self.exclusive &= ~bits
+        found = {o: here & bits for o, here in self.origins.items() if here & bits}
+        for origin, gone in found.items():
+            self.origins[origin] ^= gone
+        return found
+
+    def _release(self, bits: int, freed: dict[_Origin, int]) -> int:
+        """Free those in *bits* that nobody needs: neither entries nor who locked them.
+
+        A slot that the swap cache alone refers to goes when the last mapping does.
+
+        Return: As :meth:`drop`.
+        """
+        slots = 0
+        bits &= ~self.maps[0]
+        if self.cached or self.locked or self.pins:
+            bits &= ~self.locked
+            uncached = bits & self.cached & ~self.swaps[0]
+            self.cached &= ~uncached
+            bits &= ~(self.cached | self.pinned)
+            slots = uncached.bit_count()
+        self._free(bits, freed)
+        return slots
+
+    def _free(self, bits: int, freed: dict[_Origin, int]) -> None:
+        """Add those in *bits* that are in memory to *freed*."""
+        for origin, here in self.origins.items():
+            if gone := here & bits:
+                self.origins[origin] = here ^ gone
+                freed[origin] = freed.get(origin, 0) + gone.bit_count()
+
+    # -- references --------------------------------------------------------------------
 
     def pin(self, position: int) -> None:
         """Keep a page that is mapped."""
@@ -117,12 +224,148 @@ class SharedPages(Primitive):
         self.pins = {**self.pins, position: self.pins.get(position, 0) + 1}
         leave(t, self, Access.INC, self.pins[position])
 
-    def unpin(self, position: int) -> bool:
-        """Let a page go; tell whether nobody refers to it any more."""
+    def unpin(self, position: int, freed: dict[_Origin, int]) -> None:
+        """Let a page go; add it to *freed* if nobody refers to it any more."""
         t = enter(self, "folio_put")
         left = self.pins[position] - 1
         others = {p: nr for p, nr in self.pins.items() if p != position}
         self.pins = others | {position: left} if left else others
-        free = not left and not self.maps[0] >> position & 1
-        leave(t, self, Access.WRITE if free else Access.DEC, left)
-        return free
+        last = not left and not self.maps[0] >> position & 1
+        if last:
+            self._release(1 << position, freed)
+        leave(t, self, Access.WRITE if last else Access.DEC, left)
+
+    # -- slots -------------------------------------------------------------------------
+
+    def put_slots(self, bits: int, freed: dict[_Origin, int]) -> int:
+        """Count one swap entry less of each slot in *bits*.
+
+        Return: As :meth:`drop`.
+        """
+        t = enter(self, "swap_put_entries_direct")
+        last = _one_less(self.swaps, bits)
+        slots = (last & ~self.cached).bit_count()
+        slots += self._release(last & self.cached, freed)
+        leave(t, self, Access.WRITE if last else Access.DEC, len(self.swaps))
+        return slots
+
+    # -- the swap cache ----------------------------------------------------------------
+
+    def swap_cache_get_folio(self, bits: int) -> int:
+        """Return which slots in *bits* have their page in memory, too.
+
+        Waits until nobody has locked any of them, in a step of its own.
+
+        Context: May sleep.
+        """
+        while True:
+            t = enter(self, "swap_cache_get_folio")
+            found, locked = self.cached & bits, self.locked & bits
+            leave(t, self, Access.READ, found.bit_count())
+            if not locked:
+                return found
+            t = enter(self, "folio_lock", lambda: not self.locked & bits)
+            leave(t, self, Access.WAIT, blocking=True)
+
+    def swap_cache_alloc_folio(self, bits: int, origin: _Origin) -> int:
+        """Put pages of *origin* into the swap cache for the slots in *bits*, locked.
+
+        Return: Those slots that were still in use, and had none.
+        """
+        t = enter(self, "swap_cache_alloc_folio")
+        new = bits & self.swaps[0] & ~self.cached
+        if new:
+            self.cached |= new
+            self.locked |= new
+            self.origins[origin] = self.origins.get(origin, 0) | new
+        leave(t, self, Access.WRITE if new else Access.READ, new.bit_count())
+        return new
+
+    def swap_in(self, bits: int, *, write: bool, full: bool) -> SwappedIn:
+        """Let mappings take the place of the swap entries of cached pages; unlock them.
+
+        A slot that no entry names any more is freed if swap is *full*, or if the page
+        is about to be written and has no other user.
+        """
+        t = enter(self, "folio_add_anon_rmap_ptes")
+        _one_more(self.maps, bits)
+        last = _one_less(self.swaps, bits)
+        self.locked &= ~bits
+        alone = bits & ~self.pinned
+        if len(self.maps) > 1:
+            alone &= ~self.maps[1]
+        freeable = last if full else last & alone if write else 0
+        self.cached ^= freeable
+        exclusive = bits & self.exclusive
+        left = self._leave(freeable & alone & exclusive)
+        leave(t, self, Access.WRITE, bits.bit_count())
+        return SwappedIn(exclusive, left, freeable.bit_count())
+
+    def folio_unlock(self, bits: int, freed: dict[_Origin, int]) -> int:
+        """Unlock pages, and free those that nobody needs any more.
+
+        Return: As :meth:`drop`.
+        """
+        t = enter(self, "folio_unlock")
+        self.locked &= ~bits
+        slots = self._release(bits, freed)
+        leave(t, self, Access.WRITE, bits.bit_count())
+        return slots
+
+    # -- reclaim -----------------------------------------------------------------------
+
+    def folio_trylock(self, bits: int, *, alone: bool = False) -> int:
+        """Lock those pages in *bits* that nobody has locked or pinned; return them.
+
+        With *alone*, only those that not more than one entry maps.
+        """
+        t = enter(self, "folio_trylock")
+        got = bits & self.in_memory & ~(self.locked | self.pinned)
+        if alone and len(self.maps) > 1:
+            got &= ~self.maps[1]
+        self.locked |= got
+        leave(t, self, Access.WRITE if got else Access.READ, got.bit_count())
+        return got
+
+    def mapped_elsewhere(self, bits: int, here: int) -> bool:
+        """Tell whether one of the pages in *bits* is mapped besides once *here*."""
+        t = enter(self, "folio_mapcount")
+        found = bool(self.maps[0] & bits & ~here)
+        found = found or (len(self.maps) > 1 and bool(self.maps[1] & bits))
+        leave(t, self, Access.READ, found)
+        return found
+
+    def swap_cache_add_folio(self, bits: int) -> None:
+        """Put the pages in *bits*, which are locked, into the swap cache."""
+        t = enter(self, "swap_cache_add_folio")
+        self.cached |= bits
+        leave(t, self, Access.WRITE, bits.bit_count())
+
+    def try_to_unmap(self, bits: int) -> int:
+        """Let swap entries take the place of one mapping of each page in *bits*.
+
+        Return: Those for which they may: pinned pages stay.
+        """
+        t = enter(self, "folio_dup_swap")
+        bits &= ~self.pinned
+        _one_less(self.maps, bits)
+        if self.swaps is _NONE:
+            self.swaps = [0]
+        _one_more(self.swaps, bits)
+        leave(t, self, Access.WRITE, bits.bit_count())
+        return bits
+
+    def remove_mapping(self, bits: int, freed: dict[_Origin, int]) -> int:
+        """Free those pages in *bits* that are in swap, and unlock all.
+
+        Return: As :meth:`drop`.
+        """
+        t = enter(self, "__remove_mapping")
+        gone = bits & self.cached & ~(self.maps[0] | self.pinned)
+        self.cached ^= gone
+        self.locked &= ~bits
+        self._free(gone, freed)
+        slots = (gone & ~self.swaps[0]).bit_count()
+        slots += self._release(bits & ~gone, freed)
+        leave(t, self, Access.WRITE, gone.bit_count())
+        return slots

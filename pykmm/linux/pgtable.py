@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Page-table pages and who shares their pages — ``include/linux/pgtable.h``.
 
-A page that only one entry maps is a bit in that entry's table. Fork makes a second
-entry map it; from then on the two tables keep it in a :class:`SharedPages`, whose
-counts tell when the last of them has gone.
+A page that only one entry maps is a bit in that entry's table, and so is a slot of
+swap that only one entry names. Fork makes a second entry refer to it; from then on the
+two tables keep it in a :class:`SharedPages`, whose counts tell when the last of them
+has gone. A page in the swap cache is kept there, too.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ class pgtable_t:
         self.protnone = 0
         #: Entries that were used since reclaim looked last.
         self.young = 0
-        #: Pages and swap slots that others may map, too: entry n of a bitmap maps
-        #: page n - shift.
+        #: Pages and swap slots that others may refer to, too: entry n of a bitmap
+        #: refers to position n - shift.
         self.shared: tuple[tuple[SharedPages, int, int], ...] = ()
         # The origin of all other anonymous pages; or bitmaps, once there are several.
         self._one = origin
@@ -84,9 +85,11 @@ class pgtable_t:
     def pages(self) -> dict[_Origin, int]:
         """Which entries map an anonymous page of which origin, as bitmaps."""
         found = dict(self.exclusive)
-        for folios, _, bits in self.shared:
-            if folios.origin is not None:
-                found[folios.origin] = found.get(folios.origin, 0) | bits
+        anon = self.present[MM_ANONPAGES]
+        for folios, shift, bits in self.shared:
+            for origin, here in folios.origins.items():
+                if hit := anon & bits & _moved(here, shift):
+                    found[origin] = found.get(origin, 0) | hit
         return found
 
     @property
@@ -146,18 +149,20 @@ class pgtable_t:
         slots = 0
         if self.shared:
             for folios, shift, part in self._cut_shared(bits):
+                if pages := part & anon:
+                    slots += folios.drop(_moved(pages, -shift), freed)
+                if named := part & swap:
+                    slots += folios.put_slots(_moved(named, -shift), freed)
                 anon, swap = anon & ~part, swap & ~part
-                free = folios.drop(_moved(part, -shift)).bit_count()
-                if folios.origin is None:
-                    slots += free
-                elif free:
-                    freed[folios.origin] = freed.get(folios.origin, 0) + free
         for origin, gone in self._forget_exclusive(anon).items():
             freed[origin] = freed.get(origin, 0) + gone.bit_count()
+        self._clear_flags(bits)
+        return freed, slots + swap.bit_count()
+
+    def _clear_flags(self, bits: int) -> None:
         self.readonly &= ~bits
         self.protnone &= ~bits
         self.young &= ~bits
-        return freed, slots + swap.bit_count()
 
     def _cut_shared(self, bits: int) -> list[tuple[SharedPages, int, int]]:
         """Take the shared pages of the entries in *bits* off the list."""
@@ -179,6 +184,14 @@ class pgtable_t:
                 found |= part & bits & _moved(folios.pinned, shift)
         return found
 
+    def _anon_exclusive(self, bits: int) -> int:
+        """Return the entries in *bits* whose shared page fork has not shared since."""
+        found = 0
+        for folios, shift, part in self.shared:
+            if folios.exclusive:
+                found |= part & bits & _moved(folios.exclusive, shift)
+        return found
+
     def _pin(self, at: int) -> tuple[SharedPages, int]:
         """Keep the anonymous page that entry *at* maps; return what names it.
 
@@ -189,11 +202,20 @@ class pgtable_t:
             if part & bit:
                 folios.pin(at - shift)
                 return folios, at - shift
-        ((origin, _),) = self._forget_exclusive(bit).items()
-        folios = SharedPages(origin, bit, 1, self)
-        self.shared += ((folios, 0, bit),)
+        folios = self._share(bit)
         folios.pin(at)
         return folios, at
+
+    def _share(self, bits: int, *, locked: bool = False) -> SharedPages:
+        """Give pages of its own, those in *bits*, a place where others find them, too.
+
+        Context: :attr:`ptl`.
+        """
+        folios = SharedPages(self._forget_exclusive(bits), bits, 0, 1, self)
+        folios.exclusive = bits
+        folios.locked = bits if locked else 0
+        self.shared += ((folios, 0, bits),)
+        return folios
 
     def _share_with(self, child: pgtable_t, bits: int) -> None:
         """Map in *child*, too, what the anonymous and swap entries in *bits* do.
@@ -203,16 +225,15 @@ class pgtable_t:
         anon, swap = self.present[MM_ANONPAGES] & bits, self.present[MM_SWAPENTS] & bits
         for folios, shift, part in self.shared:
             if hit := part & bits:
+                folios.dup(_moved(hit & anon, -shift), _moved(hit & swap, -shift))
                 anon, swap = anon & ~hit, swap & ~hit
-                folios.dup(_moved(hit, -shift))
                 child.shared += ((folios, shift, hit),)
-        fresh: tuple[tuple[SharedPages, int, int], ...] = ()
-        for origin, part in self._forget_exclusive(anon).items():
-            fresh += ((SharedPages(origin, part, 2, self), 0, part),)
-        if swap:
-            fresh += ((SharedPages(None, swap, 2, self), 0, swap),)
-        self.shared += fresh
-        child.shared += fresh
+        if anon or swap:
+            origins = self._forget_exclusive(anon)
+            folios = SharedPages(origins, anon, swap, 2, self)
+            fresh = ((folios, 0, anon | swap),)
+            self.shared += fresh
+            child.shared += fresh
 
     def _move_to(self, new: pgtable_t, bits: int, by: int) -> None:
         """Move the entries in *bits* into *new*, each *by* so many entries further.
@@ -242,42 +263,49 @@ class pgtable_t:
         for origin, part in own.items():
             new._add_pages(origin, _moved(part, by))
 
-    def _swap_out(self, bits: int) -> dict[_Origin, int]:
-        """Let swap entries take the place of pages of its own; return these.
+    def _swap_out(self, folios: SharedPages, bits: int) -> int:
+        """Let swap entries take the place of those in *bits* that map *folios*.
 
-        Context: :attr:`ptl`.
+        Context: :attr:`ptl`. One step.
+        Return: How many.
         """
-        self.present[MM_ANONPAGES] ^= bits
-        own = self._forget_exclusive(bits)
-        self.present[MM_SWAPENTS] |= bits
-        self.readonly &= ~bits
-        self.protnone &= ~bits
-        self.young &= ~bits
-        return {origin: part.bit_count() for origin, part in own.items()}
+        nr = 0
+        for found, shift, part in self.shared:
+            if found is folios and (hit := part & bits & self.present[MM_ANONPAGES]):
+                gone = _moved(folios.try_to_unmap(_moved(hit, -shift)), shift)
+                self.present[MM_ANONPAGES] ^= gone
+                self.present[MM_SWAPENTS] |= gone
+                self._clear_flags(gone)
+                nr += gone.bit_count()
+        return nr
 
     def _renumber(self, index: int) -> None:
         """Let the table be for another 2 MiB."""
         self.index = self.ptl.index = index
 
-    def _reuse(self, bits: int) -> int:
-        """Make pages this table's own that nobody else maps any more.
+    def _reuse(self, bits: int) -> tuple[int, int]:
+        """Make pages this table's own that nobody else refers to any more.
 
         Context: :attr:`ptl`. One step for each :class:`SharedPages`.
-        Return: The entries in *bits* that may be written from now on.
+        Return: The entries in *bits* that may be written from now on, and how many
+            slots of swap have become free.
         """
         reusable = bits & ~self._shared_bits()
-        home: list[tuple[_Origin, int]] = []
+        slots = 0
         for folios, shift, part in self.shared:
-            if folios.origin is not None and part & bits:
-                once, left = folios.reuse(_moved(part & bits, -shift))
+            if part & bits:
+                once, left, nr = folios.reuse(_moved(part & bits, -shift))
                 reusable |= _moved(once, shift)
-                home.append((folios.origin, _moved(left, shift)))
-        for origin, part in home:
-            if part:
-                self._add_pages(origin, part)
-                self._cut_shared(part)
+                slots += nr
+                self._take_home(left, shift)
         self.readonly &= ~reusable
-        return reusable
+        return reusable, slots
+
+    def _take_home(self, left: dict[_Origin, int], shift: int) -> None:
+        """Take in pages that have left a :class:`SharedPages`."""
+        for origin, part in left.items():
+            self._add_pages(origin, _moved(part, shift))
+            self._cut_shared(_moved(part, shift))
 
     def _freed_into(self, grave: Struct) -> None:
         """Make every later step on the lock a use of *grave*, which is dead."""

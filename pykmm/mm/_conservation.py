@@ -48,7 +48,7 @@ def _books() -> list[str]:
     shared = _shared_of(spaces)
     wrong += [s for pages, found in shared.items() for s in _mismapped(pages, found)]
     used = sum(_pages_of(mm) for mm in spaces)
-    used += sum(_nr(pages) for pages in shared if pages.origin is not None)
+    used += sum(pages.in_memory.bit_count() for pages in shared)
     used += sum(sum(mapping.__dict__["_nrpages"].values()) for mapping in files)
     used += machine.config.nr_hugepages * PTRS_PER_PTE
     wrong += _misused_pool(spaces, files)
@@ -59,7 +59,7 @@ def _books() -> list[str]:
             f"{nr_free_pages() + used - present:+}"
         )
     swapped = sum(_own_entries(mm, MM_SWAPENTS) for mm in spaces)
-    swapped += sum(_nr(pages) for pages in shared if pages.origin is None)
+    swapped += sum((p.swaps[0] | p.cached).bit_count() for p in shared)
     swapped += sum(_swapped(mapping) for mapping in files)
     slots = machine.config.total_swap_pages
     if nr_swap_pages().counter + swapped != slots:
@@ -97,36 +97,43 @@ def _swapped(mapping: address_space) -> int:
     return sum(bits.bit_count() for bits in mapping._swapped.values())
 
 
-#: For shared pages, what the tables say how often each is mapped: as their own maps.
-_Shared: TypeAlias = dict[SharedPages, list[int]]
+#: For shared pages, what the tables say how often each is mapped, and how many entries
+#: name its slot.
+_Shared: TypeAlias = dict[SharedPages, tuple[list[int], list[int]]]
 
 
 def _shared_of(spaces: Iterable[mm_struct]) -> _Shared:
-    found: _Shared = {pages: [0] for pages in pinned().folios}
+    found: _Shared = {pages: ([0], [0]) for pages in pinned().folios}
     for mm in spaces:
         for table in mm.pgd.values():
             for pages, shift, bits in table.shared:
-                _add(found.setdefault(pages, [0]), _moved(bits, -shift))
+                maps, swaps = found.setdefault(pages, ([0], [0]))
+                _add(maps, _moved(bits & table.present[MM_ANONPAGES], -shift))
+                _add(swaps, _moved(bits & table.present[MM_SWAPENTS], -shift))
     return found
 
 
-def _add(maps: list[int], bits: int) -> None:
+def _add(counts: list[int], bits: int) -> None:
     level = 0
     while bits:
-        if level == len(maps):
-            maps.append(0)
-        maps[level], bits = maps[level] | bits, maps[level] & bits
+        if level == len(counts):
+            counts.append(0)
+        counts[level], bits = counts[level] | bits, counts[level] & bits
         level += 1
 
 
-def _mismapped(pages: SharedPages, found: list[int]) -> Iterator[str]:
-    if pages.maps != found:
-        yield f"{pages.name} is mapped as {found}, but counted as {pages.maps}"
-
-
-def _nr(pages: SharedPages) -> int:
-    """Count the pages that somebody refers to."""
-    return (pages.maps[0] | pages.pinned).bit_count()
+def _mismapped(pages: SharedPages, found: tuple[list[int], list[int]]) -> Iterator[str]:
+    counted = pages.maps, pages.swaps
+    if counted != found:
+        yield f"{pages.name} is referred to as {found}, but counted as {counted}"
+    needed = pages.maps[0] | pages.pinned | pages.cached
+    if needed != pages.in_memory:
+        yield f"{pages.name} has {pages.in_memory:#x} in memory, but needs {needed:#x}"
+    if pages.locked:
+        yield f"{pages.name} has {pages.locked:#x} locked, and nobody to unlock them"
+    useless = pages.cached & ~(pages.maps[0] | pages.swaps[0])
+    if useless:
+        yield f"{pages.name} has {useless:#x} in the swap cache for nobody"
 
 
 def _origins(
@@ -144,8 +151,8 @@ def _origins(
             for origin in upper.values():
                 yield origin, 1
     for pages in shared:
-        if pages.origin is not None:
-            yield pages.origin, _nr(pages)
+        for origin, bits in pages.origins.items():
+            yield origin, bits.bit_count()
     for mapping in files:
         yield from mapping.__dict__["_nrpages"].items()
 

@@ -37,6 +37,7 @@ from ..linux.mm_types import (
     _PFN_ENTRIES,
     MM_ANONPAGES,
     MM_SWAPENTS,
+    _Origin,
     mm_struct,
     pgtable_t,
     vm_area_struct,
@@ -114,10 +115,10 @@ def check_vma_flags(vma: vm_area_struct, gup_flags: int) -> int:
 def _is_exclusive(table: pgtable_t, bit: int) -> bool:
     """Tell whether no other address space maps the anonymous page of an entry.
 
-    One that may be written is; so is one that was pinned before, and still has the
-    name that it got then.
+    One that may be written is; so is one that has a place of its own among pages that
+    others may map, because it was pinned before, or in swap.
     """
-    shared = table._shared_bits() & table.readonly & bit
+    shared = table._shared_bits() & table.readonly & bit & ~table._anon_exclusive(bit)
     return not shared or bool(table._pinned(bit))
 
 
@@ -283,8 +284,8 @@ def unpin_user_pages(pages: list[Page]) -> None:
         folios = page.folios
         if folios is None:
             continue
-        free = folios.unpin(page.position)
+        freed: dict[_Origin, int] = {}
+        folios.unpin(page.position, freed)
         if not folios.pins:
             pinned().folios.pop(folios, None)
-        if free and folios.origin is not None:
-            folios_put_refs({folios.origin: 1})
+        folios_put_refs(freed)

@@ -21,7 +21,6 @@ from ..linux.mm import (
     vma_is_anonymous,
 )
 from ..linux.mm_types import (
-    MM_ANONPAGES,
     MM_SWAPENTS,
     _Origin,
     mm_struct,
@@ -45,11 +44,11 @@ from .madvise_state import madvise_behavior
 from .memory import (
     _pte_mask,
     _pte_tables,
-    _through_nth,
     zap_vma_range_batched,
 )
 from .swap import folios_put_refs
-from .swapfile import folio_alloc_swap, swap_put_entries_direct
+from .swapfile import swap_put_entries_direct
+from .vmscan_anon import _isolate_from, reclaim_pages
 
 __all__ = [
     "madvise_cold",
@@ -60,7 +59,7 @@ __all__ = [
 ]
 
 
-@mirrors("mm/madvise.c", checked="v7.2", abridged="no swap cache to read into")
+@mirrors("mm/madvise.c", checked="v7.2", abridged="what is in swap stays there")
 def madvise_willneed(madv: madvise_behavior) -> int:
     """Read the file's pages that will be needed; nothing is mapped.
 
@@ -114,8 +113,7 @@ def _masks(mm: mm_struct, start: int, end: int) -> list[tuple[pgtable_t, int]]:
 @mirrors(
     "mm/madvise.c",
     checked="v7.2",
-    abridged="files' pages stay, and so do those that other address spaces map, too: "
-    "Linux would write the former back, and leaves the latter alone as well",
+    abridged="files' pages stay: Linux would write them back and drop them",
 )
 def madvise_pageout(madv: madvise_behavior) -> int:
     """Move private pages to swap, as far as there is room.
@@ -130,23 +128,20 @@ def madvise_pageout(madv: madvise_behavior) -> int:
     for table, mask in _masks(madv.mm, madv.start, madv.end):
         if fatal_signal_pending(current()):
             return -EINTR
-        _page_out(madv.mm, table, mask)
+        madvise_cold_or_pageout_pte_range(vma, table, mask)
     return 0
 
 
-def _page_out(mm: mm_struct, table: pgtable_t, mask: int) -> None:
-    """Move what only the entries in *mask* map to swap."""
-    spin_lock(table.ptl)
-    own = sum(table.exclusive.values()) & mask
-    nr = folio_alloc_swap(own.bit_count()) if own else 0
-    freed: dict[_Origin, int] = {}
-    if nr:
-        gone = own & _through_nth(own, nr)
-        freed = table._swap_out(gone)
-        add_mm_counter(mm, MM_ANONPAGES, -nr)
-        add_mm_counter(mm, MM_SWAPENTS, nr)
-    spin_unlock(table.ptl)
-    folios_put_refs(freed)
+@mirrors("mm/madvise.c", checked="v7.2", abridged="private pages, to page them out")
+def madvise_cold_or_pageout_pte_range(
+    vma: vm_area_struct, table: pgtable_t, mask: int
+) -> None:
+    """Swap out what only the entries in *mask* map.
+
+    Context: ``mmap_lock`` for reading; takes the table's lock. May sleep.
+    """
+    isolated, _ = _isolate_from(vma, table, mask, lambda _: True, pageout=True)
+    reclaim_pages(isolated)
 
 
 @mirrors(
@@ -159,15 +154,17 @@ def madvise_free_pte_range(mm: mm_struct, table: pgtable_t, mask: int) -> None:
 
     Context: ``mmap_lock`` for reading; takes the table's lock.
     """
+    freed: dict[_Origin, int] = {}
     spin_lock(table.ptl)
     swapped = table.present[MM_SWAPENTS] & mask
     if swapped:
-        _, slots = table._forget(swapped)
+        freed, slots = table._forget(swapped)
         if slots:
             swap_put_entries_direct(slots)
         table.present[MM_SWAPENTS] &= ~swapped
         add_mm_counter(mm, MM_SWAPENTS, -swapped.bit_count())
     spin_unlock(table.ptl)
+    folios_put_refs(freed)
 
 
 @mirrors("mm/madvise.c", checked="v7.2")

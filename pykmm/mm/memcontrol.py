@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
+from ..linux.atomic import atomic_long_read
 from ..linux.compiler import READ_ONCE
 from ..linux.memcontrol import (
     MEMORY_EVENTS,
@@ -26,6 +27,7 @@ from ..linux.sched.task import get_task_struct, put_task_struct
 from ..linux.spinlock import spin_lock_irq, spin_unlock_irq
 from .memcontrol_v1 import memcg1_oom_recover
 from .page_counter import page_counter_margin, page_counter_uncharge
+from .swapfile import nr_swap_pages
 
 __all__ = [
     "get_mem_cgroup_from_current",
@@ -35,6 +37,7 @@ __all__ = [
     "mem_cgroup_margin",
     "mem_cgroup_print_oom_group",
     "mem_cgroup_scan_tasks",
+    "mem_cgroup_swap_full",
     "memcg_memory_event",
     "memcg_of",
     "memcg_uncharge",
@@ -153,6 +156,16 @@ def mem_cgroup_print_oom_group(memcg: mem_cgroup) -> None:
     pr_info(
         f"Tasks in {memcg.path()} are going to be killed due to memory.oom.group set"
     )
+
+
+@mirrors("mm/memcontrol.c", checked="v7.2", abridged="swap is limited, not charged")
+def mem_cgroup_swap_full() -> bool:
+    """Tell whether slots should be given back as soon as possible: half are in use.
+
+    Context: Any; may be old when it arrives.
+    """
+    free = atomic_long_read(nr_swap_pages())
+    return free * 2 < current_machine().config.total_swap_pages
 
 
 # -- what is counted -------------------------------------------------------------------

@@ -40,14 +40,10 @@ from ..linux.mm import (
     VM_WRITE,
     add_mm_counter,
     mm_flags_test,
-    vma_is_anonymous,
 )
 from ..linux.mm_types import (
     _PFN_ENTRIES,
     MM_ANONPAGES,
-    MM_FILEPAGES,
-    MM_SHMEMPAGES,
-    MM_SWAPENTS,
     MMF_UNSTABLE,
     NR_MM_COUNTERS,
     pgtable_t,
@@ -62,10 +58,11 @@ from .hugetlb_fault import hugetlb_fault
 from .internal import __anon_vma_prepare
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
 from .memory import _pte_mask, _through_nth
+from .memory_entries import _Change, _change, _kind
 from .memory_remap import _present_run, wp_pfn_shared
+from .memory_swap import _below, do_swap_page
 from .memory_tables import pte_alloc
 from .memory_wp import _Folios, do_wp_page, folio_prealloc
-from .swapfile import swap_put_entries_direct
 
 __all__ = ["FAULT_FLAG_USER", "FAULT_FLAG_WRITE", "_fault_in_range", "handle_mm_fault"]
 
@@ -79,62 +76,11 @@ _BY_TABLE: Final = (
 
 
 @attrs.frozen
-class _Change:
-    """What a fault will do to the entries of one page-table page."""
-
-    #: Entries that map nothing yet, and how they will count.
-    missing: int
-    member: int
-    #: Entries whose page becomes a private copy: of a file's page or of zeroes.
-    copied: int
-    #: Entries whose page comes back from swap.
-    swapped: int
-    #: Entries whose page is there, but may be somebody else's, too.
-    protected: int
-
-    def anon(self) -> int:
-        """Return the entries that get a page of anonymous memory."""
-        own = self.missing if self.member == MM_ANONPAGES else 0
-        return own | self.copied | self.swapped
-
-    def makes_new(self) -> bool:
-        """Tell whether there will be pages that were in no mapping before."""
-        return bool(self.copied) or (bool(self.missing) and self.member == MM_ANONPAGES)
-
-
-@attrs.frozen
 class _Fault:
     """What one fault came to: 0 or an error, and the entries that are done."""
 
     ret: int
     done: int
-
-
-def _kind(vma: vm_area_struct, *, write: bool) -> int:
-    """Say how a page counts that a fault puts where none is."""
-    if vma_is_anonymous(vma):
-        return MM_ANONPAGES if write else _PFN_ENTRIES
-    if write and not vma.vm_flags & VM_SHARED:
-        return MM_ANONPAGES
-    if vma.vm_file is None:
-        return _PFN_ENTRIES
-    return MM_SHMEMPAGES if vma.vm_file.is_shmem else MM_FILEPAGES
-
-
-def _change(
-    table: pgtable_t, mask: int, member: int, *, write: bool, private: bool
-) -> _Change:
-    """See what has to be done about the entries in *mask*."""
-    present = table.present
-    there = 0
-    for bits in present:
-        there |= bits
-    copied = 0
-    if write and private:
-        copied = present[MM_FILEPAGES] | present[MM_SHMEMPAGES] | present[_PFN_ENTRIES]
-    protected = table.readonly & present[MM_ANONPAGES] & mask if write else 0
-    swapped = present[MM_SWAPENTS] & mask
-    return _Change(mask & ~there, member, copied & mask, swapped, protected)
 
 
 # -- one page-table page ---------------------------------------------------------------
@@ -158,14 +104,23 @@ def _try_fault_in_table(
     t = enter(table.ptl, "ptep_get")
     change = _change(table, mask, member, write=write, private=private)
     leave(t, table.ptl, Access.READ, change.anon().bit_count())
+    # One kind after the other, so that making room for one does not undo the other.
+    if change.swapped:
+        first = change.swapped & _below(
+            change.missing | change.copied | change.protected
+        )
+        if first:
+            return _Fault(*do_swap_page(vma, table, first, write=write))
+        mask &= _below(change.swapped)
+        change = change.among(mask)
     left = do_wp_page(vma, table, change.protected) if change.protected else 0
     if left:
-        mask &= (left & -left) - 1
+        mask &= _below(left)
     ret = VM_FAULT_OOM if left else 0
     expected = (change.anon() & mask).bit_count()
     folios = None
     if expected:
-        if change.makes_new() and __vmf_anon_prepare(vma):
+        if __vmf_anon_prepare(vma):
             return _Fault(VM_FAULT_RETRY, 0)
         nid = table.origin[0]
         zero = not change.copied
@@ -229,7 +184,7 @@ def _fill(
     if change.missing and _truncated(vma, table, change.missing):
         return _Fault(0, 0), 0
     needed = change.anon().bit_count()
-    if needed > (0 if folios is None else folios.nr):
+    if change.swapped or needed > (0 if folios is None else folios.nr):
         return None, 0
     _install_pages(vma, table, change, folios)
     table.young |= mask
@@ -264,25 +219,22 @@ def _install_pages(
     Context: The table's lock.
     """
     mm, present = vma.vm_mm, table.present
-    slots = table._forget(change.swapped)[1] if change.swapped else 0
     rss = [0] * len(present)
-    moved = change.copied | change.swapped
     for member, bits in enumerate(present):
-        gone = bits & moved
+        gone = bits & change.copied
         present[member] ^= gone
         rss[member] -= gone.bit_count()
-    for member, bits in ((MM_ANONPAGES, moved), (change.member, change.missing)):
+    filled = ((MM_ANONPAGES, change.copied), (change.member, change.missing))
+    for member, bits in filled:
         present[member] |= bits
         rss[member] += bits.bit_count()
-    table.readonly &= ~moved
+    table.readonly &= ~change.copied
     if change.member == _PFN_ENTRIES:
         table.readonly |= change.missing
     if folios is not None and change.anon():
         table._add_pages(folios.origin, change.anon())
         if not vma.vm_flags & VM_WRITE:
             table.readonly |= change.anon()
-    if slots:
-        swap_put_entries_direct(slots)
     for member in range(NR_MM_COUNTERS):
         if rss[member]:
             add_mm_counter(mm, member, rss[member])

@@ -36,6 +36,7 @@ from .memory import _through_nth
 from .mempolicy_alloc import alloc_pages
 from .page_alloc import Pages, __free_pages
 from .swap import folios_put_refs
+from .swapfile import swap_put_entries_direct
 
 __all__ = ["_Folios", "do_wp_page", "folio_prealloc", "wp_page_copy"]
 
@@ -101,10 +102,12 @@ def do_wp_page(vma: vm_area_struct, table: pgtable_t, mask: int) -> int:
     """
     spin_lock(table.ptl)
     left = _protected(table, mask)
-    mine = table._reuse(left)
+    mine, slots = table._reuse(left)
     if not vma.vm_flags & VM_WRITE:
         table.readonly |= mine
     left &= ~mine
+    if slots:
+        swap_put_entries_direct(slots)
     spin_unlock(table.ptl)
     while left:
         copied = wp_page_copy(vma, table, left)
@@ -137,11 +140,13 @@ def wp_page_copy(vma: vm_area_struct, table: pgtable_t, mask: int) -> int:
     mmu_notifier_invalidate_range_start(change)
     spin_lock(table.ptl)
     copied = _protected(table, done)
-    freed, _ = table._forget(copied)
+    freed, slots = table._forget(copied)
     table._add_pages(folios.origin, copied)
     if not vma.vm_flags & VM_WRITE:
         table.readonly |= copied
     spin_unlock(table.ptl)
+    if slots:
+        swap_put_entries_direct(slots)
     mmu_notifier_invalidate_range_end(change)
     folios_put_refs(freed)
     folios.put(folios.nr - copied.bit_count())

@@ -1,26 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Taking pages away from whoever maps them — part of ``mm/rmap.c``."""
+"""From anonymous pages to those who map them — part of ``mm/rmap.c``.
+
+A walk is for some pages of one page-table page, which whoever walks has locked. Where
+else they are mapped is known from the mapping that they were found through: all that
+descend from one by forks know each other, and a page keeps its offset.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import attrs
+
 from ..engine.annotate import mirrors
 from ..linux.atomic import atomic_read
 from ..linux.mm import (
+    PAGE_SHIFT,
     PMD_SHIFT,
     PMD_SIZE,
     VM_LOCKED,
     add_mm_counter,
     mm_flags_test,
 )
+from ..linux.mm_inline import vma_has_recency
 from ..linux.mm_types import (
     MM_ANONPAGES,
     MM_SWAPENTS,
     MMF_UNSTABLE,
     _Origin,
-    mm_struct,
     pgtable_t,
     vm_area_struct,
 )
@@ -30,57 +38,100 @@ from ..linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start,
     mmu_notifier_range,
 )
-from ..linux.rmap import anon_vma
+from ..linux.pgtable import SharedPages, _moved
 from ..linux.spinlock import spin_lock, spin_unlock
-from .memory import _pte_mask, _pte_tables, _through_nth
-from .swap import folios_put_refs
-from .swapfile import folio_alloc_swap, swap_put_entries_direct
+from .memory import _pte_mask, _pte_tables
 
-__all__ = ["Wanted", "_evictable", "folio_referenced_one", "try_to_unmap"]
+__all__ = [
+    "AnonFolios",
+    "Wanted",
+    "_part",
+    "folio_referenced",
+    "folio_referenced_one",
+    "try_to_unmap",
+]
 
 #: Tells whether pages of an origin are what is looked for.
 Wanted = Callable[[_Origin], bool]
 
-_OWN_ONLY: Final = (
-    "pages that fork shares stay, and so does what is pinned: the OOM killer is called "
-    "a little early. The pages of one table go at once, to slots that are never full "
-    "of what is in memory as well: there is no swap cache, and writing takes no time"
+_TREE: Final = (
+    "for some pages of one table at once. From the root of the forks on, not from "
+    "where a page was born: a few tables more are locked, in which it cannot be"
 )
 
 
-def _evictable(found: anon_vma, wanted: Wanted) -> Iterator[tuple[vm_area_struct, int]]:
-    """Yield mappings that have pages of their own, and how many; nothing is a step."""
-    for avc in list(found.__dict__["rb_root"]):
-        state = avc.vma.__dict__
-        mm: mm_struct = state["vm_mm"]
-        if state["anon_vma"] is not found or state["vm_flags"] & VM_LOCKED:
-            continue
-        if not mm.mm_users.counter or mm.flags._has(MMF_UNSTABLE):
-            continue
-        start, end = state["vm_start"], state["vm_end"]
-        nr = 0
-        for index in range(start >> PMD_SHIFT, (end - 1 >> PMD_SHIFT) + 1):
-            table = mm.pgd.get(index)
-            if table is not None:
-                nr += _candidates(table, _part(table, start, end), wanted).bit_count()
-        if nr:
-            yield avc.vma, nr
+@attrs.frozen
+class AnonFolios:
+    """Some anonymous pages, where one mapping has them, or swap entries for them."""
+
+    vma: vm_area_struct
+    table: pgtable_t
+    folios: SharedPages
+    #: Position n stands in entry n + shift.
+    shift: int
+    #: Their positions; and of those that the mapping did map.
+    bits: int
+    mapped: int
+
+    @property
+    def pgoff(self) -> int:
+        """The offset of what the first entry of the table maps."""
+        vma = self.vma.__dict__
+        first: int = (self.table.index << PMD_SHIFT) - vma["vm_start"] >> PAGE_SHIFT
+        pgoff: int = vma["vm_pgoff"]
+        return first + pgoff
+
+    @property
+    def are_elsewhere(self) -> bool:
+        """Whether other mappings map some of them, too; a step."""
+        return self.folios.mapped_elsewhere(self.bits, self.mapped)
+
+
+#: What a walk does with a table in which some pages may be.
+_One = Callable[[vm_area_struct, pgtable_t, int, AnonFolios], None]
 
 
 def _part(table: pgtable_t, start: int, end: int) -> int:
+    """Select the entries of a table for those of [start, end) that lie in it."""
     first = table.index << PMD_SHIFT
     return _pte_mask(max(start, first), min(end, first + PMD_SIZE))
 
 
-def _candidates(table: pgtable_t, mask: int, wanted: Wanted) -> int:
-    found = 0
-    for origin, bits in list(table.exclusive.items()):
-        if wanted(origin):
-            found |= bits & mask
-    return found
+def _mappings(pages: AnonFolios) -> Iterator[tuple[vm_area_struct, int, int]]:
+    """Yield the mappings in which *pages* can be, and from where to where."""
+    own = pages.vma.__dict__
+    for avc in list(own["anon_vma"].root.rb_root):
+        vma = avc.vma.__dict__
+        start: int = vma["vm_start"] + (pages.pgoff - vma["vm_pgoff"] << PAGE_SHIFT)
+        first, last = max(start, vma["vm_start"]), min(start + PMD_SIZE, vma["vm_end"])
+        if first < last:
+            yield avc.vma, first, last
 
 
-@mirrors("mm/rmap.c", checked="v7.2", abridged="pages' use is looked at later")
+@mirrors("mm/rmap.c", checked="v7.2", abridged=_TREE)
+def rmap_walk_anon(pages: AnonFolios, rmap_one: _One) -> None:
+    """Visit the page tables in which *pages* may be mapped.
+
+    Context: The pages are locked; a lock of the tree's ``anon_vma`` for reading, which
+        keeps mappings and their page tables. May sleep.
+    """
+    for vma, start, end in _mappings(pages):
+        for table in _pte_tables(vma.vm_mm, start, end):
+            rmap_one(vma, table, _part(table, start, end), pages)
+
+
+def _mapped_by(table: pgtable_t, mask: int, pages: AnonFolios) -> tuple[int, int]:
+    """Return the entries in *mask* that map some of *pages*, and which of these."""
+    entries = found = 0
+    for folios, shift, part in table.shared:
+        if folios is pages.folios:
+            hit = part & mask & table.present[MM_ANONPAGES] & _moved(pages.bits, shift)
+            entries |= hit
+            found |= _moved(hit, -shift)
+    return entries, found
+
+
+@mirrors("mm/rmap.c", checked="v7.2", abridged="a mapping at a time, not a page")
 def folio_referenced_one(vma: vm_area_struct) -> bool:
     """Tell whether reclaim should leave *vma* alone: it is about to go anyway.
 
@@ -90,59 +141,70 @@ def folio_referenced_one(vma: vm_area_struct) -> bool:
     return not atomic_read(mm.mm_users) or mm_flags_test(MMF_UNSTABLE, mm)
 
 
-@mirrors("mm/rmap.c", checked="v7.2", abridged=_OWN_ONLY)
-def try_to_unmap(found: anon_vma, nr_pages: int, wanted: Wanted) -> tuple[int, int]:
-    """Swap out up to *nr_pages* of the pages that were born in *found*.
+@mirrors("mm/rmap.c", checked="v7.2", abridged=_TREE)
+def folio_referenced(pages: AnonFolios) -> int:
+    """Find out which of *pages* are used, or locked, through more than one mapping.
 
-    Those that were used since they were looked at last get a second chance.
+    The use through the one where they were found has been looked at there.
 
-    Context: The lock of *found* for reading, which keeps its mappings and their page
-        tables. May sleep.
-    Return: How many pages were freed, and how many spared.
+    Context: As :func:`rmap_walk_anon`; takes the tables' locks.
     """
-    freed = spared = 0
-    for vma, _ in list(_evictable(found, wanted)):
-        if folio_referenced_one(vma):
-            continue
-        start, end = vma.__dict__["vm_start"], vma.__dict__["vm_end"]
-        for table in _pte_tables(vma.vm_mm, start, end):
-            if freed < nr_pages:
-                mask = _part(table, start, end)
-                left = nr_pages - freed
-                gone, kept = try_to_unmap_one(vma, table, mask, left, wanted)
-                freed, spared = freed + gone, spared + kept
-    return freed, spared
+    if not pages.are_elsewhere:
+        return 0
+    referenced = 0
+
+    def visit(
+        vma: vm_area_struct, table: pgtable_t, mask: int, pages: AnonFolios
+    ) -> None:
+        nonlocal referenced
+        locked = vma.__dict__["vm_flags"] & VM_LOCKED
+        spin_lock(table.ptl)
+        entries, found = _mapped_by(table, mask, pages)
+        if not locked:
+            used = entries & table.young
+            table.young &= ~used
+            found = _mapped_by(table, used, pages)[1] if vma_has_recency(vma) else 0
+        referenced |= found
+        spin_unlock(table.ptl)
+
+    rmap_walk_anon(pages, visit)
+    return referenced
 
 
-@mirrors("mm/rmap.c", checked="v7.2", abridged=_OWN_ONLY)
+@mirrors("mm/rmap.c", checked="v7.2", abridged=_TREE)
+def try_to_unmap(pages: AnonFolios) -> None:
+    """Let swap entries take the place of all that map *pages*, but locked mappings.
+
+    What only one entry maps is where it was found, and nowhere else.
+
+    Context: As :func:`rmap_walk_anon`; takes the tables' locks.
+    """
+    if pages.are_elsewhere:
+        rmap_walk_anon(pages, try_to_unmap_one)
+        return
+    start, end = pages.vma.__dict__["vm_start"], pages.vma.__dict__["vm_end"]
+    mask = _part(pages.table, start, end)
+    try_to_unmap_one(pages.vma, pages.table, mask, pages)
+
+
+@mirrors("mm/rmap.c", checked="v7.2", abridged="pages that are pinned stay")
 def try_to_unmap_one(
-    vma: vm_area_struct, table: pgtable_t, mask: int, nr_pages: int, wanted: Wanted
-) -> tuple[int, int]:
-    """Swap out up to *nr_pages* of the pages in *mask* of one table.
+    vma: vm_area_struct, table: pgtable_t, mask: int, pages: AnonFolios
+) -> None:
+    """Unmap *pages* in one table.
 
-    Context: As :func:`try_to_unmap`; takes the table's lock.
-    Return: As there.
+    Context: As :func:`try_to_unmap`.
     """
-    slots = folio_alloc_swap(min(nr_pages, mask.bit_count()))
-    if not slots:
-        return 0, 0
+    if vma.__dict__["vm_flags"] & VM_LOCKED:
+        return
     mm, first = vma.vm_mm, table.index << PMD_SHIFT
     change = mmu_notifier_range(MMU_NOTIFY_CLEAR, mm, first, first + PMD_SIZE)
     mmu_notifier_invalidate_range_start(change)
     spin_lock(table.ptl)
-    bits = _candidates(table, mask, wanted)
-    young = bits & table.young
-    table.young &= ~young
-    bits &= ~young
-    bits &= _through_nth(bits, slots)
-    freed = table._swap_out(bits)
-    pages = bits.bit_count()
-    if pages:
-        add_mm_counter(mm, MM_ANONPAGES, -pages)
-        add_mm_counter(mm, MM_SWAPENTS, pages)
+    entries, _ = _mapped_by(table, mask, pages)
+    nr = table._swap_out(pages.folios, entries) if entries else 0
+    if nr:
+        add_mm_counter(mm, MM_ANONPAGES, -nr)
+        add_mm_counter(mm, MM_SWAPENTS, nr)
     spin_unlock(table.ptl)
     mmu_notifier_invalidate_range_end(change)
-    if slots > pages:
-        swap_put_entries_direct(slots - pages)
-    folios_put_refs(freed)
-    return pages, young.bit_count()

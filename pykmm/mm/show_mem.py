@@ -133,8 +133,8 @@ def _show_hugetlb(nid: int, nr: Uses) -> None:
     )
 
 
-def _show_swap() -> None:
-    printk_dump("0 pages in swap cache")
+def _show_swap(nr: Uses) -> None:
+    printk_dump(f"{nr['NR_SWAPCACHE']} pages in swap cache")
     printk_dump(f"Free swap  = {K(nr_swap_pages().counter)}kB")
     printk_dump(f"Total swap = {K(current_machine().config.total_swap_pages)}kB")
 
@@ -161,7 +161,7 @@ def _show(
     for node in shown:
         _show_hugetlb(node.node_id, uses[node.node_id])
     printk_dump(f"{total['NR_FILE_PAGES']} total pagecache pages")
-    _show_swap()
+    _show_swap(total)
 
 
 @mirrors(

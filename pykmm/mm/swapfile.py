@@ -57,7 +57,12 @@ def _swap_alloc(slots: int) -> None:
     atomic_long_add(-slots, nr_swap_pages())
 
 
-@mirrors("mm/swapfile.c", checked="v7.2", abridged="slots are a number")
+@mirrors(
+    "mm/swapfile.c",
+    checked="v7.2",
+    abridged="slots are a number; the caller puts the pages into the swap cache. What "
+    "the cache alone holds is not taken back for it: swap is full a little early",
+)
 def folio_alloc_swap(nr: int) -> int:
     """Take up to *nr* slots; return how many there were.
 
@@ -73,10 +78,10 @@ def folio_alloc_swap(nr: int) -> int:
 @mirrors(
     "mm/swapfile.c",
     checked="v7.2",
-    abridged="slots are a number, of which nobody uses any",
+    abridged="slots are a number; who names them was counted by their tables",
 )
 def swap_put_entries_direct(nr: int) -> None:
-    """Free *nr* slots whose page-table entries have been cleared.
+    """Free *nr* slots that no entry names any more, nor the swap cache.
 
     Context: Any; usually under the page-table lock.
     """

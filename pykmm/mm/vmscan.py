@@ -15,7 +15,7 @@ from ..engine.annotate import mirrors
 from ..linux.memcontrol import mem_cgroup, mem_cgroup_is_descendant
 from ..linux.mmzone import DEF_PRIORITY, pglist_data
 from .rmap_unmap import Wanted
-from .vmscan_anon import anon_on_node, could_swap_out, shrink_folio_list
+from .vmscan_anon import anon_on_node, could_swap_out, shrink_anon
 from .vmscan_file import (
     could_drop,
     file_lru,
@@ -70,7 +70,7 @@ def shrink_lruvec(sc: scan_control) -> None:
             shrink_active_list(mapping, sc)
     file_lru().put(files)
     if sc.missing:
-        sc.nr_reclaimed += shrink_folio_list(sc.missing, sc.wanted)
+        sc.nr_reclaimed += shrink_anon(sc.missing, sc.wanted)
 
 
 @mirrors("mm/vmscan.c", checked="v7.2", abridged=_FILES_FIRST)

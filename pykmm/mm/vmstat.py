@@ -47,6 +47,7 @@ _ITEMS: Final = (
     "NR_SHMEM",
     "NR_PAGETABLE",
     "NR_HUGETLB",
+    "NR_SWAPCACHE",
 )
 
 #: What page tables hang in; an address space in which none of it was ever asked
@@ -161,10 +162,15 @@ class _Uses:
                 )
 
     def count_shared(self) -> None:
-        """Count anonymous pages that several may map, each once."""
+        """Count anonymous pages that several may refer to, each once."""
+        nr = self.nr
         for pages in self.shared:
-            if pages.origin is not None and self.wanted(pages.origin):
-                self.nr["NR_ANON_MAPPED"] += pages.maps[0].bit_count()
+            for origin, bits in pages.origins.items():
+                if self.wanted(origin):
+                    nr["NR_ANON_MAPPED"] += (bits & pages.maps[0]).bit_count()
+                    cached = bits & pages.cached
+                    nr["NR_SWAPCACHE"] += cached.bit_count()
+                    nr["NR_INACTIVE_ANON"] += (cached & ~pages.maps[0]).bit_count()
 
     def count_files(self) -> None:
         """Count the page caches. Of a file's pages on several nodes it is not known
@@ -196,8 +202,9 @@ def memory_by_use(wanted: Wanted) -> dict[str, int]:
     uses.count_files()
     nr = uses.nr
     anon = nr["NR_ANON_MAPPED"] - nr["NR_UNEVICTABLE"]
-    nr["NR_INACTIVE_ANON"] = anon + nr["NR_SHMEM"]
+    nr["NR_INACTIVE_ANON"] += anon + nr["NR_SHMEM"]
     nr["NR_INACTIVE_FILE"] = nr["NR_FILE_PAGES"] - nr["NR_SHMEM"]
+    nr["NR_FILE_PAGES"] += nr["NR_SWAPCACHE"]
     return nr
 
 
@@ -227,6 +234,7 @@ _VMSTAT_TEXT: Final = (
     ("nr_file_pages", "NR_FILE_PAGES"),
     ("nr_shmem", "NR_SHMEM"),
     ("nr_page_table_pages", "NR_PAGETABLE"),
+    ("nr_swapcached", "NR_SWAPCACHE"),
     ("nr_hugetlb", "NR_HUGETLB"),
 )
 #: Events that are shown even if there were none.

@@ -181,7 +181,8 @@ def test_a_shared_page_is_charged_until_its_last_user_goes(machine: Machine) -> 
     box = mem_cgroup(cg_name="box")
     pvma, vma, parent, _ = forked(4)
     for pages, _, _ in parent.pgd[0].shared:
-        pages.origin = (0, box)
+        (bits,) = pages.origins.values()
+        pages.origins = {(0, box): bits}
     page_counter_charge(box.memory, 4)
     zap_vma_for_reaping(pvma)
     assert box.memory.usage == 4

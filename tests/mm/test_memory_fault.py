@@ -81,7 +81,7 @@ def test_writing_replaces_the_page_of_zeroes(machine, mm, rss):
 def test_swapped_pages_come_back(machine, mm, rss):
     vma = _map(mm, populate_pages=2, swapped_pages=5)
     slots = nr_swap_pages().counter
-    _fault_in_range(vma, 0, 4 * PAGE, write=False)
+    _fault_in_range(vma, 0, 4 * PAGE)
     assert rss(mm) == (0, 4, 3, 0)
     assert nr_swap_pages().counter - slots == 2
 
