@@ -31,7 +31,8 @@ class Access(IntEnum):
 
     READ = 0
     WRITE = 1
-    #: Adds to a counter that the step does not look at: commutes with ADD.
+    #: Adds to a counter that the step does not look at: commutes with ADD. Where a
+    #: method of the object guards steps, steps of one kind add the same.
     ADD = 2
     #: Takes a reference: commutes with INC.
     INC = 3

@@ -78,6 +78,8 @@ class Dpor:
         self._ready = True
         #: Whether the last execution was given up with nothing left but known bugs.
         self._at_an_end = False
+        #: Who should have gone on in this execution, and could not.
+        self._in_vain: tuple[int, ...] = ()
         #: Who stood waiting when nobody could go on, by number of the next event.
         self._rests: dict[int, list[Step]] = {}
         self._cuts = 0
@@ -100,6 +102,7 @@ class Dpor:
         self._ready = True
         self._depth = 0
         self._cuts = 0
+        self._in_vain = ()
         self._rests.clear()
         self.past.watch()
         return self
@@ -187,6 +190,7 @@ class Dpor:
                 node.planned = branch.step
                 self._follow = branch.branches
                 return t
+            self._in_vain += (node.tid,)
         node.planned = None
         self._follow = []
         t = self._first_awake(sleep, enabled, running)
@@ -314,7 +318,7 @@ class Dpor:
         """Return whose next steps, never taken, race like steps that were."""
         if cut or (redundant and self._at_an_end):
             return self.past.held_up[-1]
-        return () if redundant else tuple(self.past.tids.values())
+        return self._in_vain if redundant else tuple(self.past.tids.values())
 
     def _link_pending(self, machine: Machine, held_up: tuple[int, ...]) -> None:
         """Find the races of those who were never let go on."""

@@ -12,13 +12,17 @@ cannot, so a step that a guard holds up is looked at more closely:
   While the thread stood waiting, that is known. For the time before, the object is
   asked if the guard is a method of it. Otherwise it is guessed that the guard was
   open; a wrong guess costs a useless execution.
+- A guard may look at a sum. Without one of the steps that added to it, the sum is what
+  it was when as many had been taken. If the guard was shut then, more of them have to
+  come after the waiter, any that leave few enough.
 - A thread that is held up for good would have taken its step if it had come
   earlier; it races like one that took it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
 
 from .record import Clock, Race, Record, join
 from .steps import (
@@ -33,7 +37,7 @@ from .steps import (
 )
 
 if TYPE_CHECKING:
-    from .steps import Step
+    from .steps import Door, Step
 
 __all__ = ["racing"]
 
@@ -201,6 +205,7 @@ def _waiting(
     races: list[Race] = []
     full = clock
     door = past.guard(step, stuck=stuck)
+    guard = _Guard(past, step, door, since, clock)
     standing = True
     is_open: bool | None = not stuck
     for index, bits in reversed(past.history.get(oid, ())):
@@ -217,12 +222,9 @@ def _waiting(
                 is_open = _was_open(past, step.tid, index, is_open)
             elif bits & ~LOOKS:
                 is_open = past.was_open(door, index) if oid == step.oid else None
-            sure = is_open
-            if is_open is False and _opens_otherwise(past, step, index):
-                sure = None
-            if sure is not False:
-                races.append(Race(index, firm=sure is True))
-            if sure:
+            found = guard.races(index, is_open)
+            races += found
+            if found and found[0].firm:
                 clock = join(clock, past.clocks[index])
         if bits & TOTAL and clock[tid] >= index:
             break
@@ -278,12 +280,53 @@ def _was_open(past: Record, tid: int, index: int, at_end: bool | None) -> bool |
     return at_end
 
 
-def _opens_otherwise(past: Record, step: Step, first: int) -> bool:
-    """Tell whether the guard may open without the event *first*."""
-    tid = past.steps[first].tid
-    return any(
-        bits & ~LOOKS and past.clocks[index][tid] < first
-        for oid in _looked_at(step)
-        for index, bits in past.history.get(oid, ())
-        if index > first
-    )
+class _Guard(NamedTuple):
+    """What is known of the guard of *step*, which was next since the event *since*.
+
+    *door* is how it can be asked; *clock* is what happened before the step anyway.
+    """
+
+    past: Record
+    step: Step
+    door: Door | None
+    since: int
+    clock: Clock
+
+    def was_open(self, index: int) -> bool | None:
+        """Tell whether it was open just before the event."""
+        past = self.past
+        if index > self.since:
+            return self.step.tid not in past.held_up[index]
+        own = past.steps[index].oid == self.step.oid
+        return past.was_open(self.door, index) if own else None
+
+    def races(self, first: int, is_open: bool | None) -> list[Race]:
+        """Return the races with *first*, before which it was open if *is_open*.
+
+        What does not come after that event stays before the step, and may open the
+        guard or shut it. Where all of that commutes, as additions do, it is known how
+        the guard was behind as many of them. If it was shut, more have to come after.
+        """
+        past, clock = self.past, self.clock
+        tid = past.steps[first].tid
+        later = sorted(
+            index
+            for oid in _looked_at(self.step)
+            for index, bits in past.history.get(oid, ())
+            if index > first and bits & ~LOOKS
+        )
+        stay = [index for index in later if past.clocks[index][tid] < first]
+        must = {index for index in stay if index <= clock[past.steps[index].tid]}
+        row = [first, *later]
+        for many in range(len(stay), -1, -1):
+            then = self.was_open(row[many]) if many else is_open
+            found = []
+            for few in combinations(stay, many):
+                if must.issubset(few) and past.begins(few, stay):
+                    known = past.alike(few, row[:many])
+                    if not (known and then is False):
+                        out = tuple(index for index in stay if index not in few)
+                        found.append(Race(first, out, firm=known and then is True))
+            if found:
+                return found
+        return []

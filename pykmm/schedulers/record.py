@@ -8,9 +8,12 @@ Time and Global States of Distributed Systems" (1989).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .steps import DEC, LOOKS, Door, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Clock", "Race", "Record", "join"]
 
@@ -63,6 +66,26 @@ class Record:
         doors = self.doors.get(index, {})
         self.missed |= door not in doors
         return doors.get(door)
+
+    def alike(self, events: Sequence[int], others: Sequence[int]) -> bool:
+        """Tell whether *events* come to the same as *others*.
+
+        Steps can stand for each other that commute, and are of one kind.
+        """
+        return sorted(map(self._does, events)) == sorted(map(self._does, others))
+
+    def _does(self, index: int) -> tuple[int, str, int, int]:
+        step = self.steps[index]
+        commutes = step.bits & ~step.against
+        return step.oid, step.kind, step.bits, -1 if commutes else index
+
+    def begins(self, events: Sequence[int], others: Sequence[int]) -> bool:
+        """Tell whether all of *others* that happened before *events* are in there."""
+        return all(
+            other in events or self.clocks[index][self.steps[other].tid] < other
+            for other in others
+            for index in events
+        )
 
     def not_after(self, race: Race, end: int) -> list[int]:
         """Return the events between the race's first and *end* that stay before it."""

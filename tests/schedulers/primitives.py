@@ -31,6 +31,13 @@ class Ref(Root):
         leave(t, self, Access.WRITE if last else Access.DEC, self.count)
         return last
 
+    def _is_low(self) -> bool:
+        return self.count <= 1
+
+    def wait_low(self) -> None:
+        t = enter(self, "wait_low", self._is_low, Sleep.INTERRUPTIBLE)
+        leave(t, self, Access.WAIT, self.count, blocking=True)
+
 
 class Flag(Root):
     """Something to wait for."""
@@ -93,6 +100,11 @@ class Semaphore(Root):
         self.permits += 1
         leave(t, self, Access.ADD, self.permits)
 
+    def up_two(self) -> None:
+        t = enter(self, "up_two")
+        self.permits += 2
+        leave(t, self, Access.ADD, self.permits)
+
     def down(self) -> None:
         t = enter(self, "down", self._has_some, Sleep.INTERRUPTIBLE)
         self.permits -= 1
@@ -103,6 +115,13 @@ class Semaphore(Root):
 
     def wait_for(self, many: int) -> None:
         t = enter(self, "wait_for", partial(self._has, many), Sleep.INTERRUPTIBLE)
+        leave(t, self, Access.WAIT, self.permits, blocking=True)
+
+    def _lacks(self, many: int) -> bool:
+        return self.permits < many
+
+    def wait_room(self, many: int) -> None:
+        t = enter(self, "wait_room", partial(self._lacks, many), Sleep.INTERRUPTIBLE)
         leave(t, self, Access.WAIT, self.permits, blocking=True)
 
 

@@ -94,6 +94,9 @@ class World:
     def do_dec(self, me, o, out):
         return self.refs[o].dec()
 
+    def do_wait_low(self, me, o, out):
+        self.refs[o].wait_low()
+
     def do_if(self, me, o, out, ops):
         if self.cells[o].get():
             self.all(me, ops, out)
@@ -140,11 +143,17 @@ class World:
     def do_up(self, me, o, out):
         self.sems[o].up()
 
+    def do_up_two(self, me, o, out):
+        self.sems[o].up_two()
+
     def do_down(self, me, o, out):
         self.sems[o].down()
 
     def do_wait_for(self, me, o, out):
         self.sems[o].wait_for(2)
+
+    def do_wait_room(self, me, o, out):
+        self.sems[o].wait_room(2)
 
     def do_spawn(self, me, o, out, ops):
         t = current_thread()
@@ -211,11 +220,15 @@ class World:
         ]
 
 
-def program(threads: Sequence[Sequence[Op]], then: Sequence[Op] = ()) -> Program:
+def program(
+    threads: Sequence[Sequence[Op]],
+    then: Sequence[Op] = (),
+    make: Callable[[], World] = World,
+) -> Program:
     """Make a program of *threads*; *then* runs when they have come to rest."""
 
     def run(m: Machine) -> object:
-        world = World()
+        world = make()
         for number, ops in enumerate(threads):
             m.thread(f"t{number}", world.body(number, ops, number))
         m.run()
@@ -228,10 +241,11 @@ def program(threads: Sequence[Sequence[Op]], then: Sequence[Op] = ()) -> Program
 
 
 #: What makes a thread that takes steps of its own.
-HEAVY = {"call": 4, "drop": 2}
+HEAVY = {"call": 4, "drop": 2, "wait_event": 3, "wake_up": 2, "join": 5}
 NESTING = (
     *("if", "lock", "try", "share", "own", "spawn", "rcu"),
     *("down_read", "down_write", "down_try"),
+    *("mutex", "join"),
 )
 
 
@@ -247,7 +261,10 @@ def operation(names: Sequence[str]) -> st.SearchStrategy[Op]:
 
 
 def weight(ops: Sequence[Op]) -> int:
-    return sum(HEAVY.get(op[0], 1) if len(op) == 2 else 2 + weight(op[2]) for op in ops)
+    return sum(
+        HEAVY.get(name, 1 + len(rest)) + sum(map(weight, rest))
+        for name, _, *rest in ops
+    )
 
 
 def programs(names: str) -> st.SearchStrategy[list[list[Op]]]:

@@ -191,6 +191,42 @@ def test_a_guard_with_arguments_can_be_asked(many: int) -> None:
     assert (result.executions, result.blocked) == (1, 0)
 
 
+@pytest.mark.parametrize("given", [(2, 1), (1, 1, 1)])
+def test_permits_that_others_would_give_are_counted(given: tuple[int, ...]) -> None:
+    # Without one of these threads the others give as many permits as were there when
+    # the waiter could not go on.
+    def program(m: Machine) -> object:
+        sem = Semaphore()
+        givers = [lambda n=n: [sem.up() for _ in range(n)] for n in given]
+        run(m, lambda: sem.wait_for(3), *givers)
+        return sem.permits
+
+    result = explore(litmus(program))
+    assert (result.executions, result.blocked) == (1, 0)
+
+
+def test_a_waiter_comes_before_all_permits_that_would_shut_its_guard() -> None:
+    # In the first execution it comes too late. It does so, too, if one permit less is
+    # given before it; but not if two are, whichever.
+    def program(m: Machine) -> object:
+        sem = Semaphore()
+        run(m, *[sem.up] * 3, lambda: sem.wait_room(2))
+        return sem.permits
+
+    result = explore(litmus(program))
+    assert (result.executions, result.blocked) == (1 + 3 + 1, 0)
+
+
+def test_permits_that_are_not_alike_are_taken_away_one_after_the_other() -> None:
+    # How many are left without one of them was never seen, so that has to be tried.
+    def program(m: Machine) -> object:
+        sem = Semaphore()
+        return run(m, sem.up, sem.up_two, lambda: sem.wait_room(1) or "in time")[2]
+
+    result = explore(litmus(program))
+    assert (result.values, result.executions) == ([None, "in time"], 2)
+
+
 def test_which_of_two_permits_lets_a_waiter_go_on() -> None:
     def program(m: Machine) -> object:
         sem, log = Semaphore(), Cell("")
