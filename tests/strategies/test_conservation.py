@@ -38,6 +38,7 @@ CONFIG = Config(
 
 #: What is made when it is first asked for, and then stays: files, a user, statics.
 FIRST = (
+    Act("thread"),
     *(Act("file", which) for which in range(4)),
     *(Act("memfd"), Act("mlock"), Act("fork", program=(Act("exec"),))),
     Act("exit_group"),
