@@ -14,6 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pykmm.engine import Backend, Config, Pool, Root, Timers
+from pykmm.kernel.futex.core import _futex_queues
 from pykmm.kernel.ucount import _ucounts
 from pykmm.linux.mman import vm_committed_as
 from pykmm.linux.pid_namespace import init_pid_ns
@@ -38,7 +39,6 @@ CONFIG = Config(
 
 #: What is made when it is first asked for, and then stays: files, a user, statics.
 FIRST = (
-    Act("thread"),
     *(Act("file", which) for which in range(4)),
     *(Act("memfd"), Act("mlock"), Act("fork", program=(Act("exec"),))),
     Act("exit_group"),
@@ -85,6 +85,7 @@ def come_and_go(
     walk = RandomWalk(seed)
     with Machine(CONFIG, backend=backend, scheduler=walk, pool=pool, seed=seed) as m:
         m.ready()
+        _futex_queues()
         above = m.cgroup("above")
         group = m.cgroup("group", memory_max=limit, parent=above)
         play(m, [FIRST], uid=USER)
