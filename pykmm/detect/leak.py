@@ -100,6 +100,7 @@ def _lost(machine: Machine, suspects: dict[Struct, list[Account]]) -> list[Struc
     missing = dict.fromkeys(suspects)
     met: dict[int, object] = {}
     todo = list(_roots(machine))
+    todo.reverse()  # what the machine keeps comes before all that the host has
     while todo and missing:
         found = todo.pop()
         if isinstance(found, _NO_WAY) or id(found) in met:

@@ -81,7 +81,7 @@ class _Arming:
         """Guard the thread: earlier timers go first, a deleted one any time."""
         if not self.pending:
             return True
-        if self.base.clock.stands:
+        if self.base.clock.stands or self.timer._is_busy():
             return False
         if any(other.expires < self.expires for other in list(self.base.armings)):
             return False
@@ -138,8 +138,9 @@ _base = MachineLocal(_Base)
 class timer_list(Primitive):
     """A function to call at a time.
 
-    With *synced* the end of the function is a step, too; that is needed for
-    :func:`timer_delete_sync`.
+    With *synced* the end of the function is a step, too. That is needed for
+    :func:`timer_delete_sync`, and to keep the function from running beside itself
+    where the timer is armed again meanwhile.
     """
 
     def __init__(self, owner: Struct | None = None, *, synced: bool = False) -> None:
@@ -157,6 +158,9 @@ class timer_list(Primitive):
 
     def _is_quiet(self) -> bool:
         return not self._running
+
+    def _is_busy(self) -> bool:
+        return self.synced and bool(self._running)
 
     def _call(self) -> None:
         if self.function is not None:

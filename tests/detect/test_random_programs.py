@@ -19,207 +19,105 @@ from pykmm.engine import (
     Mutex,
     PlainCell,
     RWLock,
-    Struct,
 )
-from pykmm.engine.fields import const, embedded, kernel_struct, shared
-from pykmm.errors import Report
 from pykmm.linux.compiler import READ_ONCE, WRITE_ONCE, data_race
-from pykmm.linux.completion import (
-    complete_all,
-    completion,
-    wait_for_completion,
-)
-from pykmm.linux.mutex import mutex, mutex_lock, mutex_unlock
-from pykmm.linux.rcupdate import rcu_read_lock, rcu_read_unlock
-from pykmm.linux.refcount import refcount_dec_and_test, refcount_inc, refcount_t
-from pykmm.linux.rwsem import down_read, down_write, rw_semaphore, up_read, up_write
-from pykmm.linux.spinlock import (
-    read_lock,
-    read_unlock,
-    rwlock_t,
-    spin_lock,
-    spin_unlock,
-    spinlock_t,
-    write_lock,
-    write_unlock,
-)
-from pykmm.linux.wait import wait_event, wait_queue_head_t, wake_up
+from pykmm.runner import explore
+from pykmm.scenario import Scenario
 from pykmm.schedulers import RandomWalk
+from tests.detect.actor import MISTAKES
+from tests.detect.correct import Program, watched
+from tests.detect.world import buffer
 
+#: How many programs of each sort.
+MANY = 500
 
-@kernel_struct
-class shared_buffer(Struct):
-    """Something counted, with a field that races where it is marked."""
-
-    number: int = const(default=1)
-    hint: int = shared(default=0)
-    count: refcount_t = embedded(refcount_t)
-
-
-#: Locks by kind: how to make one, and to take and give it back for writing and for
-#: reading. The first three may sleep, so they come outside of the others.
-LOCKS = {
-    "mutex": (mutex, mutex_lock, mutex_unlock, mutex_lock, mutex_unlock),
-    "rwsem": (rw_semaphore, down_write, up_write, down_read, up_read),
-    "Mutex": (Mutex, Mutex.lock, Mutex.unlock, Mutex.lock, Mutex.unlock),
-    "spin": (spinlock_t, spin_lock, spin_unlock, spin_lock, spin_unlock),
-    "rwlock": (rwlock_t, write_lock, write_unlock, read_lock, read_unlock),
-    "RWLock": (
-        RWLock,
-        RWLock.write_lock,
-        RWLock.write_unlock,
-        RWLock.read_lock,
-        RWLock.read_unlock,
-    ),
-}
-
-
-class World:
-    """What the threads of one program share."""
-
-    def __init__(self, kinds: Sequence[str], threads: int) -> None:
-        self.kinds = kinds
-        self.locks = [LOCKS[kind][0]() for kind in kinds]  # type: ignore[operator]
-        self.cells = [PlainCell(0) for _ in kinds]
-        self.hints = Cell(0)
-        #: What each thread does before it tells the others that it is done.
-        self.gifts = [PlainCell(0) for _ in range(threads)]
-        self.done = [completion() for _ in range(threads)]
-        self.ready = [Cell(0) for _ in range(threads)]
-        self.queue = wait_queue_head_t()
-        self.buffer = shared_buffer()
-        self.buffer.count.refs = threads
-
-
-class Program:
-    """Two or three threads that do nothing wrong, unless they forget their locks."""
-
-    def __init__(self, seed: int) -> None:
-        dice = self.dice = random.Random(seed)
-        many = dice.randint(1, 4)
-        kinds = [dice.choice(list(LOCKS)) for _ in range(many)]
-        self.kinds = sorted(kinds, key=list(LOCKS).index)
-        self.threads = dice.choice([2, 2, 3])
-        self.plans = [self._plan(number) for number in range(self.threads)]
-
-    def _plan(self, me: int) -> list[tuple[str, int, int]]:
-        """Return steps as an action, what it is about, and whether it writes."""
-        dice = self.dice
-        plan: list[tuple[str, int, int]] = []
-        for _ in range(dice.randint(2, 7)):
-            what = dice.choice(["lock", "lock", "lock", "hint", "rcu", "ref", "gift"])
-            if what == "gift" and me:
-                plan.append((dice.choice(["wait", "sleep"]), dice.randrange(me), 0))
-            elif what != "gift":
-                plan.append((what, dice.randrange(len(self.kinds)), dice.randrange(2)))
-        return plan
-
-    def bodies(self, world: World, *, locked: bool = True) -> list[Callable[[], None]]:
-        """Return what the threads do."""
-        return [
-            (lambda me=me: Actor(world, me, locked=locked).run(self.plans[me]))
-            for me in range(self.threads)
-        ]
-
-
-class Actor:
-    """One thread."""
-
-    def __init__(self, world: World, me: int, *, locked: bool) -> None:
-        self.world = world
-        self.me = me
-        self.locked = locked
-
-    def run(self, plan: Sequence[tuple[str, int, int]]) -> None:
-        world, me = self.world, self.me
-        world.gifts[me].set(me)
-        for action, about, writes in plan:
-            getattr(self, action)(about, writes)
-        complete_all(world.done[me])
-        world.ready[me].store_release(1)
-        wake_up(world.queue)
-        self._put()
-
-    def lock(self, outer: int, writes: int) -> None:
-        """Take a lock, and the ones behind it inside."""
-        for at in range(outer, len(self.world.locks)):
-            self._take(at, writes)
-            value = self.world.cells[at].get()
-            if writes:
-                self.world.cells[at].set(value + 1)
-        for at in reversed(range(outer, len(self.world.locks))):
-            self._give(at, writes)
-
-    def _take(self, at: int, writes: int) -> None:
-        if self.locked:
-            LOCKS[self.world.kinds[at]][1 if writes else 3](self.world.locks[at])  # type: ignore[operator]
-
-    def _give(self, at: int, writes: int) -> None:
-        if self.locked:
-            LOCKS[self.world.kinds[at]][2 if writes else 4](self.world.locks[at])  # type: ignore[operator]
-
-    def hint(self, about: int, writes: int) -> None:
-        """Race on purpose."""
-        if writes:
-            self.world.hints.set(about)
-            WRITE_ONCE(self.world.buffer).hint = about
-        else:
-            self.world.hints.get()
-            assert READ_ONCE(self.world.buffer).hint >= 0
-
-    def rcu(self, about: int, writes: int) -> None:
-        rcu_read_lock()
-        self.hint(about, writes)
-        rcu_read_unlock()
-
-    def ref(self, about: int, writes: int) -> None:
-        """Use what is counted, under a reference of one's own."""
-        refcount_inc(self.world.buffer.count)
-        assert self.world.buffer.number == 1
-        self._put()
-
-    def wait(self, whom: int, _: int) -> None:
-        """Wait for what another one did, and look at it."""
-        wait_for_completion(self.world.done[whom])
-        assert self.world.gifts[whom].get() == whom
-
-    def sleep(self, whom: int, _: int) -> None:
-        wait_event(self.world.queue, self.world.ready[whom].load_acquire)
-        assert self.world.gifts[whom].get() == whom
-
-    def _put(self) -> None:
-        if refcount_dec_and_test(self.world.buffer.count):
-            self.world.buffer._free()
-
-
-def watched(seed: int, *, locked: bool = True) -> Report | None:
-    """Run the program of *seed* once, by dice as well, and return what is found."""
-    program = Program(seed)
-    watching = [detector.campaign().again() for detector in DETECTORS.values()]
-    with Machine(scheduler=RandomWalk(str(seed)), observers=watching) as m:
-        world = World(program.kinds, program.threads)
-        for number, body in enumerate(program.bodies(world, locked=locked)):
-            m.thread(f"t{number}", body)
-        try:
-            m.run()
-        except Report as report:
-            return report
-    return None
+#: What the programs do, by kinds of steps; each primitive there is, and how it fails.
+KINDS = """
+    READ_ONCE WRITE_ONCE read write lock unlock trylock read_lock read_unlock write_lock
+    write_unlock cas load_acquire store_release
+    atomic_cmpxchg atomic_dec_and_test atomic_xchg set_bit test_and_clear_bit
+    test_and_set_bit refcount_dec_and_test refcount_inc refcount_inc_not_zero
+    mutex_lock mutex_trylock mutex_unlock spin_lock spin_trylock spin_unlock
+    down_read down_read_trylock down_read_wait down_write down_write_trylock
+    down_write_wait downgrade_write up_read up_write
+    complete_all completion_done wait_for_completion
+    finish_wait prepare_to_wait schedule schedule_timeout wake_up
+    call_rcu grace_period list_add_rcu list_del_rcu rcu_dereference rcu_read_lock
+    rcu_read_unlock synchronize_rcu synchronize_rcu_wait
+    srcu_read_lock srcu_read_unlock synchronize_srcu synchronize_srcu_wait
+    mod_timer schedule_timeout_uninterruptible tick timer_delete_sync timer_done
+    timer_fire process_one_work queue_work work_done start
+"""
 
 
 @pytest.mark.parametrize("block", range(10))
 def test_correct_programs_are_not_blamed(block: int) -> None:
-    for seed in range(block * 50, block * 50 + 50):
-        report = watched(seed)
-        assert report is None, f"seed {seed}\n{report.render()}"  # type: ignore[union-attr]
+    for seed in range(block * MANY // 10, (block + 1) * MANY // 10):
+        for way in (2 * seed, 2 * seed + 1):  # by priorities, and by walking
+            report = watched(Program(seed), way)
+            assert report is None, f"seed {seed}\n{report.render()}"
 
 
-def test_without_their_locks_most_of_them_are() -> None:
-    """The programs above are not quiet because nothing happens in them."""
-    found = [watched(seed, locked=False) for seed in range(100)]
-    kinds = [report.kind for report in found if report is not None]
-    assert set(kinds) == {"data-race"}
-    assert len(kinds) > 60
+@pytest.mark.parametrize("seed", range(30))
+def test_correct_programs_are_not_blamed_for_what_their_executions_are_together(
+    seed: int,
+) -> None:
+    program = Program(seed)
+
+    def function(m: Machine) -> None:
+        world = program.start(m)
+        m.run()
+        del world  # what is kept is kept from here
+
+    scenario = Scenario(name="correct", function=function, machine=Machine)
+    result = explore(scenario, executions=30)
+    assert [report.render() for report in result.reports] == []
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_found_and_its_programs_without_it_are_not_blamed(
+    name: str,
+) -> None:
+    """The detector in question finds it, and nothing else would in all of them."""
+    mistake = MISTAKES[name]
+    alone = (mistake.detector,) if mistake.detector else ()
+    found, anyway = [], 0
+    for seed in range(MANY):
+        program = Program(seed, mistake.actions, name)
+        report = watched(program, seed, alone)
+        found += [report.kind] if report is not None else []
+        anyway += watched(program, seed, ()) is not None
+        if len(found) >= 5 and (anyway < len(found) or not mistake.detector):
+            break
+    else:
+        pytest.fail(f"{name}: {found}, {anyway} of them without {alone}")
+    assert set(found) <= mistake.kinds
+    for seed in range(MANY):
+        report = watched(Program(seed, mistake.actions), seed)
+        assert report is None, f"seed {seed}\n{report.render()}"
+
+
+def test_every_detector_has_a_mistake_to_find() -> None:
+    assert {mistake.detector for mistake in MISTAKES.values()} == {"", *DETECTORS}
+
+
+def test_programs_do_everything_there_is() -> None:
+    seen: dict[str, None] = {}
+
+    class Kinds:
+        """Notes what is done."""
+
+        def event(self, event: Event) -> None:
+            seen[event.kind] = None
+
+        def at_rest(self, machine: Machine) -> None:
+            """Nothing to note."""
+
+    for seed in range(MANY):
+        with Machine(scheduler=RandomWalk(str(seed)), observers=[Kinds()]) as m:
+            Program(seed).start(m)
+            m.run()
+    assert sorted(set(KINDS.split()) - set(seen)) == []
 
 
 # -- against another definition -----------------------------------------------------
@@ -230,7 +128,7 @@ class Mess:
 
     def __init__(self) -> None:
         self.plain = [PlainCell(0), PlainCell(0)]
-        self.box = shared_buffer()
+        self.box = buffer()
         self.cells = [Cell(0), Cell(0)]
         self.turn = Counter(0)
         self.mutex = Mutex()

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from pykmm.engine import Config, Machine, Struct, Timers, current_thread
+from pykmm.engine import Config, Machine, PlainCell, Struct, Timers, current_thread
 from pykmm.errors import Deadlock, UsageError, UseAfterFree
 from pykmm.linux import jiffies as j
 from pykmm.linux import timer as t
+from pykmm.runner import explore
+from pykmm.scenario import Scenario
 
 
 class holder(Struct):
@@ -155,6 +157,22 @@ def test_deleting_oneself_in_sync_is_a_deadlock(machine):
     _armed(lambda it: t.timer_delete_sync(it), synced=True)
     with pytest.raises(Deadlock, match="waits for itself"):
         machine.run()
+
+
+def test_a_function_that_ends_in_a_step_never_runs_beside_itself():
+    """Armed again while it runs, it waits: in Linux a timer stays on its processor."""
+
+    def program(m):
+        fired = PlainCell(0)  # plain: two at a time would be a data race
+        it = t.timer_list(synced=True)
+        t.timer_setup(it, lambda _: fired.set(fired.get() + 1))
+        for who in ("a", "b"):
+            m.thread(who, lambda: t.mod_timer(it, 100))
+        m.run()
+
+    result = explore(Scenario(name="again", function=program, machine=Machine))
+    assert result.complete
+    assert result.reports == ()
 
 
 # -- idle timers -----------------------------------------------------------------------
