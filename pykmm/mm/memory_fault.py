@@ -83,6 +83,10 @@ class _Fault:
     done: int
 
 
+#: Pages of the file went, or somebody is about to take them.
+_NOTHING: Final = _Fault(0, 0)
+
+
 # -- one page-table page ---------------------------------------------------------------
 
 
@@ -129,12 +133,39 @@ def _try_fault_in_table(
             return _Fault(VM_FAULT_OOM, 0)
         if folios.nr < expected:
             mask &= _through_nth(change.anon(), folios.nr)
-    spin_lock(table.ptl)
     fault, used = _fill(vma, table, mask, folios, write=write)
-    spin_unlock(table.ptl)
     if folios is not None:
+        if fault == _NOTHING and vma.vm_file is not None:
+            fault, used = _read_and_fill(vma, table, mask, folios, write=write)
         folios.put(folios.nr - used)
     return fault if fault is None or fault.ret else _Fault(ret, fault.done)
+
+
+def _read_and_fill(
+    vma: vm_area_struct, table: pgtable_t, mask: int, folios: _Folios, *, write: bool
+) -> tuple[_Fault | None, int]:
+    """Fill entries with copies after reading pages of the file that have gone again.
+
+    As do_cow_fault() does, with the copies in hand: else making room for these could
+    take away what is to be copied, for ever.
+    """
+    assert vma.vm_file is not None
+    nr = mask.bit_length() - _lowest(mask)
+    cached = filemap_fault(vma.vm_file.f_mapping, _pgoff(vma, table, mask), nr)
+    if cached <= 0:
+        return _Fault(VM_FAULT_OOM if cached else VM_FAULT_SIGBUS, 0), 0
+    mask &= (1 << _lowest(mask) + cached) - 1
+    return _fill(vma, table, mask, folios, write=write)
+
+
+def _lowest(entries: int) -> int:
+    return (entries & -entries).bit_length() - 1
+
+
+def _pgoff(vma: vm_area_struct, table: pgtable_t, entries: int) -> int:
+    """Return which page of its file *vma* has at the lowest of *entries*."""
+    address = (table.index << PMD_SHIFT) + (_lowest(entries) << PAGE_SHIFT)
+    return vma.vm_pgoff + (address - vma.vm_start >> PAGE_SHIFT)
 
 
 @mirrors(
@@ -171,10 +202,24 @@ def _fill(
 ) -> tuple[_Fault | None, int]:
     """Fill the entries in *mask*, if the pages in hand are enough.
 
-    Context: The table's lock.
+    Context: Takes the table's lock.
     Return: None if they are not; and how many pages have been used. Nothing is done,
         without an error, if its pages went since they were found, or are going to.
     """
+    spin_lock(table.ptl)
+    fault, used = _fill_locked(vma, table, mask, folios, write=write)
+    spin_unlock(table.ptl)
+    return fault, used
+
+
+def _fill_locked(
+    vma: vm_area_struct,
+    table: pgtable_t,
+    mask: int,
+    folios: _Folios | None,
+    *,
+    write: bool,
+) -> tuple[_Fault | None, int]:
     private = not vma.vm_flags & VM_SHARED
     member = _kind(vma, write=write)
     change = _change(table, mask, member, write=write, private=private)
@@ -182,7 +227,7 @@ def _fill(
     if change.missing and private and mm_flags_test(MMF_UNSTABLE, vma.vm_mm):
         return _Fault(VM_FAULT_SIGBUS, 0), 0
     if change.missing and _truncated(vma, table, change.missing):
-        return _Fault(0, 0), 0
+        return _NOTHING, 0
     needed = change.anon().bit_count()
     if change.swapped or needed > (0 if folios is None else folios.nr):
         return None, 0
@@ -198,13 +243,10 @@ def _truncated(vma: vm_area_struct, table: pgtable_t, entries: int) -> bool:
     """
     if vma.vm_file is None:
         return False
-    low = (entries & -entries).bit_length() - 1
-    address = (table.index << PMD_SHIFT) + (low << PAGE_SHIFT)
-    first = vma.vm_pgoff + (address - vma.vm_start >> PAGE_SHIFT)
+    first, nr = _pgoff(vma, table, entries), entries.bit_length() - _lowest(entries)
     mapping = vma.vm_file.f_mapping
     field = field_of(mapping, "i_pages")
     t = enter(field, "folio_mapping")
-    nr = entries.bit_length() - low
     gone = _cache_missing(mapping, first, nr)
     locked = _any_locked(mapping, first, nr)
     leave(t, field, Access.READ, gone)

@@ -12,7 +12,14 @@ from pykmm.engine import Config, Timers
 from pykmm.linux.mm_types import address_space
 from pykmm.linux.mmzone import NODE_DATA
 from pykmm.linux.printk import console
-from pykmm.linux.uapi import MAP_ANONYMOUS, MAP_SHARED, PROT_READ, PROT_WRITE, SIGKILL
+from pykmm.linux.uapi import (
+    MAP_ANONYMOUS,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    PROT_READ,
+    PROT_WRITE,
+    SIGKILL,
+)
 from pykmm.mm._conservation import _books
 from pykmm.mm.swapfile import nr_swap_pages
 from pykmm.mm.vmscan import try_to_free_pages, zone_reclaimable_pages
@@ -164,6 +171,28 @@ def test_who_shares_memory_is_not_killed_for_what_swap_can_hold() -> None:
         m.run()
         assert hog.result == "done"
         assert not any("Killed process" in line for line in console().verdicts())
+        assert _books() == []
+
+
+@pytest.mark.parametrize(("limit", "killed"), [(4, True), (5, False)])
+def test_a_copy_and_what_it_is_copied_from_have_to_fit(
+    limit: int, killed: bool
+) -> None:
+    """Making room for one by taking the other away would go on for ever."""
+    with boot() as m:
+        box = m.cgroup("box", memory_max=limit * PAGE)
+        p = m.spawn("p", memcg=box)
+
+        @p.runs
+        def _() -> str:
+            fd = memfd_create("buffer", 0)
+            ftruncate(fd, PAGE)
+            touch(mmap(0, PAGE, BOTH, MAP_PRIVATE, fd), PAGE)
+            pause()
+            return "woken"
+
+        m.run()
+        assert (p.mm is None) == killed
         assert _books() == []
 
 
