@@ -13,7 +13,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
 from ..errors import StepLimit
-from .thread import Sleep, Thread, ThreadState, Unwind
+from .thread import NEW, STARTED, Sleep, Thread, Unwind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,9 +130,9 @@ class Baton:
     def _hand(self, chosen: Thread | None) -> None:
         if chosen is None:
             self.host.release()
-        elif chosen.state is ThreadState.NEW:
+        elif chosen.state is NEW:
             worker = self.machine.pool.take()
-            chosen.state = ThreadState.STARTED
+            chosen.state = STARTED
             chosen.lock = worker.lock
             worker.give(lambda worker: self._carry(chosen, worker))
         else:
@@ -166,7 +166,7 @@ class Baton:
 
     def unwind(self) -> None:
         """Take all started threads down, one after the other."""
-        for t in [x for x in self.machine.live if x.state is ThreadState.STARTED]:
+        for t in [x for x in self.machine.live if x.state is STARTED]:
             t.lock.release()  # type: ignore[union-attr]  # set when it started
             self.host.acquire()
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from greenlet import getcurrent, greenlet
 
 from .baton import Baton
-from .thread import Thread, ThreadState
+from .thread import STARTED, Thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class Greenlets(Baton):
             self._start(chosen)
 
     def _start(self, t: Thread) -> None:
-        t.state = ThreadState.STARTED
+        t.state = STARTED
         flow: Flow = self._parked.pop() if self._parked else greenlet(_serve)
         flow.parent = self._home
         self._switches[t] = flow.switch
@@ -75,7 +75,7 @@ class Greenlets(Baton):
                 del switches[t]
                 self._parked.append(getcurrent())
                 return switches[chosen] if chosen else self._home.switch
-            chosen.state = ThreadState.STARTED
+            chosen.state = STARTED
             switches[chosen] = switches.pop(t)
             t = chosen
 

@@ -31,9 +31,9 @@ from .stacks import noting, stack_here, stack_of
 from .standing import Standing
 from .statics import MachineLocal
 from .thread import (
+    DONE,
     Sleep,
     Thread,
-    ThreadState,
     Unwind,
     ambient,
     current_thread,
@@ -205,7 +205,7 @@ class Machine:
             self.fail(error, t)
         finally:
             ambient.set(None)
-            t.state = ThreadState.DONE
+            t.state = DONE
             self.live.remove(t)
 
     def ready(self) -> None:

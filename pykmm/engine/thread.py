@@ -17,7 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from ..errors import UsageError
-from .events import Access
+from .events import READ, Access
 from .members import found_at_once
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ class Sleep(Enum):
     def hears_signals(self) -> bool:
         """Whether a signal may end the wait."""
         return self in (Sleep.KILLABLE, Sleep.INTERRUPTIBLE)
+
+
+#: For what makes threads and switches between them, as in :mod:`.events`.
+NEW: Final = ThreadState.NEW
+STARTED: Final = ThreadState.STARTED
+DONE: Final = ThreadState.DONE
+UNINTERRUPTIBLE: Final = Sleep.UNINTERRUPTIBLE
 
 
 class Thread:
@@ -140,7 +147,7 @@ class Thread:
         elif creator is not None:
             creator.children += 1
             self.key = (*creator.key, creator.children)
-        self.state = ThreadState.NEW
+        self.state: ThreadState = NEW
         self.created = 0
         self.result: object = None
         self.error: BaseException | None = None
@@ -148,12 +155,12 @@ class Thread:
         self.obj: Named | None = None
         self.kind = "start"
         self.guard: Callable[[], object] | None = None
-        self.sleep = Sleep.UNINTERRUPTIBLE
+        self.sleep: Sleep = UNINTERRUPTIBLE
         #: What the sleep is for, where the guard only says whether it was woken. It
         #: may take steps, so only the host evaluates it, on a machine at rest.
         self.condition: Callable[[], object] | None = None
         #: The access class of the first step, which is to start.
-        self.access = Access.READ
+        self.access: Access = READ
         #: Whether it has been told to come down: its primitives are inert now.
         self.unwinding = False
         #: Free running only: the object whose raw lock the thread is inside.
