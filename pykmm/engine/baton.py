@@ -64,16 +64,16 @@ class Baton:
             if held_up is None or held_up():
                 enabled.append(x)
         if guard is None or t in enabled:
-            # What _pick() does, spelled out: nearly all steps come here.
+            # What pick() does, spelled out: nearly all steps come here.
             chosen = self.scheduler.choose(enabled, t)
             steps = machine.steps
-            if chosen is not t:
-                machine.preemptions.append(len(steps))
             steps.append(chosen)
+            if chosen is not t:
+                machine.preemptions.append(len(steps) - 1)
             if len(steps) > machine.max_steps:
                 raise _too_many(machine)
         else:
-            chosen = self._pick(enabled, t)
+            chosen = self.pick(t)
         if chosen is not t:
             self.give_way(t, chosen)
             if machine.stopping:
@@ -90,17 +90,20 @@ class Baton:
 
     # -- who goes next --------------------------------------------------------
 
-    def pick(self) -> Thread | None:
-        """Ask the scheduler who goes on where nobody runs; None if nobody can."""
-        return self._pick(_able(self.machine), None)
-
-    def _pick(self, enabled: list[Thread], running: Thread | None) -> Thread | None:
+    def pick(self, running: Thread | None = None) -> Thread | None:
+        """Ask the scheduler for the next thread; None if nobody can run."""
         machine = self.machine
-        while not enabled:
+        enabled = []
+        while True:
+            for x in machine.live:
+                guard = x.guard
+                if guard is None or guard():
+                    enabled.append(x)
+            if enabled:
+                break
             if not machine.clock.jump():
                 return None
             machine.cuts.append(len(machine.events))
-            enabled = _able(machine)
         if running not in enabled:
             running = None
         chosen = self.scheduler.choose(enabled, running)
@@ -169,11 +172,6 @@ class Baton:
         for t in [x for x in self.machine.live if x.state is STARTED]:
             t.lock.release()  # type: ignore[union-attr]  # set when it started
             self.host.acquire()
-
-
-def _able(machine: Machine) -> list[Thread]:
-    """Return who could take a step."""
-    return [x for x in machine.live if x.guard is None or x.guard()]
 
 
 def _too_many(machine: Machine) -> StepLimit:
