@@ -368,7 +368,8 @@ def enter(
     if error is not None and isinstance(error, Report):
         # A finally clause while it unwinds: no step of its own.
         t.machine.fail(error, t)
-    t.machine.enter(t, obj, kind, guard, sleep)
+    announce = t.machine.enter  # no method, and looked up slowly if called like one
+    announce(t, obj, kind, guard, sleep)
     return t
 
 

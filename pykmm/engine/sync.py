@@ -149,7 +149,7 @@ class Mutex(Root):
         t = enter(self, "lock", self._idle)
         self.holder = t
         t.held.append(self)
-        leave(t, self, ACQUIRE, t.name, blocking=True)
+        leave(t, self, ACQUIRE, t.name, True)
 
     def trylock(self) -> bool:
         """Take the lock if it is free; a failure has only read."""
@@ -170,8 +170,9 @@ class Mutex(Root):
                 facts=holders(self, t),
             )
         self.holder = None
-        if self in t.held:
-            t.held.remove(self)
+        held = t.held
+        if self in held:
+            held.remove(self)
         leave(t, self, RELEASE, "free")
 
     __enter__ = lock
@@ -215,7 +216,7 @@ class RWLock(Root):
         t = enter(self, "read_lock", self._readable)
         self.readers.append(t)
         t.held.append(self)
-        leave(t, self, SHARE, len(self.readers), blocking=True)
+        leave(t, self, SHARE, len(self.readers), True)
 
     def read_unlock(self) -> None:
         """Give a share back."""
@@ -229,7 +230,7 @@ class RWLock(Root):
         t = enter(self, "write_lock", self._writable)
         self.writer = t
         t.held.append(self)
-        leave(t, self, ACQUIRE, t.name, blocking=True)
+        leave(t, self, ACQUIRE, t.name, True)
 
     def write_unlock(self) -> None:
         """Give the lock back."""

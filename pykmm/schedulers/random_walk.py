@@ -27,4 +27,5 @@ class RandomWalk:
     def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
         """Return any of *enabled*."""
         del running
-        return enabled[int(self._random() * len(enabled))]
+        random = self._random
+        return enabled[int(random() * len(enabled))]
