@@ -44,6 +44,7 @@ from .spinlock import spinlock_t
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._huge_folio import HugeFolio, HugePte
     from .fs import file_operations
     from .mmu_notifier import mmu_notifier_subscriptions
     from .rmap import anon_vma as _anon_vma
@@ -151,9 +152,9 @@ class address_space(Struct):
     _i_origins: dict[_Origin, _Folios] = guarded(by="i_pages_lock", factory=dict)
     #: Of a shmem file, those that are in swap instead.
     _swapped: _Folios = const(factory=dict, lazy=True)
-    #: Of a file of huge pages: those of the pool that it has, with their nodes, and
-    #: those that it has been promised; under the lock of faults.
-    _huge: dict[int, int] = const(factory=dict, lazy=True)
+    #: Of a file of huge pages: those that it has, and those that it has been promised;
+    #: under the lock of faults.
+    _huge: dict[int, HugeFolio] = const(factory=dict, lazy=True)
     _huge_resv: set[int] = const(factory=set, lazy=True)
     #: The mappings of the file, in any address space.
     i_mmap_rwsem: rw_semaphore = embedded(rw_semaphore)
@@ -226,7 +227,7 @@ class vm_area_struct(Struct):
     vm_file: file | None = guarded(by="vm_refcnt", default=None)
     #: An anonymous mapping has none.
     vm_ops: vm_operations_struct | None = guarded(by="vm_refcnt", default=None)
-    vm_private_data: object = guarded(by="vm_refcnt", default=None)
+    vm_private_data: object = guarded(by="vm_refcnt", default=None, lockless=True)
     #: Only compared: mappings that differ in one of these do not merge.
     vm_policy: object = guarded(by="vm_refcnt", default=None)
     vm_userfaultfd_ctx: object = guarded(by="vm_refcnt", default=None)
@@ -296,13 +297,11 @@ class mm_struct(Struct):
     page_table_lock: spinlock_t = embedded(spinlock_t)
     #: Page-table pages by index (address >> 21), and the 1 GiB and 512 GiB parts
     #: of the address space that have upper tables, with their origin. Pages of
-    #: hugetlbfs hang in the middle level: by index, the node that each came from.
+    #: hugetlbfs hang in the middle level.
     pgd: dict[int, pgtable_t] = const(factory=dict, lazy=True)
     _pmds: dict[int, _Origin] = const(factory=dict, lazy=True)
     _puds: dict[int, _Origin] = const(factory=dict, lazy=True)
-    _huge: dict[int, int] = const(factory=dict, lazy=True)
-    #: The same for those of the pool; None is a page of the file that is mapped.
-    _hugetlb: dict[int, int | None] = const(factory=dict, lazy=True)
+    _hugetlb: dict[int, HugePte] = const(factory=dict, lazy=True)
 
     # -- counters
     rss_stat: list[atomic_long_t] = embedded(_rss_stat)

@@ -29,9 +29,9 @@ from ..linux.mm_types import (
     vm_area_struct,
 )
 from ..linux.pgtable import SharedPages, _moved
+from ._conservation_huge import _huge_pages, _misused_pool
 from .filemap_cache import _in_window
 from .gup_pages import pinned
-from .hugetlb_pool import _unused, the_hstate
 from .memory import _pte_mask
 from .page_alloc_freelist import nr_free_pages
 from .swapfile import nr_swap_pages
@@ -50,7 +50,7 @@ def _books() -> list[str]:
     used = sum(_pages_of(mm) for mm in spaces)
     used += sum(pages.in_memory.bit_count() for pages in shared)
     used += sum(sum(mapping.__dict__["_nrpages"].values()) for mapping in files)
-    used += machine.config.nr_hugepages * PTRS_PER_PTE
+    used += _huge_pages()
     wrong += _misused_pool(spaces, files)
     present = machine.config.totalram_pages
     if nr_free_pages() + used != present:
@@ -68,29 +68,6 @@ def _books() -> list[str]:
         )
     wrong += _misplaced(spaces, files)
     return wrong + _mischarged(spaces, files, shared)
-
-
-def _misused_pool(
-    spaces: Iterable[mm_struct], files: Iterable[address_space]
-) -> Iterator[str]:
-    """Compare the pool of huge pages with who has them, and was promised some."""
-    if not current_machine().config.nr_hugepages:
-        return
-    h = the_hstate()
-    own = [nid for mm in spaces for nid in mm._hugetlb.values() if nid is not None]
-    used = len(own) + sum(len(mapping._huge) for mapping in files)
-    free = sum(h.__dict__["free_huge_pages"])
-    if free + used != h.nr_huge_pages:
-        yield f"{free} huge pages are free and {used} in use, of {h.nr_huge_pages}"
-    promised = sum(len(f._huge_resv) - len(f._huge) for f in files)
-    promised += sum(_unused(vma) for mm in spaces for vma in _vmas(mm))
-    counted = h.__dict__["resv_huge_pages"]
-    if counted != promised:
-        yield f"{counted} huge pages are reserved, but {promised} were promised"
-
-
-def _vmas(mm: mm_struct) -> list[vm_area_struct]:
-    return [slot.entry for slot in mm.__dict__["mm_mt"]._slots]
 
 
 def _swapped(mapping: address_space) -> int:
@@ -243,17 +220,13 @@ def _readonly(mm: mm_struct) -> int:
     )
 
 
-def _huge(mm: mm_struct) -> int:
-    return len(mm._huge) + len(mm._hugetlb)
-
-
 def _tables(mm: mm_struct) -> int:
     return len(mm.pgd) + len(mm._pmds) + len(mm._puds)
 
 
 def _pages_of(mm: mm_struct) -> int:
     """Count the pages that go when *mm* does."""
-    return _own_entries(mm, MM_ANONPAGES) + _tables(mm) + len(mm._huge) * PTRS_PER_PTE
+    return _own_entries(mm, MM_ANONPAGES) + _tables(mm)
 
 
 def _miscounted(mm: mm_struct) -> list[str]:
@@ -263,7 +236,7 @@ def _miscounted(mm: mm_struct) -> list[str]:
     ]
     pairs += [
         ("pgtables_bytes", mm.pgtables_bytes.counter, _tables(mm) * PAGE_SIZE),
-        ("hugetlb_usage", mm.hugetlb_usage.counter, _huge(mm) * PTRS_PER_PTE),
+        ("hugetlb_usage", mm.hugetlb_usage.counter, len(mm._hugetlb) * PTRS_PER_PTE),
         ("write-protected entries of nothing", _readonly(mm), 0),
         ("pages with an origin", _with_origin(mm), _entries(mm, MM_ANONPAGES)),
     ]

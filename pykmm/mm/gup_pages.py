@@ -24,6 +24,7 @@ from ..linux.mm import (
     PMD_SHIFT,
     PTRS_PER_PTE,
     VM_FAULT_OOM,
+    VM_HUGETLB,
     VM_IO,
     VM_MAYREAD,
     VM_PFNMAP,
@@ -106,7 +107,8 @@ def check_vma_flags(vma: vm_area_struct, gup_flags: int) -> int:
     if flags & (VM_IO | VM_PFNMAP):
         return -EFAULT
     if gup_flags & FOLL_WRITE:
-        allowed = flags & VM_WRITE or (force and is_cow_mapping(flags))
+        forced = force and is_cow_mapping(flags) and not flags & VM_HUGETLB
+        allowed = flags & VM_WRITE or forced
     else:
         allowed = flags & VM_READ or (force and flags & VM_MAYREAD)
     return 0 if allowed else -EFAULT
@@ -180,11 +182,11 @@ def follow_page_mask(
     upper = field_of(vma.vm_mm, "pgd")
     t = enter(upper, "pmd_none")
     index = address >> PMD_SHIFT
-    huge = index in vma.vm_mm._huge or index in vma.vm_mm._hugetlb
+    huge = vma.vm_mm._hugetlb.get(index)
     table = vma.vm_mm.pgd.get(index)
     leave(t, upper, Access.READ, "no table" if table is None else "a table")
-    if huge:
-        return Page()
+    if huge is not None:
+        return Page() if huge.writable or not flags & FOLL_WRITE else None
     return None if table is None else follow_page_pte(vma, address, table, flags)
 
 

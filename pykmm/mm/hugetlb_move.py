@@ -39,7 +39,7 @@ def move_hugetlb_page_tables(
     done = 0
     while done < length:
         old, new = old_addr + done >> PMD_SHIFT, new_addr + done >> PMD_SHIFT
-        if old in mm._huge or old in mm._hugetlb:
+        if old in mm._hugetlb:
             if _upper_alloc(mm, new):
                 break
             _move_huge_pte(mm, old, new)
@@ -53,8 +53,6 @@ def _move_huge_pte(mm: mm_struct, old: int, new: int) -> None:
     field = field_of(mm, "pgd")
     spin_lock(mm.page_table_lock)
     t = enter(field, "move_huge_pte")
-    if old in mm._huge:
-        mm._huge[new] = mm._huge.pop(old)
     if old in mm._hugetlb:
         mm._hugetlb[new] = mm._hugetlb.pop(old)
     leave(t, field, Access.WRITE, new)

@@ -8,6 +8,8 @@ file has been promised. A fault without a reservation gets what nobody else is p
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from ..engine.annotate import mirrors
@@ -16,26 +18,33 @@ from ..engine.machine import MachineLocal, current_machine
 from ..engine.objects import Struct
 from ..errno import ENOMEM
 from ..errors import UsageError
+from ..lib.ratelimit import ratelimit_state
+from ..linux._huge_folio import HugeFolio
+from ..linux.compiler import READ_ONCE
 from ..linux.mm import PAGE_SHIFT, PMD_SHIFT, PTRS_PER_PTE, VM_MAYSHARE, VM_NORESERVE
 from ..linux.mm_types import address_space, vm_area_struct
 from ..linux.mmzone import NODE_DATA, nr_online_nodes
 from ..linux.mutex import mutex, mutex_lock, mutex_unlock
+from ..linux.refcount import refcount_dec_and_test
 from ..linux.spinlock import spin_lock, spin_unlock, spinlock_t
+from .page_alloc_freelist import __free_pages
 from .vma_ops import _hugetlb_may_split, vm_operations_struct
 
 __all__ = [
+    "HPAGE_RESV_UNMAPPED",
     "_hugetlb_offset",
     "_unused",
     "alloc_hugetlb_folio",
     "fixup_hugetlb_reservations",
     "free_huge_folio",
     "hstate",
+    "huge_folio_put",
     "hugetlb_dup_vma_private",
     "hugetlb_init",
     "hugetlb_reserve_pages",
     "hugetlb_unreserve_pages",
     "hugetlb_vm_ops",
-    "restore_reserve",
+    "restore_reserve_on_error",
     "resv_map",
     "the_hstate",
 ]
@@ -54,11 +63,21 @@ class hstate(Struct):
     resv_huge_pages: int = guarded(by="hugetlb_lock", default=0)
     #: Keeps out whoever faults for the same page; here for any.
     hugetlb_fault_mutex_table: mutex = embedded(mutex)
+    #: How often it may be told whose page was taken away.
+    warnings: ratelimit_state = const(factory=ratelimit_state)
+
+
+#: What ``vm_private_data`` of a private mapping is that has no reservation, and whose
+#: page was taken away because the one that has could not be given another.
+HPAGE_RESV_UNMAPPED: Final = "HPAGE_RESV_UNMAPPED"
 
 
 @attrs.define(eq=False)
 class resv_map:
-    """Which pages of its reservation a private mapping has consumed, by offset."""
+    """Which pages of its reservation a private mapping has consumed, by offset.
+
+    A mapping has one, in ``vm_private_data``, if it made the reservation.
+    """
 
     consumed: set[int] = attrs.field(factory=set)
 
@@ -139,50 +158,71 @@ def _dequeue(h: hstate, *, reserved: bool) -> int | None:
 
 
 @mirrors("mm/hugetlb.c", checked="v7.2", abridged=_ONE_POOL)
-def alloc_hugetlb_folio(vma: vm_area_struct, offset: int) -> int | None:
+def alloc_hugetlb_folio(
+    vma: vm_area_struct, offset: int, cow_from_owner: bool
+) -> HugeFolio | None:
     """Take a page out of the pool, as *vma* was promised, or as there is one left.
 
+    *cow_from_owner*: the promise was kept before, with the page that is to be copied.
+
     Context: The fault mutex. Takes hugetlb_lock.
-    Return: The node that it is from, or None.
+    Return: The page, with a reference; or None.
     """
-    own = vma.vm_private_data
+    own: object = READ_ONCE(vma).vm_private_data
+    noted: set[int] | None = None
     if isinstance(own, resv_map):
-        nid = _dequeue(the_hstate(), reserved=offset not in own.consumed)
-        if nid is not None:
-            own.consumed.add(offset)
-        return nid
-    if not vma.vm_flags & VM_MAYSHARE or vma.vm_file is None:
-        return _dequeue(the_hstate(), reserved=False)
-    promised = vma.vm_file.f_mapping._huge_resv
-    nid = _dequeue(the_hstate(), reserved=offset in promised)
-    if nid is not None:
-        promised.add(offset)
-    return nid
+        noted = None if cow_from_owner else own.consumed
+        reserved = noted is not None and offset not in noted
+    elif vma.vm_flags & VM_MAYSHARE and vma.vm_file is not None:
+        noted = vma.vm_file.f_mapping._huge_resv
+        reserved = offset in noted
+    else:
+        reserved = False
+    nid = _dequeue(the_hstate(), reserved=reserved)
+    if nid is None:
+        return None
+    if noted is not None:
+        noted.add(offset)
+    return HugeFolio(nid=nid, restore_reserve=reserved)
 
 
 @mirrors("mm/hugetlb.c", checked="v7.2", abridged=_ONE_POOL)
-def free_huge_folio(nid: int, restore_reserve: bool) -> None:
-    """Put a page back into the pool, and its reservation with it if wanted.
+def free_huge_folio(folio: HugeFolio) -> None:
+    """Put a page back into the pool, and its reservation with it if one is to be.
 
-    Context: Takes hugetlb_lock.
+    Context: Nobody else knows *folio* any more. Takes hugetlb_lock.
     """
-    h = the_hstate()
-    spin_lock(h.hugetlb_lock)
-    h.free_huge_pages[nid] += 1
-    h.resv_huge_pages += restore_reserve
-    spin_unlock(h.hugetlb_lock)
+    if folio.temporary:
+        __free_pages(PTRS_PER_PTE, folio.nid)
+    else:
+        h = the_hstate()
+        spin_lock(h.hugetlb_lock)
+        h.free_huge_pages[folio.nid] += 1
+        h.resv_huge_pages += folio.restore_reserve
+        spin_unlock(h.hugetlb_lock)
+    folio._free()
 
 
-def restore_reserve(vma: vm_area_struct, offset: int) -> bool:
-    """Give a private mapping its reservation back for a page that it loses.
+def huge_folio_put(folio: HugeFolio) -> None:
+    """Give a reference on a page back; the last one frees it.
 
-    Return: Whether it has one.
+    Context: Any.
     """
-    own = vma.__dict__["vm_private_data"]
-    if not isinstance(own, resv_map) or offset not in own.consumed:
-        return False
-    own.consumed.discard(offset)
-    return True
+    if refcount_dec_and_test(folio._refcount):
+        free_huge_folio(folio)
+
+
+@mirrors("mm/hugetlb.c", checked="v7.2", abridged="of private mappings only")
+def restore_reserve_on_error(
+    vma: vm_area_struct, offset: int, folio: HugeFolio
+) -> None:
+    """Let a mapping that cannot use a page after all have its reservation again.
+
+    Context: The fault mutex. The caller gives *folio* back.
+    """
+    own: object = READ_ONCE(vma).vm_private_data
+    if folio.restore_reserve and isinstance(own, resv_map):
+        own.consumed.discard(offset)
 
 
 def _unused(vma: vm_area_struct) -> int:
@@ -254,7 +294,8 @@ def fixup_hugetlb_reservations(vma: vm_area_struct, new: vm_area_struct) -> None
 
     Context: ``mmap_lock`` for writing.
     """
-    if not isinstance(vma.vm_private_data, resv_map):
+    own: object = READ_ONCE(vma).vm_private_data
+    if not isinstance(own, resv_map):
         return
     left = _unused(vma) - _unused(new)
     hugetlb_dup_vma_private(vma)
@@ -268,7 +309,7 @@ def hugetlb_unreserve_pages(mapping: address_space) -> None:
 
     Context: Nobody can map or open the file any more.
     """
-    unused = len(mapping._huge_resv) - len(mapping._huge)
+    unused = len(mapping._huge_resv - mapping._huge.keys())
     mapping._huge_resv.clear()
     if unused:
         hugetlb_acct_memory(the_hstate(), -unused)
@@ -280,7 +321,8 @@ def hugetlb_vm_op_close(vma: vm_area_struct) -> None:
 
     Context: ``mmap_lock``; nobody can find *vma* any more.
     """
-    if isinstance(vma.vm_private_data, resv_map):
+    own: object = READ_ONCE(vma).vm_private_data
+    if isinstance(own, resv_map):
         hugetlb_acct_memory(the_hstate(), -_unused(vma))
 
 

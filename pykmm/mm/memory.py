@@ -255,7 +255,7 @@ def __zap_vma_range(
     trace("zap", start, end)
     if vma.vm_flags & VM_HUGETLB:
         WARN_ON_ONCE(details.reaping, "a hugetlb mapping is being reaped")
-        __unmap_hugepage_range(tlb, vma, start, end)
+        __unmap_hugepage_range(vma, start, end)
         return
     for table in _pte_tables(vma.vm_mm, start, end):
         first = table.index << PMD_SHIFT

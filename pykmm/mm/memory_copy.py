@@ -21,6 +21,7 @@ from ..linux.mm import (
     PAGE_SIZE,
     PMD_SHIFT,
     PMD_SIZE,
+    VM_HUGETLB,
     VM_MIXEDMAP,
     VM_PFNMAP,
     VM_WRITE,
@@ -42,6 +43,7 @@ from ..linux.mmu_notifier import (
     mmu_notifier_range,
 )
 from ..linux.spinlock import spin_lock, spin_lock_nested, spin_unlock
+from .hugetlb_copy import copy_hugetlb_page_range
 from .memory import _ALL_ENTRIES, _look_up, _pte_mask, _through_nth
 from .memory_tables import _alloc_tables, _install_upper, _missing_upper
 from .memory_wp import folio_prealloc
@@ -53,7 +55,7 @@ _SINGLE_DEPTH_NESTING: Final = 1
 _PARTS: Final = (
     "the child's page-table pages come together for each part of 1 GiB: a failure for "
     "want of memory leaves a little less behind. Locks are held for a whole page-table "
-    "page at once. Mappings of hugetlbfs are left to faults"
+    "page at once"
 )
 
 
@@ -77,6 +79,8 @@ def copy_page_range(dst_vma: vm_area_struct, src_vma: vm_area_struct) -> int:
     """
     if not vma_needs_copy(dst_vma, src_vma):
         return 0
+    if src_vma.vm_flags & VM_HUGETLB:
+        return copy_hugetlb_page_range(dst_vma, src_vma)
     mm, start, end = src_vma.vm_mm, src_vma.vm_start, src_vma.vm_end
     mmap_assert_write_locked(mm)
     is_cow = is_cow_mapping(src_vma.vm_flags)

@@ -356,10 +356,10 @@ def handle_mm_fault(
         if there was no error, but no further than the first page-table page.
     """
     end = min((address | PMD_SIZE - 1) + 1, end)
-    if vma.vm_flags & VM_HUGETLB:
-        ret = hugetlb_fault(vma, address)
-        return ret, address if ret else end
     write = bool(flags & FAULT_FLAG_WRITE)
+    if vma.vm_flags & VM_HUGETLB:
+        ret = hugetlb_fault(vma, address, write=write)
+        return ret, address if ret else end
     if vma.vm_flags & VM_PFNMAP:
         return _fault_on_frames(vma, address, end, write=write)
     if not flags & FAULT_FLAG_USER:

@@ -16,15 +16,11 @@ from ..errors import UsageError, choices
 from ..lib.maple_tree import mas_store, mt_find
 from ..linux.atomic import atomic_long_add
 from ..linux.fs import get_file
-from ..linux.hugetlb import hugetlb_count_add
 from ..linux.maple_tree import MA_STATE
-from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import (
     PAGE_SHIFT,
     PAGE_SIZE,
-    PMD_SHIFT,
     PMD_SIZE,
-    PTRS_PER_PTE,
     TASK_SIZE,
     VM_ACCOUNT,
     VM_DONTDUMP,
@@ -41,7 +37,6 @@ from ..linux.mm import (
     VM_READ,
     VM_SHARED,
     VM_WRITE,
-    add_mm_counter,
 )
 from ..linux.mm_types import (
     _PFN_ENTRIES,
@@ -49,11 +44,9 @@ from ..linux.mm_types import (
     MM_FILEPAGES,
     MM_SHMEMPAGES,
     MM_SWAPENTS,
-    _Origin,
     address_space,
     file,
     mm_struct,
-    pgtable_t,
     vm_area_struct,
     vm_operations_struct,
 )
@@ -64,13 +57,10 @@ from ..linux.mmap_lock import (
     vma_mark_attached,
     vma_start_write,
 )
-from ..linux.mmzone import NODE_DATA, nr_online_nodes
-from .filemap_cache import _cache_fill, _cache_missing
 from .hugetlb_pool import hugetlb_vm_ops
 from .memcontrol import memcg_of
-from .memory_tables import _install_upper, _missing_upper
 from .mmap_limits import vm_stat_account
-from .page_counter import page_counter_charge
+from .mmap_region_pages import _cache, _populate_huge, _populate_run, _Supply
 from .rmap import _anon_vma_at_boot
 from .swapfile import _swap_alloc
 from .vma_file import vma_link_file
@@ -80,12 +70,8 @@ from .vma_ops import (
     shmem_vm_ops,
     special_mapping_vmops,
 )
-from .vmscan_file import file_lru
 
 __all__ = ["_map_region"]
-
-#: The entries of a full page-table page; one number for all of them.
-_FULL: Final = (1 << PTRS_PER_PTE) - 1
 
 _MAY: Final = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
 _PFN_FLAGS: Final = VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
@@ -130,8 +116,9 @@ class _Plan:
     @property
     def has_anon(self) -> bool:
         """Whether there are anonymous pages, or were before they went to swap."""
+        own = self.kind == "hugetlb" and not self.shared
         return bool(self.copied or self.swapped) or (
-            self.member == MM_ANONPAGES and self.populated > 0
+            (own or self.member == MM_ANONPAGES) and self.populated > 0
         )
 
     def runs(self) -> list[tuple[int, int, int]]:
@@ -150,49 +137,6 @@ class _Plan:
             return flags | VM_SHARED | VM_MAYSHARE
         plain = not flags & (VM_HUGETLB | VM_NORESERVE | VM_PFNMAP)
         return flags | (VM_ACCOUNT if plain and flags & VM_WRITE else 0)
-
-
-class _Supply:
-    """Free pages, handed out without steps, and taken and charged at the end.
-
-    Watermarks do not count, nor does the limit of *memcg*: so it was before.
-    """
-
-    def __init__(self, memcg: mem_cgroup | None) -> None:
-        nodes = range(nr_online_nodes())
-        self.left = [NODE_DATA(nid).nr_free_pages.nr for nid in nodes]
-        self.taken = [0 for _ in nodes]
-        self.memcg = memcg
-        self.charged = 0
-        self.origins: list[_Origin] = [(nid, memcg) for nid in nodes]
-
-    def get(self, pages: int) -> _Origin:
-        """Take *pages* from the first node that has as many; return their origin."""
-        self.charged += pages
-        return self.origins[self.get_uncharged(pages)]
-
-    def get_uncharged(self, pages: int) -> int:
-        """Take *pages* that no cgroup is charged for; return their node."""
-        left = self.left
-        nid = next((nid for nid, free in enumerate(left) if free >= pages), 0)
-        left[nid] -= pages
-        self.taken[nid] += pages
-        if left[nid] < 0:
-            raise UsageError(
-                f"the address space does not fit: {pages} more pages are needed than "
-                "are free: boot the machine with a larger Config(node_pages=...)"
-            )
-        return nid
-
-    def commit(self) -> None:
-        """Take what was handed out."""
-        for nid, pages in enumerate(self.taken):
-            if pages and NODE_DATA(nid).nr_free_pages.take(pages) != pages:
-                raise UsageError(
-                    "memory was taken while the address space was being built"
-                )
-        if self.memcg is not None and self.charged:
-            page_counter_charge(self.memcg.memory, self.charged)
 
 
 # -- building --------------------------------------------------------------------------
@@ -328,7 +272,7 @@ def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
     if plan.has_cache and vma.vm_file is not None:
         _cache(vma.vm_file.f_mapping, plan.populated, supply)
     if plan.kind == "hugetlb":
-        made += _populate_huge(mm, vma.vm_start >> PMD_SHIFT, plan.populated, supply)
+        made += _populate_huge(vma, plan.populated, supply)
     else:
         for member, first, nr in plan.runs():
             start = vma.vm_start + (first << PAGE_SHIFT)
@@ -337,58 +281,3 @@ def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
     supply.commit()
     if made:
         atomic_long_add(made * PAGE_SIZE, mm.pgtables_bytes)
-
-
-def _cache(mapping: address_space, nr: int, supply: _Supply) -> None:
-    """Have the first *nr* pages of a file in memory."""
-    file_lru().add(mapping)
-    with mapping.i_pages_lock:
-        for first in range(0, nr, PTRS_PER_PTE):
-            part = min(PTRS_PER_PTE, nr - first)
-            missing = _cache_missing(mapping, first, part)
-            if missing:
-                _cache_fill(mapping, first, part, supply.get(missing))
-
-
-def _populate_huge(mm: mm_struct, index: int, nr: int, supply: _Supply) -> int:
-    """Map *nr* small pages' worth of huge pages; return how many tables that took."""
-    made = 0
-    for at in range(index, index + nr // PTRS_PER_PTE):
-        made += _make_upper(mm, at, supply)
-        mm._huge[at] = supply.get_uncharged(PTRS_PER_PTE)
-    hugetlb_count_add(nr, mm)
-    return made
-
-
-def _make_upper(mm: mm_struct, index: int, supply: _Supply) -> int:
-    made = _missing_upper(mm, index)
-    if made:
-        _install_upper(mm, index, [supply.get(1) for _ in range(made)])
-    return made
-
-
-def _populate_run(
-    mm: mm_struct, start: int, nr: int, member: int, supply: _Supply, shared: bool
-) -> int:
-    """Fill *nr* entries from *start* on; return how many tables that took."""
-    if not nr:
-        return 0
-    made = 0
-    first, end = start >> PAGE_SHIFT, (start >> PAGE_SHIFT) + nr
-    while first < end:
-        index, at = divmod(first, PTRS_PER_PTE)
-        count = min(end - first, PTRS_PER_PTE - at)
-        table = mm.pgd.get(index)
-        if table is None:
-            made += 1 + _make_upper(mm, index, supply)
-            table = mm.pgd[index] = pgtable_t(mm, index, supply.get(1))
-        bits = _FULL if count == PTRS_PER_PTE else (1 << count) - 1 << at
-        table.present[member] |= bits
-        if member == MM_ANONPAGES:
-            table._add_pages(supply.get(count), bits)
-        elif member == _PFN_ENTRIES and not shared:
-            table.readonly |= bits
-        first += count
-    if member != _PFN_ENTRIES:
-        add_mm_counter(mm, member, nr)
-    return made

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
+from ..linux._huge_folio import HugeFolio
 from ..linux.mm import PMD_SHIFT, PTRS_PER_PTE, VM_LOCKED
 from ..linux.mm_types import (
     MM_FILEPAGES,
@@ -52,8 +53,8 @@ _ITEMS: Final = (
 
 #: What page tables hang in; an address space in which none of it was ever asked
 #: for has none.
-_TABLES: Final = frozenset({"pgd", "_pmds", "_puds", "_huge"})
-_ROOTS: Final = frozenset({file, address_space, mm_struct})
+_TABLES: Final = frozenset({"pgd", "_pmds", "_puds"})
+_ROOTS: Final = frozenset({file, address_space, mm_struct, HugeFolio})
 
 #: Which origins count.
 Wanted = Callable[[_Origin], bool]
@@ -72,6 +73,7 @@ class _Alive:
         found = [struct for struct in alive if type(struct) in _ROOTS]
         self.caches = [s for s in found if type(s) is address_space]
         self.mms = [s for s in found if type(s) is mm_struct]
+        self.huge = [s for s in found if type(s) is HugeFolio]
 
 
 class _Files:
@@ -134,17 +136,14 @@ class _Uses:
                 self.shared[pages] = None
         for upper in (mm._pmds, mm._puds):
             self.nr["NR_PAGETABLE"] += sum(map(self.wanted, upper.values()))
-        for nid in mm._huge.values():
-            self.nr["NR_HUGETLB"] += self.wanted((nid, None)) * PTRS_PER_PTE
-        self._count_pool(mm._hugetlb.values())
         if mm.pgd:
             for vma in _tree_of(mm)._entries():
                 self._count_vma(mm, vma)
 
-    def _count_pool(self, nids: Iterable[int | None]) -> None:
-        for nid in nids:
-            if nid is not None:
-                self.nr["NR_HUGETLB"] += self.wanted((nid, None)) * PTRS_PER_PTE
+    def count_huge(self, folios: Iterable[HugeFolio]) -> None:
+        """Count huge pages, whoever has them."""
+        used = sum(self.wanted((folio.nid, None)) for folio in folios)
+        self.nr["NR_HUGETLB"] = used * PTRS_PER_PTE
 
     def _count_vma(self, mm: mm_struct, vma: vm_area_struct) -> None:
         opened: file | None = vma.__dict__["vm_file"]
@@ -177,7 +176,6 @@ class _Uses:
         which are the mapped ones: those that came first.
         """
         for mapping in self.files.mappings:
-            self._count_pool(mapping._huge.values())
             left = self.files.nr_mapped(mapping)
             for origin, pages in mapping.__dict__["_nrpages"].items():
                 mapped = min(left, pages)
@@ -200,6 +198,7 @@ def memory_by_use(wanted: Wanted) -> dict[str, int]:
             uses.count_mm(mm)
     uses.count_shared()
     uses.count_files()
+    uses.count_huge(alive.huge)
     nr = uses.nr
     anon = nr["NR_ANON_MAPPED"] - nr["NR_UNEVICTABLE"]
     nr["NR_INACTIVE_ANON"] += anon + nr["NR_SHMEM"]

@@ -24,6 +24,7 @@ from ..errors import UsageError
 from ..holds import Hold, hold, holds
 from ..invariants import Watch, check_at_rest
 from ..kernel.exit_wait import kernel_wait4
+from ..kernel.futex.core import futex_init
 from ..linux.memcontrol import PAGE_COUNTER_MAX, mem_cgroup
 from ..linux.mm import for_each_vma
 from ..linux.mm_types import VMA_ITERATOR, mm_struct
@@ -103,6 +104,7 @@ class Machine(engine.Machine):
             self.boot.task = init.task
             oom_init()
             hugetlb_init()
+            futex_init()
             init_vm_util_sysctls()
             others, self.live = self.live, []
             self._start_kthreads()

@@ -173,7 +173,7 @@ def test_everything_comes_back(machine, mm):
     assert free - nr_free_pages() == 512 + 7
     assert (mm.pgtables_bytes.counter, mm.hugetlb_usage.counter) == (0, 0)
     assert [counter.counter for counter in mm.rss_stat] == [0] * 4
-    assert (mm.pgd, mm._pmds, mm._puds, mm._huge) == ({}, {}, {}, {})
+    assert (mm.pgd, mm._pmds, mm._puds, mm._hugetlb) == ({}, {}, {}, {})
     assert (app.f_ref.refs, vm_committed_as().counter) == (1, 0)
     assert mm_flags_test(MMF_OOM_SKIP, mm)
     assert find_vma(mm, 0) is None

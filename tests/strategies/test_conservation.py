@@ -14,7 +14,6 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pykmm.engine import Backend, Config, Pool, Root, Timers
-from pykmm.kernel.futex.core import _futex_queues
 from pykmm.kernel.ucount import _ucounts
 from pykmm.linux.mman import vm_committed_as
 from pykmm.linux.pid_namespace import init_pid_ns
@@ -85,7 +84,6 @@ def come_and_go(
     walk = RandomWalk(seed)
     with Machine(CONFIG, backend=backend, scheduler=walk, pool=pool, seed=seed) as m:
         m.ready()
-        _futex_queues()
         above = m.cgroup("above")
         group = m.cgroup("group", memory_max=limit, parent=above)
         play(m, [FIRST], uid=USER)

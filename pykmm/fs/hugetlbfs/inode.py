@@ -9,7 +9,7 @@ from ...linux.fs import i_size_write
 from ...linux.mm import PAGE_SHIFT, VM_WRITE
 from ...linux.mm_types import address_space, file, vm_area_struct
 from ...mm.hugetlb_pool import (
-    free_huge_folio,
+    huge_folio_put,
     hugetlb_reserve_pages,
     hugetlb_unreserve_pages,
     hugetlb_vm_ops,
@@ -42,9 +42,9 @@ def hugetlbfs_evict_inode(mapping: address_space) -> None:
 
     Context: No mapping is left.
     """
-    for nid in mapping._huge.values():
-        free_huge_folio(nid, False)
     hugetlb_unreserve_pages(mapping)
+    for folio in mapping._huge.values():
+        huge_folio_put(folio)
     mapping._huge.clear()
 
 

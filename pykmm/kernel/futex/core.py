@@ -26,6 +26,7 @@ from .futex import (
 __all__ = [
     "__futex_unqueue",
     "futex_hash",
+    "futex_init",
     "futex_q_lock",
     "futex_q_unlock",
     "futex_unqueue",
@@ -36,6 +37,15 @@ __all__ = [
 _FUT_OFF_MMSHARED: Final = 2
 
 _futex_queues = MachineLocal(futex_hash_bucket)
+
+
+@mirrors("kernel/futex/core.c", checked="v7.2", abridged="one bucket")
+def futex_init() -> None:
+    """Make the buckets.
+
+    Context: Boot.
+    """
+    _futex_queues()
 
 
 @mirrors(
