@@ -34,6 +34,7 @@ __all__ = [
     "WouldWait",
     "call_path",
     "choices",
+    "kinds",
     "named_frames",
 ]
 
@@ -181,6 +182,12 @@ def _aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
         f"  {label:<{wide}}  {text:<{broad if path else 0}}  {path.lstrip()}".rstrip()
         for label, text, path in parts
     ]
+
+
+def kinds() -> list[str]:
+    """Return the kinds of reports that there always are, whatever else is loaded."""
+    found = [cls for cls in _kinds(Report).values() if cls is not Report]
+    return sorted(cls.kind for cls in found if cls.__module__ == __name__)
 
 
 def _kinds(base: type[Report]) -> dict[str, type[Report]]:

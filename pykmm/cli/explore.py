@@ -12,12 +12,13 @@ from pykmm.errors import UsageError
 from pykmm.runner import explore, replay
 
 from . import names, output
+from .ktap import explored, ktap
 from .output import show, show_json
 from .words import command, drawn, many, report_dict, splat
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
@@ -31,6 +32,8 @@ __all__ = ["pool", "run"]
 
 def run(args: Namespace) -> int:
     """Explore, then print outcomes, bugs and how complete the answer is."""
+    if args.ktap and args.json:
+        raise UsageError("--ktap does not go with --json: drop one of them")
     scenario = names.scenario(args.scenario, args.bug, args.design)
     resume = None if args.resume is None else _read(args.resume)
     if args.save is not None and not Path(args.save).absolute().parent.is_dir():
@@ -53,6 +56,8 @@ def run(args: Namespace) -> int:
         )
     if args.json:
         show_json(_as_dict(scenario, args.scheduler, result))
+    elif args.ktap:
+        show(_as_ktap(scenario, args.detectors, result))
     else:
         for part in _parts(scenario, result):
             show(part)
@@ -143,12 +148,24 @@ def _completeness(result: Result) -> str:
     )
 
 
-# -- JSON ---------------------------------------------------------------------------
+# -- for programs -------------------------------------------------------------------
+
+
+def _complete(scenario: Scenario, result: Result) -> None:
+    """Fill in what only a trace tells of each report."""
+    for report in result.reports:
+        splat(scenario, report, _trace(scenario, report))
+
+
+def _as_ktap(
+    scenario: Scenario, detectors: Sequence[str] | None, result: Result
+) -> str:
+    _complete(scenario, result)
+    return ktap([explored(scenario, result, detectors)])
 
 
 def _as_dict(scenario: Scenario, scheduler: str, result: Result) -> dict[str, object]:
-    for report in result.reports:
-        splat(scenario, report, _trace(scenario, report))
+    _complete(scenario, result)
     return {
         **result.as_dict(),
         "summary": scenario.summary,

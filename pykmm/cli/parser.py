@@ -98,6 +98,7 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     add("--save", metavar="FILE", help="write down what is left to explore")
     add("--continue", metavar="FILE", dest="resume", help="go on with what is left")
     add("--seed", metavar="N", type=_whole, default=0, help="for random schedulers (0)")
+    add("--ktap", action="store_true", help="print KTAP, as the kernel's tests do")
     _detectors(parser)
 
 

@@ -9,6 +9,7 @@ that asks for it imports.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SCHEDULE",
         help="run explored tests in this one order, as a failure's last line says",
     )
+    group.addoption(
+        "--kmm-ktap",
+        metavar="FILE",
+        help="write the results as KTAP, for the kernel's test tools",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,6 +68,11 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{MARK}(bound=, executions=, seconds=, outcomes=, ...): run the test's body "
         "on a new kmm_machine in every order of its threads' steps (pykmm)",
     )
+    ktap = config.getoption("--kmm-ktap")
+    if ktap is not None and not hasattr(config, "workerinput"):  # one process writes
+        from .ktap import Recorder
+
+        config.pluginmanager.register(Recorder(Path(ktap)))
 
 
 @pytest.fixture

@@ -164,6 +164,14 @@ def cli_explore_bug() -> str:
 
 
 @case
+def cli_explore_ktap() -> str:
+    """The same for the kernel's test tools."""
+    options = ("--scheduler", "random", "--executions", "5", "--seed", "1")
+    bug = ("--bug", "mrelease-keeps-lock", "--detect", "kasan,leak")
+    return of_command("explore", "mrelease-vs-exit", "--ktap", *bug, *options)
+
+
+@case
 def cli_replay_full() -> str:
     """Each step of one execution."""
     return of_command("replay", "mrelease-alive", "", "--trace", "full")
