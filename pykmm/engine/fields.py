@@ -39,7 +39,7 @@ from .construct import Maker, make_many
 from .events import READ, WRITE
 from .ledger import holders
 from .machine import enter, leave
-from .objects import Field, Struct
+from .objects import Field, Named, Struct
 from .rules import RULES, Rule, const, embedded, guarded, owned, shared
 from .thread import Thread, thread_here
 
@@ -170,6 +170,8 @@ class _Lazy:
         if obj is None:
             return self
         made = self.make(obj) if self.takes_self else self.make()
+        if isinstance(made, Named) and made.owner is obj:
+            made._place = self.name  # it need not look for itself later
         # Of two threads that come here at once, both get what one of them made.
         return obj.__dict__.setdefault(self.name, made)
 
