@@ -104,7 +104,7 @@ class Baton:
             if not machine.clock.jump():
                 return None
             machine.cuts.append(len(machine.events))
-        if running not in enabled:
+        if running is not None and running not in enabled:
             running = None
         chosen = self.scheduler.choose(enabled, running)
         steps = machine.steps

@@ -158,7 +158,8 @@ class Dpor:
         if len(enabled) == len(machine.live):
             past.held_up.append(())
         else:
-            held_up = [past.tids[t] for t in machine.live if t not in enabled]
+            able = {*enabled}
+            held_up = [past.tids[t] for t in machine.live if t not in able]
             past.held_up.append(tuple(held_up))
         if len(machine.cuts) != self._cuts:
             self._cuts = len(machine.cuts)

@@ -108,6 +108,7 @@ class Step:
         "more",
         "oid",
         "tid",
+        "_touched",
     )
 
     def __init__(
@@ -134,6 +135,17 @@ class Step:
         self.fatal = False
         #: What guards it, of one that was not taken; None if that cannot be asked.
         self.door: Door | None = None
+        self._touched: dict[int, int] | None = None
+
+    @property
+    def touched(self) -> dict[int, int]:
+        """All objects that it touches, with the classes."""
+        found = self._touched
+        if found is None:
+            found = self._touched = {self.oid: self.bits}
+            for oid, bits in self.more:
+                found[oid] = found.get(oid, 0) | bits
+        return found
 
     def died(self) -> Step:
         """Return the same step as one in which a bug was found."""
@@ -166,12 +178,11 @@ def conflicts(a: Step, b: Step) -> bool:
 
 
 def _meet(a: Step, b: Step) -> bool:
-    touched = dict.fromkeys((oid for oid, _ in b.more), 0) | {b.oid: b.bits}
-    for oid, bits in b.more:
-        touched[oid] |= bits
-    return any(
-        against(bits) & touched.get(oid, 0) for oid, bits in ((a.oid, a.bits), *a.more)
-    )
+    others = b.touched
+    for oid, bits in a.touched.items():
+        if oid in others and against(bits) & others[oid]:
+            return True
+    return False
 
 
 def depends(a: Step, b: Step) -> bool:
