@@ -50,6 +50,7 @@ class pgtable_t:
     __slots__ = (
         "_many",
         "_one",
+        "dirty",
         "index",
         "origin",
         "present",
@@ -71,6 +72,9 @@ class pgtable_t:
         self.readonly = 0
         #: Entries that cannot be accessed at all: PROT_NONE.
         self.protnone = 0
+        #: Entries of pages of files that were written, and can be without a fault,
+        #: since the page was clean.
+        self.dirty = 0
         #: Entries that were used since reclaim looked last.
         self.young = 0
         #: Pages and swap slots that others may refer to, too: entry n of a bitmap
@@ -163,6 +167,7 @@ class pgtable_t:
         self.readonly &= ~bits
         self.protnone &= ~bits
         self.young &= ~bits
+        self.dirty &= ~bits
 
     def _cut_shared(self, bits: int) -> list[tuple[SharedPages, int, int]]:
         """Take the shared pages of the entries in *bits* off the list."""
@@ -245,10 +250,11 @@ class pgtable_t:
         )
         shared = self._cut_shared(bits)
         readonly, protnone = self.readonly & bits, self.protnone & bits
-        young = self.young & bits
+        young, dirty = self.young & bits, self.dirty & bits
         self.readonly ^= readonly
         self.protnone ^= protnone
         self.young ^= young
+        self.dirty ^= dirty
         hits = [part & bits for part in self.present]
         self.present = [part & ~bits for part in self.present]
         new.present = [
@@ -257,6 +263,7 @@ class pgtable_t:
         new.readonly |= _moved(readonly, by)
         new.protnone |= _moved(protnone, by)
         new.young |= _moved(young, by)
+        new.dirty |= _moved(dirty, by)
         new.shared += tuple(
             (s, shift + by, _moved(part, by)) for s, shift, part in shared
         )

@@ -28,9 +28,10 @@ from ..linux.mm_types import (
     mm_struct,
     vm_area_struct,
 )
+from ..linux.page_flags import PG_locked, PG_writeback
 from ..linux.pgtable import SharedPages, _moved
 from ._conservation_huge import _huge_pages, _misused_pool
-from .filemap_cache import _in_window
+from .filemap_cache import _in_window, _without
 from .gup_pages import pinned
 from .memory import _pte_mask
 from .page_alloc_freelist import nr_free_pages
@@ -67,6 +68,7 @@ def _books() -> list[str]:
             f"{nr_swap_pages().counter} swap slots free, {swapped} used, of {slots}"
         )
     wrong += _misplaced(spaces, files)
+    wrong += [sentence for mapping in files for sentence in _flagged(mapping)]
     return wrong + _mischarged(spaces, files, shared)
 
 
@@ -210,14 +212,32 @@ def _with_origin(mm: mm_struct) -> int:
 
 
 def _readonly(mm: mm_struct) -> int:
-    """Count write-protected entries of neither an anonymous page nor a frame."""
+    """Count write-protected entries of what could not be written anyway."""
+    found = 0
+    for table in mm.pgd.values():
+        own = table.present[MM_ANONPAGES] | table.present[_PFN_ENTRIES]
+        found += (table.readonly & ~(own | table.dirty)).bit_count()
+    return found
+
+
+def _dirty(mm: mm_struct) -> int:
+    """Count dirty entries that map no page of a file."""
     return sum(
-        (
-            table.readonly
-            & ~(table.present[MM_ANONPAGES] | table.present[_PFN_ENTRIES])
-        ).bit_count()
+        (table.dirty & ~table.present[MM_FILEPAGES]).bit_count()
         for table in mm.pgd.values()
     )
+
+
+def _flagged(mapping: address_space) -> Iterator[str]:
+    """Look at what is known of a file's pages: of those that there are, and at rest."""
+    for flag, pages in mapping._flags.items():
+        stray = sum(map(int.bit_count, _without(pages, mapping.i_pages).values()))
+        if stray:
+            yield f"{mapping.name}: {stray} pages have {flag.name} and are not cached"
+    for flag in (PG_locked, PG_writeback):
+        busy = sum(map(int.bit_count, mapping._flags[flag].values()))
+        if busy:
+            yield f"{mapping.name}: {busy} pages have {flag.name}, and nobody ends it"
 
 
 def _tables(mm: mm_struct) -> int:
@@ -238,6 +258,7 @@ def _miscounted(mm: mm_struct) -> list[str]:
         ("pgtables_bytes", mm.pgtables_bytes.counter, _tables(mm) * PAGE_SIZE),
         ("hugetlb_usage", mm.hugetlb_usage.counter, len(mm._hugetlb) * PTRS_PER_PTE),
         ("write-protected entries of nothing", _readonly(mm), 0),
+        ("dirty entries of nothing", _dirty(mm), 0),
         ("pages with an origin", _with_origin(mm), _entries(mm, MM_ANONPAGES)),
     ]
     return [

@@ -16,15 +16,18 @@ from ..engine.fields import field_of
 from ..engine.machine import enter, leave
 from ..errno import ENOMEM
 from ..linux.gfp_types import __GFP_COMP, GFP_HIGHUSER_MOVABLE
-from ..linux.mm_types import _Origin, address_space
+from ..linux.mm_types import _Folios, _Origin, address_space
+from ..linux.page_flags import PG_active, PG_reclaim, PG_writeback
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap_cache import (
     _any_locked,
     _before_end,
+    _both,
     _cache_fill,
     _cache_missing,
     _swap_drop,
     _wait_on_locked,
+    _without,
 )
 from .memcontrol import get_mem_cgroup_from_current
 from .memcontrol_charge import charge_up_to
@@ -34,9 +37,7 @@ from .swap import folios_put_refs
 from .swapfile import swap_put_entries_direct
 from .vmscan_file import file_lru
 
-__all__ = [
-    "filemap_fault",
-]
+__all__ = ["filemap_fault", "folio_end_writeback"]
 
 #: The mask of a file's mapping, as reports show it.
 _GFP: Final = GFP_HIGHUSER_MOVABLE | __GFP_COMP
@@ -45,7 +46,7 @@ _GFP: Final = GFP_HIGHUSER_MOVABLE | __GFP_COMP
 @mirrors(
     "mm/filemap.c",
     checked="v7.2",
-    abridged="reading takes no time and never fails, no page is ever dirty, and the "
+    abridged="reading takes no time and never fails, and the "
     "pages of one fault come at once: I/O, its waits and its errors are missing. Who "
     "waits for reclaim keeps mmap_lock",
 )
@@ -113,3 +114,18 @@ def _add_range(
     if added < pages:  # somebody else read some of them meanwhile
         folios_put_refs({origin: pages - added})
     return nr
+
+
+@mirrors("mm/filemap.c", checked="v7.2", abridged="many pages of one file at once")
+def folio_end_writeback(mapping: address_space, pages: _Folios) -> None:
+    """Note that *pages* have been written; those that reclaim waits for go next.
+
+    Context: Any; a step on the cache of the file.
+    """
+    field, flags = field_of(mapping, "i_pages"), mapping._flags
+    t = enter(field, "folio_end_writeback")
+    rotate = _both(flags[PG_reclaim], pages)
+    flags[PG_reclaim] = _without(flags[PG_reclaim], rotate)
+    flags[PG_active] = _without(flags[PG_active], rotate)
+    flags[PG_writeback] = _without(flags[PG_writeback], pages)
+    leave(t, field, Access.WRITE)

@@ -20,12 +20,13 @@ from ..linux.mm_types import (
     pgtable_t,
     vm_area_struct,
 )
-from ..linux.page_flags import PG_locked
+from ..linux.page_flags import PG_locked, pageflags
 
 __all__ = [
     "_add_folios",
     "_any_locked",
     "_before_end",
+    "_both",
     "_cache_drop",
     "_cache_fill",
     "_cache_missing",
@@ -95,6 +96,12 @@ def _add_folios(pages: _Folios, more: _Folios) -> None:
             pages[chunk] = pages.get(chunk, 0) | bits
 
 
+def _both(pages: _Folios, others: _Folios) -> _Folios:
+    """Return those of *pages* that are among *others*, too."""
+    found = {chunk: bits & others.get(chunk, 0) for chunk, bits in pages.items()}
+    return {chunk: bits for chunk, bits in found.items() if bits}
+
+
 def _without(pages: _Folios, gone: _Folios) -> _Folios:
     """Return *pages* but those that are *gone*."""
     left = {chunk: bits & ~gone.get(chunk, 0) for chunk, bits in pages.items()}
@@ -112,20 +119,28 @@ def _cache_missing(mapping: address_space, first: int, nr: int) -> int:
     )
 
 
-def _any_locked(mapping: address_space, first: int, nr: int) -> bool:
-    """Tell, without a step, whether reclaim has one of the pages in its hands."""
-    locked = mapping._flags[PG_locked]
+def _any_locked(mapping: address_space, first: int, nr: int, *flags: pageflags) -> bool:
+    """Tell, without a step, whether somebody has one of the pages in his hands.
+
+    With PG_writeback, also whether one is on its way to the disk.
+    """
     # A snapshot: a guard is asked beside others, who may lock more meanwhile.
-    return any(bits & _within(chunk, first, nr) for chunk, bits in [*locked.items()])
+    return any(
+        bits & _within(chunk, first, nr)
+        for flag in (PG_locked, *flags)
+        for chunk, bits in [*mapping._flags[flag].items()]
+    )
 
 
-def _wait_on_locked(mapping: address_space, first: int, nr: int) -> None:
-    """Wait, in a step, until reclaim is done with all of the pages.
+def _wait_on_locked(
+    mapping: address_space, first: int, nr: int, *flags: pageflags
+) -> None:
+    """Wait, in a step, until all of the pages are unlocked, and written if need be.
 
     Context: May sleep.
     """
     field = field_of(mapping, "i_pages")
-    t = enter(field, "folio_lock", lambda: not _any_locked(mapping, first, nr))
+    t = enter(field, "folio_lock", lambda: not _any_locked(mapping, first, nr, *flags))
     leave(t, field, Access.WAIT, blocking=True)
 
 

@@ -60,6 +60,7 @@ from .mmu_gather import (
     tlb_flush_mmu,
     tlb_gather_mmu,
 )
+from .page_writeback import folio_mark_dirty
 from .swap import folio_mark_accessed
 from .swapfile import swap_put_entries_direct
 from .vma_unmap import unmap_desc
@@ -85,7 +86,7 @@ _ENTRIES = (
 )
 _FILES = (
     "files' pages only, of one page-table page at once: the others need no marks, and "
-    "are cleared together with these; nothing is dirty"
+    "are cleared together with these"
 )
 
 
@@ -157,9 +158,9 @@ def _through_nth(bits: int, nth: int) -> int:
 def zap_present_folio_ptes(
     tlb: mmu_gather, vma: vm_area_struct, table: pgtable_t, mask: int
 ) -> None:
-    """Mark the file's pages that were used through the entries in *mask*; queue them.
+    """Mark the file's pages that were written or used through *mask*; queue them.
 
-    That they were used is known from the entries alone, which are about to go.
+    That they were is known from the entries alone, which are about to go.
 
     Context: The table's lock.
     """
@@ -168,7 +169,9 @@ def zap_present_folio_ptes(
     if file is None or not mapped:
         return
     offset = _offset(vma, table)
-    used = mapped & table.young
+    dirty, used = mapped & table.dirty, mapped & table.young
+    if dirty:
+        folio_mark_dirty(file.f_mapping, _of_window(dirty, offset))
     if used and vma_has_recency(vma):
         folio_mark_accessed(file.f_mapping, _of_window(used, offset))
     tlb._cached.append((file.f_mapping, _of_window(mapped, offset)))

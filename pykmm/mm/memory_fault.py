@@ -11,11 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import attrs
-
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.fields import field_of
 from ..engine.machine import enter, leave
 from ..linux.compiler import READ_ONCE
 from ..linux.lockdep import lockdep_is_held
@@ -37,32 +34,26 @@ from ..linux.mm import (
     VM_MAYSHARE,
     VM_PFNMAP,
     VM_SHARED,
-    VM_WRITE,
-    add_mm_counter,
-    mm_flags_test,
 )
 from ..linux.mm_types import (
-    _PFN_ENTRIES,
-    MM_ANONPAGES,
-    MMF_UNSTABLE,
-    NR_MM_COUNTERS,
     pgtable_t,
     vm_area_struct,
 )
 from ..linux.mmap_lock import mmap_read_trylock, mmap_read_unlock
 from ..linux.sched import current
-from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap import filemap_fault
-from .filemap_cache import _any_locked, _cache_missing
+from .filemap_cache import _of_window, _offset
 from .hugetlb_fault import hugetlb_fault
 from .internal import __anon_vma_prepare
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
 from .memory import _pte_mask, _through_nth
-from .memory_entries import _Change, _change, _kind
+from .memory_entries import _change, _kind
+from .memory_fill import _NOTHING, _Fault, _fill, _lowest
 from .memory_remap import _present_run, wp_pfn_shared
 from .memory_swap import _below, do_swap_page
 from .memory_tables import pte_alloc
 from .memory_wp import _Folios, do_wp_page, folio_prealloc
+from .page_writeback import folio_mark_dirty
 
 __all__ = ["FAULT_FLAG_USER", "FAULT_FLAG_WRITE", "_fault_in_range", "handle_mm_fault"]
 
@@ -73,18 +64,6 @@ _BY_TABLE: Final = (
     "the faults in one page-table page happen at once as far as there is memory for "
     "their pages, under one hold of its lock: nobody comes between two of them"
 )
-
-
-@attrs.frozen
-class _Fault:
-    """What one fault came to: 0 or an error, and the entries that are done."""
-
-    ret: int
-    done: int
-
-
-#: Pages of the file went, or somebody is about to take them.
-_NOTHING: Final = _Fault(0, 0)
 
 
 # -- one page-table page ---------------------------------------------------------------
@@ -138,7 +117,28 @@ def _try_fault_in_table(
         if fault == _NOTHING and vma.vm_file is not None:
             fault, used = _read_and_fill(vma, table, mask, folios, write=write)
         folios.put(folios.nr - used)
-    return fault if fault is None or fault.ret else _Fault(ret, fault.done)
+    if fault is None or fault.ret:
+        return fault
+    if fault.dirtied:
+        fault_dirty_shared_page(vma, table, fault.dirtied)
+    return _Fault(ret, fault.done)
+
+
+@mirrors(
+    "mm/memory.c",
+    checked="v7.2",
+    abridged="the pages are not locked since they were mapped; nobody is throttled",
+)
+def fault_dirty_shared_page(
+    vma: vm_area_struct, table: pgtable_t, entries: int
+) -> None:
+    """Note that a file's pages are being written through *entries*.
+
+    Context: As :func:`handle_mm_fault`.
+    """
+    assert vma.vm_file is not None
+    written = _of_window(entries, _offset(vma, table))
+    folio_mark_dirty(vma.vm_file.f_mapping, written)
 
 
 def _read_and_fill(
@@ -150,22 +150,13 @@ def _read_and_fill(
     take away what is to be copied, for ever.
     """
     assert vma.vm_file is not None
-    nr = mask.bit_length() - _lowest(mask)
-    cached = filemap_fault(vma.vm_file.f_mapping, _pgoff(vma, table, mask), nr)
+    low = _lowest(mask)
+    first, nr = _offset(vma, table) + low, mask.bit_length() - low
+    cached = filemap_fault(vma.vm_file.f_mapping, first, nr)
     if cached <= 0:
         return _Fault(VM_FAULT_OOM if cached else VM_FAULT_SIGBUS, 0), 0
-    mask &= (1 << _lowest(mask) + cached) - 1
+    mask &= (1 << low + cached) - 1
     return _fill(vma, table, mask, folios, write=write)
-
-
-def _lowest(entries: int) -> int:
-    return (entries & -entries).bit_length() - 1
-
-
-def _pgoff(vma: vm_area_struct, table: pgtable_t, entries: int) -> int:
-    """Return which page of its file *vma* has at the lowest of *entries*."""
-    address = (table.index << PMD_SHIFT) + (_lowest(entries) << PAGE_SHIFT)
-    return vma.vm_pgoff + (address - vma.vm_start >> PAGE_SHIFT)
 
 
 @mirrors(
@@ -190,96 +181,6 @@ def __vmf_anon_prepare(vma: vm_area_struct) -> int:
     if alone:
         mmap_read_unlock(mm)
     return 0
-
-
-def _fill(
-    vma: vm_area_struct,
-    table: pgtable_t,
-    mask: int,
-    folios: _Folios | None,
-    *,
-    write: bool,
-) -> tuple[_Fault | None, int]:
-    """Fill the entries in *mask*, if the pages in hand are enough.
-
-    Context: Takes the table's lock.
-    Return: None if they are not; and how many pages have been used. Nothing is done,
-        without an error, if its pages went since they were found, or are going to.
-    """
-    spin_lock(table.ptl)
-    fault, used = _fill_locked(vma, table, mask, folios, write=write)
-    spin_unlock(table.ptl)
-    return fault, used
-
-
-def _fill_locked(
-    vma: vm_area_struct,
-    table: pgtable_t,
-    mask: int,
-    folios: _Folios | None,
-    *,
-    write: bool,
-) -> tuple[_Fault | None, int]:
-    private = not vma.vm_flags & VM_SHARED
-    member = _kind(vma, write=write)
-    change = _change(table, mask, member, write=write, private=private)
-    # check_stable_address_space(): a page that is missing may have been reaped.
-    if change.missing and private and mm_flags_test(MMF_UNSTABLE, vma.vm_mm):
-        return _Fault(VM_FAULT_SIGBUS, 0), 0
-    if change.missing and _truncated(vma, table, change.missing):
-        return _NOTHING, 0
-    needed = change.anon().bit_count()
-    if change.swapped or needed > (0 if folios is None else folios.nr):
-        return None, 0
-    _install_pages(vma, table, change, folios)
-    table.young |= mask
-    return _Fault(0, mask), needed
-
-
-def _truncated(vma: vm_area_struct, table: pgtable_t, entries: int) -> bool:
-    """Tell whether one of the file's pages is there no more, or about to go.
-
-    Context: The table's lock.
-    """
-    if vma.vm_file is None:
-        return False
-    first, nr = _pgoff(vma, table, entries), entries.bit_length() - _lowest(entries)
-    mapping = vma.vm_file.f_mapping
-    field = field_of(mapping, "i_pages")
-    t = enter(field, "folio_mapping")
-    gone = _cache_missing(mapping, first, nr)
-    locked = _any_locked(mapping, first, nr)
-    leave(t, field, Access.READ, gone)
-    return bool(gone) or locked
-
-
-def _install_pages(
-    vma: vm_area_struct, table: pgtable_t, change: _Change, folios: _Folios | None
-) -> None:
-    """Fill the entries with pages, those that are new from *folios*.
-
-    Context: The table's lock.
-    """
-    mm, present = vma.vm_mm, table.present
-    rss = [0] * len(present)
-    for member, bits in enumerate(present):
-        gone = bits & change.copied
-        present[member] ^= gone
-        rss[member] -= gone.bit_count()
-    filled = ((MM_ANONPAGES, change.copied), (change.member, change.missing))
-    for member, bits in filled:
-        present[member] |= bits
-        rss[member] += bits.bit_count()
-    table.readonly &= ~change.copied
-    if change.member == _PFN_ENTRIES:
-        table.readonly |= change.missing
-    if folios is not None and change.anon():
-        table._add_pages(folios.origin, change.anon())
-        if not vma.vm_flags & VM_WRITE:
-            table.readonly |= change.anon()
-    for member in range(NR_MM_COUNTERS):
-        if rss[member]:
-            add_mm_counter(mm, member, rss[member])
 
 
 @mirrors("mm/memory.c", checked="v7.2", abridged=_BY_TABLE)

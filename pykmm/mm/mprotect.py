@@ -74,7 +74,7 @@ def change_pte_range(table: pgtable_t, mask: int, flags: int) -> None:
     spin_lock(table.ptl)
     if not flags & VM_WRITE:
         own = table.present[MM_ANONPAGES] | table.present[_PFN_ENTRIES]
-        table.readonly |= own & mask
+        table.readonly |= (own | table.dirty) & mask
     if flags & VM_ACCESS_FLAGS:
         table.protnone &= ~mask
     else:

@@ -21,6 +21,7 @@ from ..linux.mm import (
     PMD_SIZE,
     VM_EXEC,
     VM_LOCKED,
+    VM_SHARED,
     add_mm_counter,
 )
 from ..linux.mm_inline import vma_has_recency
@@ -34,6 +35,7 @@ from ..linux.mm_types import (
 )
 from ..linux.mmu_notifier import (
     MMU_NOTIFY_CLEAR,
+    MMU_NOTIFY_PROTECTION_PAGE,
     mmu_notifier_invalidate_range_end,
     mmu_notifier_invalidate_range_start,
     mmu_notifier_range,
@@ -43,11 +45,13 @@ from .filemap_cache import _add_folios, _in_window, _of_window, _offset
 from .memcontrol import get_mem_cgroup_from_mm
 from .memory import _pte_tables
 from .memory_mapping import _by_offset
+from .page_writeback import folio_mark_dirty
 from .rmap_unmap import _part
 
 __all__ = [
     "_mapped_by",
     "_unmap_from",
+    "folio_mkclean",
     "folio_referenced",
     "folio_referenced_arg",
     "rmap_walk_file",
@@ -187,8 +191,43 @@ def _unmap_from(vma: vm_area_struct, table: pgtable_t, pages: _Folios) -> None:
     spin_lock(table.ptl)
     bits = _entries(vma, table, pages)
     if bits:
+        if dirty := bits & table.dirty:
+            mapping = vma.__dict__["vm_file"].f_mapping
+            folio_mark_dirty(mapping, _of_window(dirty, _offset(vma, table)))
         table._forget(bits)
         table.present[_member(vma)] ^= bits
         add_mm_counter(mm, _member(vma), -bits.bit_count())
     spin_unlock(table.ptl)
     mmu_notifier_invalidate_range_end(change)
+
+
+# -- who has written to them -----------------------------------------------------------
+
+
+@mirrors("mm/rmap.c", checked="v7.2", abridged=_MANY)
+def folio_mkclean(mapping: address_space, pages: _Folios) -> _Folios:
+    """Have the next write to *pages* raise a fault, wherever they are mapped.
+
+    Context: As :func:`rmap_walk_file`; takes the tables' locks.
+    Return: Those that were written.
+    """
+    written: _Folios = {}
+
+    def page_mkclean_one(vma: vm_area_struct, table: pgtable_t, pages: _Folios) -> None:
+        if not vma.__dict__["vm_flags"] & VM_SHARED:
+            return
+        mm, first = vma.vm_mm, table.index << PMD_SHIFT
+        change = mmu_notifier_range(
+            MMU_NOTIFY_PROTECTION_PAGE, mm, first, first + PMD_SIZE
+        )
+        mmu_notifier_invalidate_range_start(change)
+        spin_lock(table.ptl)
+        dirty = _entries(vma, table, pages) & table.dirty
+        table.dirty ^= dirty
+        table.readonly &= ~dirty
+        spin_unlock(table.ptl)
+        mmu_notifier_invalidate_range_end(change)
+        _add_folios(written, _of_window(dirty, _offset(vma, table)))
+
+    rmap_walk_file(mapping, pages, page_mkclean_one)
+    return written

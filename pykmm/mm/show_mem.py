@@ -73,7 +73,8 @@ def _show_totals(nr: Uses, free: int) -> None:
     for line in (
         f"active_anon:0 inactive_anon:{nr['NR_INACTIVE_ANON']} isolated_anon:0",
         f" active_file:0 inactive_file:{nr['NR_INACTIVE_FILE']} isolated_file:0",
-        f" unevictable:{nr['NR_UNEVICTABLE']} dirty:0 writeback:0",
+        f" unevictable:{nr['NR_UNEVICTABLE']} dirty:{nr['NR_FILE_DIRTY']} "
+        f"writeback:{nr['NR_WRITEBACK']}",
         f" slab_reclaimable:{slab} slab_unreclaimable:{fixed}",
         f" mapped:{nr['NR_FILE_MAPPED']} shmem:{nr['NR_SHMEM']} "
         f"pagetables:{nr['NR_PAGETABLE']}",
@@ -88,17 +89,17 @@ def _show_totals(nr: Uses, free: int) -> None:
 NODE_FORMAT: Final = (
     "Node {nid} active_anon:0kB inactive_anon:{NR_INACTIVE_ANON}kB active_file:0kB "
     "inactive_file:{NR_INACTIVE_FILE}kB unevictable:{NR_UNEVICTABLE}kB "
-    "isolated(anon):0kB isolated(file):0kB mapped:{NR_FILE_MAPPED}kB dirty:0kB "
-    "writeback:0kB shmem:{NR_SHMEM}kB kernel_stack:0kB pagetables:{NR_PAGETABLE}kB "
-    "sec_pagetables:0kB all_unreclaimable? no Balloon:0kB gpu_active:0kB "
-    "gpu_reclaim:0kB"
+    "isolated(anon):0kB isolated(file):0kB mapped:{NR_FILE_MAPPED}kB "
+    "dirty:{NR_FILE_DIRTY}kB writeback:{NR_WRITEBACK}kB shmem:{NR_SHMEM}kB "
+    "kernel_stack:0kB pagetables:{NR_PAGETABLE}kB sec_pagetables:0kB "
+    "all_unreclaimable? no Balloon:0kB gpu_active:0kB gpu_reclaim:0kB"
 )
 ZONE_FORMAT: Final = (
     "Node {nid} Normal free:{free}kB boost:0kB min:{min}kB low:{low}kB high:{high}kB "
     "reserved_highatomic:0KB free_highatomic:0KB active_anon:0kB "
     "inactive_anon:{NR_INACTIVE_ANON}kB active_file:0kB "
     "inactive_file:{NR_INACTIVE_FILE}kB unevictable:{NR_UNEVICTABLE}kB "
-    "writepending:0kB zspages:0kB present:{present}kB managed:{managed}kB "
+    "writepending:{pending}kB zspages:0kB present:{present}kB managed:{managed}kB "
     "mlocked:{NR_UNEVICTABLE}kB bounce:0kB free_pcp:0kB local_pcp:0kB free_cma:0kB"
 )
 
@@ -115,6 +116,7 @@ def _show_zone(line: str, node: pglist_data, nr: Uses) -> None:
         "high": high_wmark_pages(node),
         "present": node.node_present_pages,
         "managed": _managed(node),
+        "pending": nr["NR_FILE_DIRTY"] + nr["NR_WRITEBACK"],
     }
     _show_node(line, node.node_id, pages)
     printk_dump("lowmem_reserve[]:" + " 0" * MAX_NR_ZONES)

@@ -17,7 +17,7 @@ from ..engine.machine import enter, leave
 from ..linux.fs import i_size_write
 from ..linux.mm import PAGE_SHIFT, PAGE_SIZE
 from ..linux.mm_types import _Folios, _Origin, address_space
-from ..linux.page_flags import PG_locked
+from ..linux.page_flags import PG_dirty, PG_locked, PG_writeback
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap_cache import (
     _any_locked,
@@ -42,8 +42,8 @@ __all__ = [
 ]
 
 _AT_ONCE: Final = (
-    "in one go, not folio by folio, and then those that reclaim has locked; what a "
-    "page holds is not modelled"
+    "in one go, not folio by folio, and then those that somebody has locked or writes; "
+    "what a page holds is not modelled"
 )
 _NO_END: Final = 1 << 52
 
@@ -88,27 +88,30 @@ def truncate_inode_pages_range(
         if slots:
             swap_put_entries_direct(slots)
         if left:
-            _wait_on_locked(mapping, first, end - first)
+            _wait_on_locked(mapping, first, end - first, PG_writeback)
 
 
 def _drop(
     mapping: address_space, first: int, nr: int
 ) -> tuple[dict[_Origin, int], int, bool]:
-    """Take the pages out of the cache but those that reclaim has in its hands.
+    """Take the pages out of the cache but those that are locked, or being written.
 
     Return: How many, by origin; how many were in swap; and whether any are left.
     """
     field = field_of(mapping, "i_pages")
     spin_lock(mapping.i_pages_lock)
     t = enter(field, "filemap_remove_folio")
-    locked = mapping._flags[PG_locked]
+    busy = [mapping._flags[flag] for flag in (PG_locked, PG_writeback)]
 
     def which(chunk: int) -> int:
-        return _within(chunk, first, nr) & ~locked.get(chunk, 0)
+        found = _within(chunk, first, nr)
+        for pages in busy:
+            found &= ~pages.get(chunk, 0)
+        return found
 
     gone = _cache_drop(mapping, which)
     slots = _swap_drop(mapping, first, nr) if mapping.is_shmem else 0
-    left = _any_locked(mapping, first, nr)
+    left = _any_locked(mapping, first, nr, PG_writeback)
     leave(t, field, Access.WRITE, sum(gone.values()))
     spin_unlock(mapping.i_pages_lock)
     return gone, slots, left
@@ -126,7 +129,8 @@ def mapping_evict_folio(mapping: address_space, pages: _Folios) -> int:
     field = field_of(mapping, "i_pages")
     spin_lock(mapping.i_pages_lock)
     t = enter(field, "mapping_evict_folio")
-    pages = _without(pages, mapping._flags[PG_locked])
+    for flag in (PG_locked, PG_dirty, PG_writeback):
+        pages = _without(pages, mapping._flags[flag])
     pages = _without(pages, _still_mapped(mapping, pages))
     gone = _cache_drop(mapping, lambda chunk: pages.get(chunk, 0))
     leave(t, field, Access.WRITE if gone else Access.READ, sum(gone.values()))

@@ -12,6 +12,10 @@ from collections.abc import Callable
 from typing import Final
 
 from ..engine.annotate import mirrors
+from ..engine.events import Access
+from ..engine.machine import enter, leave
+from ..engine.thread import current_thread
+from ..fs.fs_writeback import WB_start_all, the_wb
 from ..linux.memcontrol import mem_cgroup, mem_cgroup_is_descendant
 from ..linux.mmzone import DEF_PRIORITY, pglist_data
 from .rmap_unmap import Wanted
@@ -61,7 +65,8 @@ def shrink_lruvec(sc: scan_control) -> None:
 
     Context: May sleep.
     """
-    sc.nr_scanned = 0
+    before = sc.nr_reclaimed
+    sc.nr_scanned = sc.nr_dirty = 0
     files = file_lru().take("isolate_lru_folios")
     for mapping in files:
         shrink_inactive_list(mapping, sc)
@@ -71,6 +76,25 @@ def shrink_lruvec(sc: scan_control) -> None:
     file_lru().put(files)
     if sc.missing:
         sc.nr_reclaimed += shrink_anon(sc.missing, sc.wanted)
+    if sc.nr_dirty and sc.nr_reclaimed == before:
+        reclaim_throttle()
+
+
+@mirrors(
+    "mm/vmscan.c",
+    checked="v7.2",
+    abridged="waits for the disk only, as long as that takes",
+)
+def reclaim_throttle() -> None:
+    """Wait until what was to be written has been: there is nothing else to reclaim.
+
+    Context: May sleep; the host, which writes itself, does not.
+    """
+    if current_thread().is_boot:
+        return
+    bit = the_wb().state.bit(WB_start_all)
+    t = enter(bit, "reclaim_throttle", lambda: not bit.value)
+    leave(t, bit, Access.WAIT, blocking=True)
 
 
 @mirrors("mm/vmscan.c", checked="v7.2", abridged=_FILES_FIRST)

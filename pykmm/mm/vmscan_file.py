@@ -17,13 +17,21 @@ from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..fs.fs_writeback import wakeup_flusher_threads
 from ..linux._primitive import Primitive
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import VM_LOCKED
 from ..linux.mm_types import _Folios, address_space
-from ..linux.page_flags import PG_active, PG_locked, PG_referenced
+from ..linux.page_flags import (
+    PG_active,
+    PG_dirty,
+    PG_locked,
+    PG_reclaim,
+    PG_referenced,
+    PG_writeback,
+)
 from ..linux.spinlock import spin_lock, spin_unlock
-from .filemap_cache import _add_folios, _cache_drop, _within, _without
+from .filemap_cache import _add_folios, _both, _cache_drop, _within, _without
 from .memory import _through_nth
 from .rmap_file import (
     _mapped_by,
@@ -48,8 +56,8 @@ __all__ = [
 
 _BY_OFFSET: Final = (
     "files one after the other, each from its beginning; active pages are looked at "
-    "when nothing inactive is left. Nothing is dirty: writing back takes no time, and "
-    "shmem gets its slots before it is unmapped. Who is pinned is not known, and may go"
+    "when nothing inactive is left. Shared memory is written in no time, and gets its "
+    "slots before it is unmapped. Who is pinned is not known, and may go"
 )
 _NO_END: Final = 1 << 52
 
@@ -64,6 +72,8 @@ class scan_control:
     target_mem_cgroup: mem_cgroup | None = None
     nr_reclaimed: int = 0
     nr_scanned: int = 0
+    #: Those met that were dirty, or on their way to the disk.
+    nr_dirty: int = 0
 
     @property
     def missing(self) -> int:
@@ -202,10 +212,19 @@ def _first(pages: _Folios, nr: int) -> _Folios:
     return found
 
 
+@attrs.frozen
+class _Isolated:
+    """Pages that have been locked, and which of them were dirty and being written."""
+
+    pages: _Folios
+    dirty: _Folios
+    writeback: _Folios
+
+
 @mirrors("mm/vmscan.c", checked="v7.2", abridged=_BY_OFFSET)
 def isolate_lru_folios(
     mapping: address_space, sc: scan_control, first: int, *, active: bool
-) -> _Folios:
+) -> _Isolated:
     """Lock as many inactive pages of a file as are missing, or all active ones.
 
     Context: Any; a step on the cache of the file.
@@ -221,9 +240,11 @@ def isolate_lru_folios(
         rest = {c: bits & _within(c, first, _NO_END) for c, bits in found.items()}
         found = _first(_without(rest, flagged), sc.missing)
     _add_folios(mapping._flags[PG_locked], found)
+    dirty = _both(found, mapping._flags[PG_dirty])
+    writeback = _both(found, mapping._flags[PG_writeback])
     leave(t, field, Access.WRITE if found else Access.READ, _nr(found))
     sc.nr_scanned += _nr(found)
-    return found
+    return _Isolated(found, dirty, writeback)
 
 
 def _nr(pages: _Folios) -> int:
@@ -243,7 +264,7 @@ class _Verdict:
     pra: folio_referenced_arg
 
 
-@mirrors("mm/vmscan.c", checked="v7.2", abridged="no generations; nothing is dirty")
+@mirrors("mm/vmscan.c", checked="v7.2", abridged="no generations")
 def folio_check_references(
     mapping: address_space, pages: _Folios, sc: scan_control
 ) -> _Verdict:
@@ -263,18 +284,25 @@ def folio_check_references(
 
 
 @mirrors("mm/vmscan.c", checked="v7.2", abridged=_BY_OFFSET)
-def __remove_mapping(mapping: address_space, pages: _Folios, found: _Verdict) -> int:
-    """Take what nobody maps any more out of the cache, and unlock *pages*.
+def __remove_mapping(
+    mapping: address_space, isolated: _Isolated, found: _Verdict
+) -> tuple[int, int]:
+    """Take what is clean and nobody maps any more out of the cache, and unlock all.
+
+    What is dirty, or being written, is active until it has been.
 
     Context: Takes the lock of the cache.
-    Return: How many pages have become free.
+    Return: How many pages have become free, and how many have to be written first.
     """
+    pages = isolated.pages
     field = field_of(mapping, "i_pages")
     flags = mapping._flags
     spin_lock(mapping.i_pages_lock)
     t = enter(field, "__remove_mapping")
     stuck = _still_mapped(mapping, found.reclaim)
-    freed = _without(found.reclaim, stuck)
+    later = _both(isolated.writeback, flags[PG_writeback])
+    _add_folios(later, _both(found.reclaim, flags[PG_dirty]))
+    freed = _without(_without(found.reclaim, stuck), later)
     gone = _cache_drop(mapping, lambda chunk: freed.get(chunk, 0))
     if mapping.is_shmem:
         _add_folios(mapping._swapped, freed)
@@ -283,10 +311,12 @@ def __remove_mapping(mapping: address_space, pages: _Folios, found: _Verdict) ->
     _add_folios(flags[PG_referenced], found.referenced)
     _add_folios(flags[PG_active], found.activate)
     _add_folios(flags[PG_active], stuck)
+    _add_folios(flags[PG_active], later)
+    _add_folios(flags[PG_reclaim], later)
     leave(t, field, Access.WRITE, sum(gone.values()))
     spin_unlock(mapping.i_pages_lock)
     folios_put_refs(gone)
-    return sum(gone.values())
+    return sum(gone.values()), _nr(later)
 
 
 def _still_mapped(mapping: address_space, pages: _Folios) -> _Folios:
@@ -298,13 +328,14 @@ def _still_mapped(mapping: address_space, pages: _Folios) -> _Folios:
     return found
 
 
-def _batches(mapping: address_space, sc: scan_control) -> Iterator[_Folios]:
+def _batches(mapping: address_space, sc: scan_control) -> Iterator[_Isolated]:
     """Lock inactive pages of a file, a batch after the other, as long as some miss."""
     first = 0
-    while (wanted := sc.missing) and (
-        pages := isolate_lru_folios(mapping, sc, first, active=False)
-    ):
-        yield pages
+    while wanted := sc.missing:
+        isolated = isolate_lru_folios(mapping, sc, first, active=False)
+        pages = isolated.pages
+        if pages:
+            yield isolated
         if _nr(pages) < wanted:
             break
         last = max(pages)
@@ -315,20 +346,27 @@ def _batches(mapping: address_space, sc: scan_control) -> Iterator[_Folios]:
 def shrink_inactive_list(mapping: address_space, sc: scan_control) -> None:
     """Free those inactive pages of a file that nobody has used.
 
+    If there were only dirty ones, they have to be written.
+
     Context: May sleep; takes ``i_mmap_rwsem`` for reading, and page-table locks.
     """
-    for pages in _batches(mapping, sc):
-        found = folio_check_references(mapping, pages, sc)
+    for isolated in _batches(mapping, sc):
+        pages = isolated.pages
+        going = _without(pages, isolated.writeback)
+        found = folio_check_references(mapping, going, sc)
         slots = folio_alloc_swap(_nr(found.reclaim)) if mapping.is_shmem else 0
         if mapping.is_shmem:
             found = attrs.evolve(found, reclaim=_first(found.reclaim, slots))
         mapped = {c: b & found.pra.mapped.get(c, 0) for c, b in found.reclaim.items()}
         if any(mapped.values()):
             rmap_walk_file(mapping, mapped, _unmap_from)
-        freed = __remove_mapping(mapping, pages, found)
+        freed, later = __remove_mapping(mapping, isolated, found)
         if slots > freed:
             swap_put_entries_direct(slots - freed)
         sc.nr_reclaimed += freed
+        sc.nr_dirty += later
+        if _nr(_without(isolated.dirty, isolated.writeback)) == _nr(pages):
+            wakeup_flusher_threads()
 
 
 @mirrors("mm/vmscan.c", checked="v7.2", abridged=_BY_OFFSET)
@@ -337,7 +375,7 @@ def shrink_active_list(mapping: address_space, sc: scan_control) -> None:
 
     Context: As :func:`shrink_inactive_list`.
     """
-    pages = isolate_lru_folios(mapping, sc, 0, active=True)
+    pages = isolate_lru_folios(mapping, sc, 0, active=True).pages
     if not pages:
         return
     pra = folio_referenced(mapping, pages, sc.target_mem_cgroup)

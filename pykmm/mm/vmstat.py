@@ -26,8 +26,10 @@ from ..linux.mm_types import (
     vm_area_struct,
 )
 from ..linux.mmzone import NODE_DATA, nr_online_nodes
+from ..linux.page_flags import PG_dirty, PG_writeback
 from ..linux.pgtable import SharedPages
 from ..linux.printk import console
+from .filemap_cache import _both
 from .slab_common import slab_pages
 
 __all__ = ["global_node_page_state", "memory_by_use", "vmstat_show"]
@@ -45,11 +47,16 @@ _ITEMS: Final = (
     "NR_ANON_MAPPED",
     "NR_FILE_MAPPED",
     "NR_FILE_PAGES",
+    "NR_FILE_DIRTY",
+    "NR_WRITEBACK",
     "NR_SHMEM",
     "NR_PAGETABLE",
     "NR_HUGETLB",
     "NR_SWAPCACHE",
 )
+
+#: Items that count pages of files with a flag.
+_FLAGS: Final = (("NR_FILE_DIRTY", PG_dirty), ("NR_WRITEBACK", PG_writeback))
 
 #: What page tables hang in; an address space in which none of it was ever asked
 #: for has none.
@@ -184,6 +191,13 @@ class _Uses:
                     self.nr["NR_FILE_PAGES"] += pages
                     self.nr["NR_SHMEM"] += mapping.is_shmem * pages
                     self.nr["NR_FILE_MAPPED"] += mapped
+                    self._count_flags(mapping, origin)
+
+    def _count_flags(self, mapping: address_space, origin: _Origin) -> None:
+        here = mapping.__dict__["_i_origins"][origin]
+        for item, flag in _FLAGS:
+            found = _both(mapping._flags[flag], here)
+            self.nr[item] += sum(map(int.bit_count, found.values()))
 
 
 def memory_by_use(wanted: Wanted) -> dict[str, int]:
@@ -231,6 +245,8 @@ _VMSTAT_TEXT: Final = (
     ("nr_anon_pages", "NR_ANON_MAPPED"),
     ("nr_mapped", "NR_FILE_MAPPED"),
     ("nr_file_pages", "NR_FILE_PAGES"),
+    ("nr_dirty", "NR_FILE_DIRTY"),
+    ("nr_writeback", "NR_WRITEBACK"),
     ("nr_shmem", "NR_SHMEM"),
     ("nr_page_table_pages", "NR_PAGETABLE"),
     ("nr_swapcached", "NR_SWAPCACHE"),

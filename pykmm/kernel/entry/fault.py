@@ -119,7 +119,7 @@ def _access(mm: mm_struct, addr: int, end: int, *, write: bool) -> int:
 def _usable(table: pgtable_t, *, write: bool) -> int:
     """Return the entries that raise no fault; what may be shared is written by one."""
     if write:
-        own = table.present[MM_ANONPAGES] | table.present[_PFN_ENTRIES]
+        own = table.present[MM_ANONPAGES] | table.present[_PFN_ENTRIES] | table.dirty
         return own & ~table.readonly & ~table.protnone
     usable = 0
     for member, bits in enumerate(table.present):

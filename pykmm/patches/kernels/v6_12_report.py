@@ -58,16 +58,17 @@ def _show_protected_memory(memcg: mem_cgroup | None) -> None:
 _NODE: Final = (
     "Node {nid} active_anon:0kB inactive_anon:{NR_INACTIVE_ANON}kB active_file:0kB "
     "inactive_file:{NR_INACTIVE_FILE}kB unevictable:{NR_UNEVICTABLE}kB "
-    "isolated(anon):0kB isolated(file):0kB mapped:{NR_FILE_MAPPED}kB dirty:0kB "
-    "writeback:0kB shmem:{NR_SHMEM}kB writeback_tmp:0kB kernel_stack:0kB "
-    "pagetables:{NR_PAGETABLE}kB sec_pagetables:0kB all_unreclaimable? no"
+    "isolated(anon):0kB isolated(file):0kB mapped:{NR_FILE_MAPPED}kB "
+    "dirty:{NR_FILE_DIRTY}kB writeback:{NR_WRITEBACK}kB shmem:{NR_SHMEM}kB "
+    "writeback_tmp:0kB kernel_stack:0kB pagetables:{NR_PAGETABLE}kB "
+    "sec_pagetables:0kB all_unreclaimable? no"
 )
 #: Two counters of a zone came later.
 _ZONE: Final = (
     "Node {nid} Normal free:{free}kB boost:0kB min:{min}kB low:{low}kB high:{high}kB "
     "reserved_highatomic:0KB active_anon:0kB inactive_anon:{NR_INACTIVE_ANON}kB "
     "active_file:0kB inactive_file:{NR_INACTIVE_FILE}kB "
-    "unevictable:{NR_UNEVICTABLE}kB writepending:0kB present:{present}kB "
+    "unevictable:{NR_UNEVICTABLE}kB writepending:{pending}kB present:{present}kB "
     "managed:{managed}kB mlocked:{NR_UNEVICTABLE}kB bounce:0kB free_pcp:0kB "
     "local_pcp:0kB free_cma:0kB"
 )
