@@ -32,12 +32,9 @@ __all__ = ["pool", "run"]
 
 def run(args: Namespace) -> int:
     """Explore, then print outcomes, bugs and how complete the answer is."""
-    if args.ktap and args.json:
-        raise UsageError("--ktap does not go with --json: drop one of them")
+    _check(args)
     scenario = names.scenario(args.scenario, args.bug, args.design)
     resume = None if args.resume is None else _read(args.resume)
-    if args.save is not None and not Path(args.save).absolute().parent.is_dir():
-        raise UsageError(f"--save {args.save} is in no directory: name another file")
     with output.Progress() as line, pool(args.jobs) as executor:
         result = explore(
             scenario,
@@ -62,6 +59,19 @@ def run(args: Namespace) -> int:
         for part in _parts(scenario, result):
             show(part)
     return 1 if result.reports else 0
+
+
+def _check(args: Namespace) -> None:
+    """Refuse what would be said in vain, and what could not be written in the end."""
+    if args.ktap and args.json:
+        raise UsageError("--ktap does not go with --json: drop one of them")
+    if args.jobs > 1 and args.scheduler == "round_robin":
+        raise UsageError(
+            f"--jobs {args.jobs} does not go with --scheduler round_robin, which runs "
+            "one execution: drop it"
+        )
+    if args.save is not None and not Path(args.save).absolute().parent.is_dir():
+        raise UsageError(f"--save {args.save} is in no directory: name another file")
 
 
 def _read(name: str) -> str:

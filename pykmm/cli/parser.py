@@ -97,7 +97,7 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     add("--carrier", metavar="C", default="threads", help="threads, or greenlets")
     add("--save", metavar="FILE", help="write down what is left to explore")
     add("--continue", metavar="FILE", dest="resume", help="go on with what is left")
-    add("--seed", metavar="N", type=_whole, default=0, help="for random schedulers (0)")
+    add("--seed", metavar="N", type=_whole, help="what samplers begin with (0)")
     add("--ktap", action="store_true", help="print KTAP, as the kernel's tests do")
     _detectors(parser)
 
@@ -151,7 +151,7 @@ def _quiz(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("scenario", metavar="SCENARIO", help="a name that `list` prints")
     add("schedule", metavar="SCHEDULE", nargs="?", help="which execution to ask about")
-    add("--number", metavar="N", type=_positive, default=1, help="which ending (1)")
+    add("--number", metavar="N", type=_positive, help="which ending (1)")
     add("--design", metavar="D", help="run this design; `list` names them")
     add("--bug", metavar="B", help="put this bug into the kernel; `list` names them")
 
@@ -185,7 +185,7 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     add("--proc", metavar="DIR", help="a copy of a machine's /proc, instead of this")
     add("--cgroup", metavar="DIR", help="a copy of its cgroup hierarchy")
     add("--memcg", metavar="PATH", help="let this memory cgroup run out")
-    add("--top", metavar="N", type=_positive, default=10, help="how many tasks (10)")
+    add("--top", metavar="N", type=_positive, help="how many tasks (10)")
     add("--all", action="store_true", help="show every task, and why it is spared")
 
 

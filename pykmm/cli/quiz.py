@@ -52,14 +52,18 @@ def run(args: Namespace) -> int:
 
 def _schedule(scenario: Scenario, args: Namespace) -> Schedule:
     if args.schedule is not None:
+        if args.number is not None:
+            raise UsageError(
+                f"--number {args.number} does not go with a SCHEDULE: drop one of them"
+            )
         return Schedule.parse(args.schedule)
     result = explore(scenario, executions=_ENOUGH, detectors=())
     ends = [o.witness for o in result.outcomes]
     ends += [Schedule.parse(report.schedule) for report in result.reports]
-    if args.number > len(ends):
+    number: int = args.number or 1
+    if number > len(ends):
         raise UsageError(
-            f"--number {args.number}: {scenario.name} has {len(ends)} endings to ask "
+            f"--number {number}: {scenario.name} has {len(ends)} endings to ask "
             "about: take one of these"
         )
-    number: int = args.number
     return ends[number - 1]

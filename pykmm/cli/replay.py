@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from pykmm.engine.scheduler import Schedule
+from pykmm.errors import UsageError
 from pykmm.linux.printk import kernel_log
 from pykmm.runner import replay
 from pykmm.trace.ftrace import ftrace
@@ -31,6 +32,7 @@ __all__ = ["run"]
 
 def run(args: Namespace) -> int:
     """Run the schedule and print what happened; 1 if that was a bug."""
+    _check(args)
     scenario = names.scenario(args.scenario, args.bug, args.design)
     schedule = Schedule.parse(args.schedule)
     detectors = names.detectors(args.detectors)
@@ -43,6 +45,19 @@ def run(args: Namespace) -> int:
     else:
         show(_text(execution, trace, watch=args.watch, full=args.trace == "full"))
     return 1 if execution.report is not None or execution.findings else 0
+
+
+def _check(args: Namespace) -> None:
+    """Refuse what would be said in vain."""
+    drawn_here = ("columns", "full")
+    if args.json and args.trace not in ("json", *drawn_here[:1]):
+        raise UsageError(
+            f"--json does not go with --trace {args.trace}: drop one of them"
+        )
+    if args.watch and (args.json or args.trace not in drawn_here):
+        raise UsageError(
+            f"--watch {args.watch[0]} goes with --trace columns or full only: drop it"
+        )
 
 
 def _svg(execution: Execution, trace: Trace) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pykmm.errors import UsageError
 from pykmm.report import judge_text, read_log, render, to_dict
 
 from .output import show, show_json
@@ -19,6 +20,8 @@ __all__ = ["run"]
 
 def run(args: Namespace) -> int:
     """Judge all files, then print: a file that cannot be read spoils no output."""
+    if args.json and args.all:
+        raise UsageError("--all does not go with --json, which has all tasks: drop it")
     logs = [_judge(path) for path in args.files]
     if args.json:
         reports = [to_dict(verdict) for verdicts in logs for verdict in verdicts]

@@ -38,6 +38,8 @@ _OF_EXPLORATION: Final = (
 _ARGUMENTS: Final = tuple(sorted((*_OF_SCENARIO, *_OF_EXPLORATION, "outcomes")))
 #: What the command line says instead.
 _OPTIONS: Final = ("bound", "executions", "seconds", "seed")
+#: Of these, what goes with every way to explore; the others are for some tests only.
+_LIMITS: Final = ("executions", "seconds")
 #: What sets an end to an exploration.
 _ENDS: Final = ("bound", "executions", "seconds")
 #: Executions of a test for which nobody has set an end: seconds, not hours.
@@ -157,7 +159,9 @@ class _Test:
         bounded = named is None or named.takes_bound
         for name in _OPTIONS:
             value = self.item.config.getoption(f"--kmm-{name}")
-            if value is not None and (bounded or name != "bound"):
+            if value is not None and (
+                named is None or name in (*_LIMITS, *named.takes)
+            ):
                 chosen[name] = value
         enough = not bounded or not chosen.keys().isdisjoint(_ENDS)
         return (chosen if enough else {**chosen, "executions": _EXECUTIONS}), enough

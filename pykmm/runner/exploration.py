@@ -14,7 +14,7 @@ from ..scenario import Scenario
 from ..schedulers import Dfs, Subtree
 from .campaign import Campaign
 from .carriers import carried
-from .explorers import Series, Wanted, explorer
+from .explorers import SCHEDULERS, Series, Wanted, explorer
 from .saved import header, saved
 from .saved import resume as go_on
 from .spread import Spread
@@ -43,7 +43,7 @@ def explore(
     seconds: float | None = None,
     bound: int | None = None,
     depth: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     stop_on_report: bool = False,
     observers: Sequence[Callable[[], Observer]] = (),
     detectors: Sequence[str] | None = None,
@@ -61,10 +61,10 @@ def explore(
     ``round_robin``, or an explorer of your own. *executions* and *seconds* set an
     end; *bound* is the number of preemptions that an execution may have, of which
     ``dpor`` runs some for each order that matters; *depth*, for ``pct``, is how many
-    orderings a bug may need (3). *seed* is for samplers. *detectors* are names out of
-    :data:`pykmm.detect.DETECTORS`, by default all; *observers* are called without
-    arguments for each execution and return one of your own. *progress* is told now
-    and then how far it has come.
+    orderings a bug may need (3). *seed* is what samplers begin with (0). *detectors*
+    are names out of :data:`pykmm.detect.DETECTORS`, by default all; *observers* are
+    called without arguments for each execution and return one of your own. *progress*
+    is told now and then how far it has come.
 
     *executor* runs the executions, and what comes out does not depend on how many
     workers it has. The scenario has to be one that can be pickled.
@@ -81,7 +81,8 @@ def explore(
         can be others.
     """
     scenario = carried(Scenario.of(scenario), carrier)
-    bound = scenario.bound if bound is None else bound
+    if bound is None and _takes_bound(scheduler):
+        bound = scenario.bound
     executions = scenario.executions if executions is None else executions
     _check(executions, seconds, bound, depth)
     wanted = Wanted(bound, seed, depth)
@@ -139,6 +140,11 @@ def _check(
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if seconds is not None and not (number and seconds > 0):
         raise UsageError(f"seconds={seconds!r} must be a number above 0")
+
+
+def _takes_bound(scheduler: object) -> bool:
+    named = SCHEDULERS.get(scheduler) if isinstance(scheduler, str) else None
+    return named is not None and named.takes_bound
 
 
 def _is_whole(value: object) -> bool:

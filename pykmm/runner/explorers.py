@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from ..engine.scheduler import FirstEnabled
 from ..errors import UsageError, choices
@@ -44,8 +44,13 @@ class Wanted:
     """What a caller asks of an explorer; None is for what it did not say."""
 
     bound: int | None = None
-    seed: int = 0
+    seed: int | None = None
     depth: int | None = None
+
+    @property
+    def start(self) -> int:
+        """What draws begin with."""
+        return self.seed or 0
 
 
 class Series:
@@ -123,8 +128,13 @@ class _Named:
 
     make: Callable[[Wanted], Explorer]
     summary: str
-    takes_bound: bool = False
-    takes_depth: bool = False
+    #: What it looks at of a :class:`Wanted`.
+    takes: tuple[str, ...] = ()
+
+    @property
+    def takes_bound(self) -> bool:
+        """Whether a bound on preemptions says anything to it."""
+        return "bound" in self.takes
 
 
 def _dpor(wanted: Wanted) -> Explorer:
@@ -135,39 +145,45 @@ def _pct(wanted: Wanted) -> Explorer:
     depth = _DEPTH if wanted.depth is None else wanted.depth
 
     def make(steps: Steps, number: int) -> Scheduler:
-        return Pct(depth, max(1, sum(steps.values())), f"{wanted.seed}/{number}")
+        return Pct(depth, max(1, sum(steps.values())), f"{wanted.start}/{number}")
 
-    return Probed(make, wanted.seed)
+    return Probed(make, wanted.start)
 
 
 def _pos(wanted: Wanted) -> Explorer:
-    return Series(lambda number: Pos(f"{wanted.seed}/{number}"))
+    return Series(lambda number: Pos(f"{wanted.start}/{number}"))
 
 
 def _urw(wanted: Wanted) -> Explorer:
     return Probed(
-        lambda steps, number: Urw(steps, f"{wanted.seed}/{number}"), wanted.seed
+        lambda steps, number: Urw(steps, f"{wanted.start}/{number}"), wanted.start
     )
 
 
 def _random(wanted: Wanted) -> Explorer:
-    return Series(lambda number: RandomWalk(f"{wanted.seed}/{number}"))
+    return Series(lambda number: RandomWalk(f"{wanted.start}/{number}"))
 
 
 #: All explorers by the name that users give.
 SCHEDULERS: Final[dict[str, _Named]] = {
     "dpor": _Named(
-        _dpor, "one execution for each order that matters", takes_bound=True
+        _dpor, "one execution for each order that matters", takes=("bound",)
     ),
     "dfs": _Named(
-        lambda wanted: Dfs(wanted.bound), "all interleavings", takes_bound=True
+        lambda wanted: Dfs(wanted.bound), "all interleavings", takes=("bound",)
     ),
-    "random": _Named(_random, "random walks"),
+    "random": _Named(_random, "random walks", takes=("seed",)),
     "pct": _Named(
-        _pct, "random priorities that change depth - 1 times", takes_depth=True
+        _pct, "random priorities that change depth - 1 times", takes=("depth", "seed")
     ),
-    "pos": _Named(_pos, "random priorities of steps, drawn again where they conflict"),
-    "urw": _Named(_urw, "random walks weighted by the number of steps left"),
+    "pos": _Named(
+        _pos,
+        "random priorities of steps, drawn again where they conflict",
+        takes=("seed",),
+    ),
+    "urw": _Named(
+        _urw, "random walks weighted by the number of steps left", takes=("seed",)
+    ),
     "round_robin": _Named(
         lambda _: Series(lambda _: RoundRobin(), 1, "one execution only"),
         "one execution, everybody in turn",
@@ -180,16 +196,19 @@ def explorer(scheduler: str | Explorer, wanted: Wanted) -> Explorer:
     if not isinstance(scheduler, str):
         if not (hasattr(scheduler, "begin") and hasattr(scheduler, "end")):
             raise UsageError(f"scheduler={scheduler!r} must be a name or an Explorer")
+        _refuse(wanted, (), scheduler)
         return scheduler
     named = SCHEDULERS.get(scheduler)
     if named is None:
         raise UsageError(f"scheduler={scheduler!r} must be {choices(list(SCHEDULERS))}")
-    if wanted.bound is not None and not named.takes_bound:
-        raise UsageError(
-            f"bound={wanted.bound!r} does not go with scheduler={scheduler!r}: drop it"
-        )
-    if wanted.depth is not None and not named.takes_depth:
-        raise UsageError(
-            f"depth={wanted.depth!r} does not go with scheduler={scheduler!r}: drop it"
-        )
+    _refuse(wanted, named.takes, scheduler)
     return named.make(wanted)
+
+
+def _refuse(wanted: Wanted, takes: Sequence[str], scheduler: object) -> None:
+    """Complain of what would be asked in vain."""
+    for name, value in asdict(wanted).items():
+        if value is not None and name not in takes:
+            raise UsageError(
+                f"{name}={value!r} does not go with scheduler={scheduler!r}: drop it"
+            )

@@ -42,7 +42,7 @@ def header(
         "patches": [patch.name for patch in scenario.patches],
         "scheduler": scheduler,
         "bound": wanted.bound,
-        "seed": wanted.seed,
+        "seed": wanted.start,
         "depth": wanted.depth,
         "detectors": detectors,
     }

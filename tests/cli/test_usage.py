@@ -36,6 +36,39 @@ if TYPE_CHECKING:
             "dot or mermaid",
         ),
         (["report"], "required: FILE"),
+        (
+            ["explore", "S0", "--seed", "3"],
+            "seed=3 does not go with scheduler='dpor': drop it",
+        ),
+        (
+            ["explore", "S0", "--scheduler", "dfs", "--depth", "3"],
+            "depth=3 does not go with scheduler='dfs': drop it",
+        ),
+        (
+            ["explore", "S0", "--scheduler", "round_robin", "--jobs", "2"],
+            "--jobs 2 does not go with --scheduler round_robin, which runs one "
+            "execution: drop it",
+        ),
+        (
+            ["replay", "S0", "", "--json", "--trace", "svg"],
+            "--json does not go with --trace svg: drop one of them",
+        ),
+        (
+            ["replay", "S0", "", "--watch", "mm_users", "--trace", "dot"],
+            "--watch mm_users goes with --trace columns or full only: drop it",
+        ),
+        (
+            ["replay", "S0", "", "--watch", "mm_users", "--json"],
+            "--watch mm_users goes with --trace columns or full only: drop it",
+        ),
+        (
+            ["quiz", "S0", "v", "--number", "2"],
+            "--number 2 does not go with a SCHEDULE: drop one of them",
+        ),
+        (["report", "x", "--all", "--json"], "--all does not go with --json"),
+        (["predict", "--all", "--json"], "--all does not go with --json"),
+        (["predict", "--top", "3", "--json"], "--top 3 does not go with --json"),
+        (["predict", "--top", "3", "--all"], "--top 3 does not go with --all"),
     ],
 )
 def test_a_wrong_call_is_told_in_one_line(

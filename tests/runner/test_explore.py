@@ -169,6 +169,10 @@ def test_progress_is_told() -> None:
         ({"seconds": "1"}, "seconds='1' must be"),
         ({"bound": -1}, "bound=-1 must be a whole number of preemptions"),
         ({"bound": 1, "scheduler": "random"}, "bound=1 does not go with"),
+        ({"seed": 0}, "seed=0 does not go with scheduler='dpor': drop it"),
+        ({"seed": 1, "scheduler": "round_robin"}, "seed=1 does not go with"),
+        ({"seed": 1, "scheduler": Dfs(None)}, "seed=1 does not go with"),
+        ({"bound": 1, "scheduler": Dfs(None)}, "bound=1 does not go with"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, object], text: str) -> None:
