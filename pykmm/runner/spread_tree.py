@@ -300,6 +300,7 @@ def _below(frontier: Frontier, index: int, number: int) -> Frontier:
     """Return the frontier of the first leaf below a branch."""
     place = frontier.places[index]
     start = Place(sleep=dict(place.sleep), sleeper=place.sleeper)
+    start.seen, start.pieces = list(place.seen), place.pieces
     if place.step is not None:
         explored(start, place.step)
     for branch in place.branches[:number]:
@@ -310,7 +311,7 @@ def _below(frontier: Frontier, index: int, number: int) -> Frontier:
         last.branches.append(Branch(step))
         (last,) = last.branches
     start.branches.append(first)
-    above = [Place(other.tid) for other in frontier.places[:index]]
+    above = [Place(other.tid, pieces=other.pieces) for other in frontier.places[:index]]
     return Frontier(
         frontier.known,
         [*above, start],

@@ -21,8 +21,16 @@ that has an execution within the bound. Departures:
   that one would have given way for nothing. If who is wanted sleeps, those go first
   instead that come before its step.
 
-Each order is explored at least once, and often several times: with a large bound, more
-often than without any.
+- Anybody else who was explored first may stop running where others go on, which is a
+  preemption. So its *piece* is looked at, all that it does from some point later on
+  until it stops. If the whole piece could have come where its thread was explored, it
+  would have cost no more there, whatever follows, provided that who was running was not
+  preferred this time. So nobody else goes on behind such a piece. A step of the piece
+  that depends on what came between ends that: the piece has to be where it is. Which
+  pieces do is not known before they are run, so each thread is tried that could begin
+  one, and nobody relies on one that may be given up.
+
+Each order is explored at least once, some several times.
 """
 
 from __future__ import annotations
@@ -101,6 +109,8 @@ class Bounded(Subtree):
         #: For each step the only thread that the bound let go on, or None.
         self._only: list[int | None] = []
         self._spent = False
+        #: Whether a piece was the last that was run, because nobody may go on there.
+        self._stopped = False
         #: Where who is to go first, and before which step, in the order of finding.
         self._wanted: dict[tuple[int, int, int], None] = {}
 
@@ -113,18 +123,27 @@ class Bounded(Subtree):
     def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
         """Go on as :class:`~.dpor.Dpor` does, with no preemption too many."""
         depth = self._depth
+        self._stopped = False
         made = len(enabled[0].machine.preemptions)
         self._spent = running is not None and made >= self.bound
         t = super().choose(enabled, running)
         goes_on = NOBODY if running is None else self.past.tids[running]
         self._nodes[depth].sleeper = goes_on
         del self._only[depth:]
-        self._only.append(goes_on if self._spent else None)
+        alone = self._spent or self._in_piece(depth)
+        self._only.append(goes_on if alone else None)
         return t
+
+    def _in_piece(self, depth: int) -> bool:
+        """Tell whether the last step was in a piece that could have come earlier."""
+        before = self._nodes[depth - 1].tid if depth else NOBODY
+        return before in self._nodes[depth].pieces
 
     def _grow(self, machine: Machine, depth: int) -> None:
         super()._grow(machine, depth)
         past, sleep = self.past, self._nodes[-1].sleep
+        if depth:
+            self._nodes[-1].pieces = self._pieces(machine, depth)
         if sleep:
             for tid in past.held_up[depth]:
                 waits = past.next_step(past.threads[tid])
@@ -132,18 +151,58 @@ class Bounded(Subtree):
                     if conflicts(step, waits):
                         del sleep[step.tid]
 
+    def _pieces(self, machine: Machine, depth: int) -> dict[int, int]:
+        """Return who could have come earlier, and where it was explored."""
+        above = self._nodes[depth - 1]
+        pieces = dict(above.pieces)
+        if above.tid != above.sleeper:
+            pieces.update(dict.fromkeys(above.seen, depth - 1))
+        place = pieces.get(above.tid)
+        if place is not None and not self._could_come_at(place, machine, depth):
+            del pieces[above.tid]
+        return pieces
+
+    def _could_come_at(self, place: int, machine: Machine, depth: int) -> bool:
+        """Tell whether it comes to the same if the last step is taken earlier.
+
+        It does not if it lets somebody go on who has given way for nothing, or if its
+        thread gives way for nothing now and would not have done so there.
+        """
+        past = self.past
+        past.read(machine)
+        step = past.steps[depth - 1]
+        between = [s for s in past.steps[place : depth - 1] if s.tid != step.tid]
+        waiting = [past.next_step(past.threads[t]) for t in past.held_up[depth - 1]]
+        if any(conflicts(step, other) for other in between + waiting):
+            return False
+        if step.tid not in past.held_up[depth]:
+            return True
+        waits = past.next_step(past.threads[step.tid])
+        return not any(conflicts(waits, other) for other in between)
+
     def _first_awake(
         self,
         sleep: dict[int, Step],
         enabled: Sequence[Thread],
         running: Thread | None,
     ) -> Thread:
-        """Return the running thread, else the first one that need not sleep."""
+        """Return the running thread, else the first one that need not sleep.
+
+        Whoever could have come earlier comes last.
+        """
         tids = self.past.tids
+        depth = self._depth - 1
+        pieces = self._nodes[depth].pieces
         going = enabled if running is None else (running, *enabled)
-        for t in going[:1] if self._spent else going:
-            if tids[t] not in sleep:
-                return t
+        if self._in_piece(depth):
+            self._stopped = running is None
+            going = () if running is None else (running,)
+        elif self._spent:
+            going = going[:1]
+        for late in (False, True):
+            for t in going:
+                if tids[t] not in sleep and (late or tids[t] not in pieces):
+                    return t
         raise Redundant
 
     # -- after an execution --------------------------------------------------
@@ -154,6 +213,8 @@ class Bounded(Subtree):
         self.past.ends.clear()
         verdict = super().end(machine)
         if verdict is not Verdict.RESTART:
+            if self._stopped:
+                self._want_others()
             self._offer_all(machine)
         return verdict
 
@@ -192,7 +253,9 @@ class Bounded(Subtree):
             if step is not None and not self._may_go(index, step):
                 continue
             others: list[Step] = []
-            if step is None or index < self._floor or tid in self._nodes[index].sleep:
+            node = self._nodes[index]
+            late = tid in node.sleep or tid in node.pieces
+            if step is None or late or index < self._floor:
                 ahead = [
                     self._step_at(index, o, ends) for o in self._ahead(index, tid, end)
                 ]
@@ -202,6 +265,14 @@ class Bounded(Subtree):
             else:
                 for other in others:
                     self._offer(index, [other])
+
+    def _want_others(self) -> None:
+        """Let others go first where the piece began that was the last."""
+        begin = last = len(self.past.steps) - 1
+        while self._nodes[begin - 1].tid == self._nodes[last].tid:
+            begin -= 1
+        for tid in self._nodes[begin].pieces:
+            self._wanted[begin, tid, last] = None
 
     def _may_go(self, index: int, step: Step) -> bool:
         """Tell whether another step than the one that was taken is within the bound."""

@@ -42,13 +42,14 @@ __all__ = ["Dpor", "Node", "is_pending"]
 class Node:
     """A state of the current path: a :class:`~.wakeup.Fork`."""
 
-    __slots__ = ("branches", "planned", "seen", "sleep", "sleeper", "tid")
+    __slots__ = ("branches", "pieces", "planned", "seen", "sleep", "sleeper", "tid")
 
     def __init__(self, sleep: dict[int, Step], branches: list[Branch]) -> None:
         self.sleep = sleep
         self.branches = branches
         self.sleeper = ANYBODY
         self.seen: list[int] = []
+        self.pieces: dict[int, int] = {}
         #: Who goes on, and the step that was planned, if one was.
         self.tid = -1
         self.planned: Step | None = None
@@ -172,6 +173,8 @@ class Dpor:
 
     def _grow(self, machine: Machine, depth: int) -> None:
         sleep: dict[int, Step] = {}
+        if depth and self._nodes[-1].tid < 0:
+            raise Redundant  # again: this is a finally clause on the way down
         if depth and self._nodes[-1].sleep:
             self.past.read(machine)
             step = self.past.steps[-1]

@@ -43,6 +43,7 @@ class Place:
     branches: list[Branch] = field(factory=list)
     sleeper: int = ANYBODY
     seen: list[int] = field(factory=list)
+    pieces: dict[int, int] = field(factory=dict)
 
 
 @define
@@ -189,6 +190,7 @@ def write(frontier: Frontier, world: World, writer: Writer | None = None) -> Pla
                 writer.tree(place.branches),
                 place.sleeper,
                 place.seen,
+                [list(pair) for pair in place.pieces.items()],
             ]
             for place in frontier.places
         ],
@@ -236,8 +238,9 @@ def read(data: Plain, world: World, reader: Reader | None = None) -> Frontier:
             reader.tree(tree),
             sleeper if sleeper < 0 else tid(sleeper),
             [tid(number) for number in seen],
+            {tid(number): index for number, index in pieces},
         )
-        for t, step, sleep, tree, sleeper, seen in data["places"]
+        for t, step, sleep, tree, sleeper, seen, pieces in data["places"]
     ]
     unsure = [
         (index, Race(first, tuple(out), firm), reader.step(step))

@@ -57,6 +57,7 @@ class Subtree(Dpor):
         for place in frontier.places:
             node = Node(place.sleep, place.branches)
             node.tid, node.sleeper, node.seen = place.tid, place.sleeper, place.seen
+            node.pieces = place.pieces
             self._nodes.append(node)
         self._fixed = max(len(self._nodes) - 1, 0)
         self._floor = frontier.floor
@@ -76,7 +77,15 @@ class Subtree(Dpor):
             self._ready = self._backtrack()
         nodes, steps = self._nodes, self.past.steps
         places = [
-            Place(node.tid, step, node.sleep, node.branches, node.sleeper, node.seen)
+            Place(
+                node.tid,
+                step,
+                node.sleep,
+                node.branches,
+                node.sleeper,
+                node.seen,
+                node.pieces,
+            )
             for node, step in zip(nodes, [*steps, None], strict=False)
         ]
         if places:

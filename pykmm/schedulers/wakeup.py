@@ -61,6 +61,9 @@ class Fork(Protocol):
     sleeper: int
     #: Threads whose step has been explored from here, and who do not sleep.
     seen: list[int]
+    #: Threads that were seen further up, and where: what they do before somebody else
+    #: goes on is not to come later if it could come there.
+    pieces: dict[int, int]
 
 
 def initial(step: Step, sequence: list[Step]) -> int:
@@ -122,9 +125,14 @@ def go_on(fork: Fork, steps: list[Step]) -> None:
 
 
 def offer(fork: Fork, steps: list[Step]) -> None:
-    """Leave the first of *steps* to do, or all others if it is asleep."""
+    """Leave the first of *steps* to do, or all others if it is asleep.
+
+    All of them if it may be: if a piece that it begins may turn out to come too late.
+    """
     first, *others = steps
-    for step in others if first.tid in fork.sleep else [first]:
+    if first.tid not in fork.sleep:
+        others = steps if first.tid in fork.pieces else [first]
+    for step in others:
         left = [branch.step.tid for branch in fork.branches]
         if step.tid not in (*fork.sleep, *fork.seen, *left):
             fork.branches.append(Branch(step))
