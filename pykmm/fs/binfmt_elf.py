@@ -16,11 +16,12 @@ from ..linux.uapi_mman import MAP_FIXED, MAP_GROWSDOWN, PROT_EXEC
 from ..mm.util_mmap import vm_mmap_pgoff
 from .exec_begin import begin_new_exec, setup_new_exec
 
-__all__ = ["load_elf_binary"]
+__all__ = ["TEXT_SIZE", "load_elf_binary"]
 
 _TEXT: Final = 0x400000
 _DATA: Final = 0x600000
-_TEXT_SIZE: Final = 4 * PAGE_SIZE
+#: How much there is of a program's file.
+TEXT_SIZE: Final = 4 * PAGE_SIZE
 _DATA_SIZE: Final = 2 * PAGE_SIZE
 _STACK_SIZE: Final = 33 * PAGE_SIZE
 #: Where arguments, environment and what the kernel tells begin.
@@ -40,7 +41,7 @@ def _map_all(opened: file) -> int:
     stack = TASK_SIZE - _STACK_SIZE
     return (
         _map(None, stack, _STACK_SIZE, data, MAP_GROWSDOWN)
-        or _map(opened, _TEXT, _TEXT_SIZE, PROT_READ | PROT_EXEC)
+        or _map(opened, _TEXT, TEXT_SIZE, PROT_READ | PROT_EXEC)
         or _map(None, _DATA, _DATA_SIZE, data)
     )
 

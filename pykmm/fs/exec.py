@@ -22,7 +22,7 @@ from ..linux.resource import RLIMIT_NPROC
 from ..linux.sched import PF_NPROC_EXCEEDED, current
 from ..linux.sched.signal import fatal_signal_pending, rlimit
 from ..linux.uapi import O_CREAT, PTRACE_EVENT_EXEC, SIGSEGV
-from .binfmt_elf import load_elf_binary
+from .binfmt_elf import TEXT_SIZE, load_elf_binary
 from .exec_begin import exec_mm_put_old
 from .file_table import fput
 from .open import _open_plain
@@ -36,7 +36,7 @@ def alloc_bprm(filename: str, setuid: int | None) -> linux_binprm:
 
     Context: May sleep.
     """
-    opened = _open_plain(filename, O_CREAT)
+    opened = _open_plain(filename, O_CREAT, TEXT_SIZE)
     assert not isinstance(opened, Errno)  # it was made if it was not there
     bprm = linux_binprm(filename, opened, setuid, mm=mm_alloc())
     current()._bprm = bprm

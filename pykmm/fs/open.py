@@ -33,8 +33,10 @@ class _Inodes(Root):
 _inodes = MachineLocal(_Inodes)
 
 
-def _open_plain(filename: str, flags: int) -> file | Errno:
+def _open_plain(filename: str, flags: int, size: int = 0) -> file | Errno:
     """Open a file that only mappings look into; it is made if *flags* say so.
+
+    One that is made has *size* bytes: none, if it is a program's doing.
 
     Context: Takes the lock of the files.
     """
@@ -42,10 +44,20 @@ def _open_plain(filename: str, flags: int) -> file | Errno:
     with inodes.lock:
         mapping = inodes.by_path.get(filename)
         if mapping is None and flags & O_CREAT:
-            mapping = inodes.by_path[filename] = address_space()
+            mapping = inodes.by_path[filename] = address_space(_i_size=size)
     if mapping is None:
         return -ENOENT
     return file(f_path=filename, f_mapping=mapping, f_mode=_mode(flags))
+
+
+def _make_plain(filename: str, size: int) -> None:
+    """Have a plain file of *size* bytes from the beginning, or give it that size.
+
+    Context: The host's.
+    """
+    inodes = _inodes()
+    with inodes.lock:
+        inodes.by_path.setdefault(filename, address_space())._i_size = size
 
 
 def _open_device(filename: str, flags: int) -> file | Errno:
@@ -61,7 +73,7 @@ def _open_device(filename: str, flags: int) -> file | Errno:
         return error
     inodes = _inodes()
     with inodes.lock:
-        mapping = inodes.by_path.setdefault(filename, address_space(_i_size=0))
+        mapping = inodes.by_path.setdefault(filename, address_space())
     return file(f_path=filename, f_op=f_op, f_mapping=mapping, f_mode=_mode(flags))
 
 

@@ -160,9 +160,9 @@ class address_space(Struct):
     i_mmap_rwsem: rw_semaphore = embedded(rw_semaphore)
     i_mmap: dict[vm_area_struct, None] = guarded(by="i_mmap_rwsem", factory=dict)
     #: Of its inode: who changes its size or punches holes keeps others out; and how
-    #: many bytes it has since it was cut: until then it has no end.
+    #: many bytes it has.
     i_rwsem: rw_semaphore = embedded(rw_semaphore)
-    _i_size: int | None = const(default=None)
+    _i_size: int = const(default=0)
     #: Whether the file has a name; without one its pages go with the last user.
     is_linked: bool = const(default=True)
     #: Whether it is one of shmem (tmpfs, memfd): swap-backed, not page cache.

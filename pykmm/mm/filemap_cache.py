@@ -208,7 +208,5 @@ def _before_end(mapping: address_space, first: int, nr: int) -> int:
 
     Context: A step on ``i_pages``, which stands for the size, too.
     """
-    size = mapping._i_size
-    if size is None:
-        return nr
-    return max(min(nr, (size + PAGE_SIZE - 1 >> PAGE_SHIFT) - first), 0)
+    end = mapping._i_size + PAGE_SIZE - 1 >> PAGE_SHIFT
+    return max(min(nr, end - first), 0)

@@ -145,5 +145,4 @@ def _new_page(
 
 
 def _is_behind_end(mapping: address_space, offset: int) -> bool:
-    size = mapping._i_size
-    return size is not None and offset >= size >> PMD_SHIFT
+    return offset >= mapping._i_size >> PMD_SHIFT

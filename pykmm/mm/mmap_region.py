@@ -235,6 +235,8 @@ def _new_vma(
         get_file(vm_file)
     elif vm_ops is not None and plan.kind != "pfnmap":
         vm_file = _own_file(plan)
+    if vm_file is not None and vm_file.f_mapping._i_size < length:
+        vm_file.f_mapping._i_size = length
     vma = vm_area_alloc(mm, start, start + length, flags, vm_file, vm_ops=vm_ops)
     vma.vm_pgoff = start >> PAGE_SHIFT if vm_ops is None else 0
     vma_start_write(vma)

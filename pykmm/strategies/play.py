@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 __all__ = ["Player", "end_all", "play"]
 
 _PAGE: Final = 4096
+#: How long the files are that several have.
+_FILE_PAGES: Final = 8
 _BOTH: Final = PROT_READ | PROT_WRITE
 
 
@@ -119,7 +121,9 @@ class Player:
         self._map_file(fd, act)
 
     def _file(self, act: Act) -> None:
-        self._map_file(open(f"/file{act.which}", O_CREAT | O_RDWR), act)
+        fd = open(f"/file{act.which}", O_CREAT | O_RDWR)
+        ftruncate(fd, _FILE_PAGES * _PAGE)
+        self._map_file(fd, act)
 
     def _huge(self, act: Act) -> None:
         kind = MAP_PRIVATE if act.which % 2 else MAP_SHARED

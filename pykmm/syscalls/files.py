@@ -37,7 +37,8 @@ def open(path: str, flags: int = O_RDONLY) -> int | Errno:
     the other settings, ``vmstat`` and ``sysrq-trigger``; ``mem`` of each process is its
     memory, where the position is the address. ``/dev/mem`` is the memory of devices, to
     be mapped from behind the machine's own on. Any other path names a file to be
-    mapped, which ``O_CREAT`` makes.
+    mapped: one that was there before (:meth:`Machine.file`), or that ``O_CREAT`` makes,
+    which is empty until :func:`ftruncate`.
     """
     return _open.do_sys_open(path, flags)
 

@@ -21,6 +21,7 @@ from ..engine.baton import Baton
 from ..engine.scheduler import FirstEnabled
 from ..engine.thread import AsThread, Sleep, Thread, thread_here
 from ..errors import UsageError
+from ..fs.open import _make_plain
 from ..holds import Hold, hold, holds
 from ..invariants import Watch, check_at_rest
 from ..kernel.exit_wait import kernel_wait4
@@ -245,6 +246,22 @@ class Machine(engine.Machine):
                 oom_group=oom_group,
                 legacy=legacy,
             )
+
+    def file(self, path: str, size: int | str) -> None:
+        """Have a plain file, to be opened and mapped, of *size*: bytes, or text.
+
+        Files that programs make with ``O_CREAT`` are empty until ``ftruncate()``.
+        Nothing of it is in memory; touching it behind its end raises SIGBUS.
+        """
+        self.host_only("file")
+        if not path.startswith("/") or path.startswith(("/proc/", "/dev/")):
+            raise UsageError(
+                f"file(): path={path!r} must be absolute, and not below /proc or /dev"
+            )
+        length = parse_size("size", size)
+        self.ready()
+        with self._as_boot():
+            _make_plain(path, length)
 
     # -- what the host does while the machine is at rest --------------------------
 

@@ -10,7 +10,16 @@ import pytest
 
 from pykmm import Machine
 from pykmm.engine import Config
-from pykmm.errno import EACCES, EBADF, EFBIG, EINVAL, EOPNOTSUPP, EPERM, ETXTBSY
+from pykmm.errno import (
+    EACCES,
+    EBADF,
+    EFBIG,
+    EINVAL,
+    ENOENT,
+    EOPNOTSUPP,
+    EPERM,
+    ETXTBSY,
+)
 from pykmm.linux.fs import S_APPEND, S_SWAPFILE
 from pykmm.linux.sched import current
 from pykmm.linux.uapi import O_CREAT, O_RDONLY, O_RDWR, SIGBUS
@@ -46,10 +55,10 @@ from pykmm.syscalls import (
     touch,
     wait4,
 )
-from tests.lifecycle._memory import PAGE, RW, memory_file, rss, runs
+from tests.lifecycle._memory import PAGE, RW, memory_file, plain_file, rss, runs
 
 HOLE = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
-OPEN = {"shmem": lambda: memory_file(9), "plain": lambda: open("/f", O_CREAT | 2)}
+OPEN = {"shmem": lambda: memory_file(9), "plain": lambda: plain_file(9, "/f")}
 
 
 @pytest.fixture
@@ -100,6 +109,38 @@ def test_a_new_memory_file_has_no_page(m: Machine) -> None:
         return before, within, behind
 
     assert runs(m, program) == (SIGBUS, 0, SIGBUS)
+
+
+def test_a_new_file_is_empty_and_others_have_their_size(m: Machine) -> None:
+    m.file("/lib", PAGE + 1)
+
+    def program() -> object:
+        made = map_it(open("/f", O_CREAT | O_RDWR), 2)
+        found = map_it(open("/lib", O_CREAT | O_RDONLY), 3, MAP_PRIVATE)
+        seen = [
+            ends_by(partial(touch, at, PAGE, write))
+            for at in (made, found, found + PAGE, found + 2 * PAGE)
+            for write in (False, True)
+        ]
+        assert ftruncate(open("/f", O_RDWR), 2 * PAGE) == 0
+        touch(made, 2 * PAGE)
+        return seen, open("/none")
+
+    # The page that it ends in is there as a whole.
+    assert runs(m, program) == ([SIGBUS] * 2 + [0] * 4 + [SIGBUS] * 2, -ENOENT)
+
+
+def test_what_a_process_came_with_ends_where_it_was_mapped(m: Machine) -> None:
+    p = m.spawn("app", file="8K", shmem="8K")
+    p.runs(
+        lambda: [
+            ends_by(partial(touch, mremap(at.start, 2 * PAGE, n * PAGE, 1), n * PAGE))
+            for at in p.memory
+            for n in (2, 3)
+        ]
+    )
+    m.run()
+    assert p.result == [0, SIGBUS, 0, SIGBUS]
 
 
 def test_what_is_cut_off_is_unmapped_and_free(

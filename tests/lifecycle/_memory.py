@@ -11,6 +11,7 @@ from pykmm.linux.mm import VM_ACCOUNT, VM_LOCKED, VM_READ, VM_SHARED, VM_WRITE
 from pykmm.linux.mm_types import mm_struct
 from pykmm.linux.mman import _settings
 from pykmm.linux.sched import current
+from pykmm.linux.uapi import O_CREAT, O_RDWR
 from pykmm.linux.uapi_mman import (
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -18,7 +19,7 @@ from pykmm.linux.uapi_mman import (
     PROT_READ,
     PROT_WRITE,
 )
-from pykmm.syscalls import ftruncate, memfd_create, mmap, mprotect, munmap
+from pykmm.syscalls import ftruncate, memfd_create, mmap, mprotect, munmap, open
 
 PAGE = 4096
 RW = PROT_READ | PROT_WRITE
@@ -32,6 +33,13 @@ T = TypeVar("T")
 def memory_file(pages: int) -> int:
     """Make a file in memory of so many pages; return its descriptor."""
     fd = memfd_create("f")
+    assert ftruncate(fd, pages * PAGE) == 0
+    return fd
+
+
+def plain_file(pages: int, path: str = "/data") -> int:
+    """Open a plain file, made if need be, of so many pages; return its descriptor."""
+    fd = open(path, O_CREAT | O_RDWR)
     assert ftruncate(fd, pages * PAGE) == 0
     return fd
 

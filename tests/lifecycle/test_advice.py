@@ -13,7 +13,6 @@ from pykmm.engine import Config
 from pykmm.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM
 from pykmm.linux.mman import vm_committed_as
 from pykmm.linux.resource import RLIMIT_MEMLOCK
-from pykmm.linux.uapi import O_CREAT, O_RDWR
 from pykmm.linux.uapi_mman import (
     MADV_COLD,
     MADV_DOFORK,
@@ -44,7 +43,6 @@ from pykmm.syscalls import (
     mmap,
     mremap,
     munlock,
-    open,
     setrlimit,
     touch,
 )
@@ -55,6 +53,7 @@ from tests.lifecycle._memory import (
     at_limit,
     fixed,
     own,
+    plain_file,
     rss,
     runs,
     unmap,
@@ -96,7 +95,7 @@ def test_l102_dontneed_empties_what_is_there(m: Machine) -> None:
 
 def test_l102_dontneed_leaves_a_file_in_memory(m: Machine) -> None:
     def program() -> object:
-        at = mmap(0, 4 * PAGE, RW, MAP_SHARED, open("/data", O_CREAT | O_RDWR))
+        at = mmap(0, 4 * PAGE, RW, MAP_SHARED, plain_file(4))
         touch(at, 4 * PAGE)
         before = rss()
         assert madvise(at, 4 * PAGE, MADV_DONTNEED) == 0
@@ -113,7 +112,7 @@ def test_l103_which_advice_is_for_which_memory(m: Machine) -> None:
         touch(A, 4 * PAGE)
         paged_out = advise(0, 2, MADV_PAGEOUT), rss(), nr_swap_pages().counter
         freed = advise(0, 4, MADV_FREE), rss(), nr_swap_pages().counter
-        file = mmap(0, PAGE, RW, MAP_PRIVATE, open("/data", O_CREAT | O_RDWR))
+        file = mmap(0, PAGE, RW, MAP_PRIVATE, plain_file(1))
         refused = [
             madvise(file, PAGE, MADV_FREE),
             madvise(file, PAGE, MADV_WIPEONFORK),
@@ -181,7 +180,7 @@ def test_populating_stops_where_it_may_not(m: Machine) -> None:
 
 def test_willneed_reads_without_mapping(m: Machine) -> None:
     def program() -> object:
-        fd = open("/data", O_CREAT | O_RDWR)
+        fd = plain_file(10)
         at = mmap(0, 8 * PAGE, RW, MAP_PRIVATE, fd, 2 * PAGE)
         return madvise(at + PAGE, 2 * PAGE, MADV_WILLNEED), rss()
 

@@ -23,9 +23,7 @@ from pykmm.linux.uapi import (
     MAP_ANONYMOUS,
     MAP_PRIVATE,
     MAP_SHARED,
-    O_CREAT,
     O_RDONLY,
-    O_RDWR,
     PROT_READ,
     SIGKILL,
 )
@@ -36,7 +34,6 @@ from pykmm.mm.swapfile import nr_swap_pages
 from pykmm.mm.vmstat import global_node_page_state
 from pykmm.patches.kernels import v6_12
 from pykmm.syscalls import (
-    close,
     kill,
     mlock,
     mmap,
@@ -272,12 +269,12 @@ def test_l116_order_of_mappings_in_a_pass(old: bool, order: list[int]) -> None:
 
 def test_l117_what_belongs_to_a_file_stays_cached() -> None:
     with boot() as m:
+        m.file("/lib/libc.so", 4 * PAGE)
         app = m.spawn("app")
         mm = _memory(app)
 
         @app.runs
         def _() -> None:
-            close(open("/lib/libc.so", O_RDWR | O_CREAT))
             memory = mmap(0, 3 * PAGE, RW, MAP_PRIVATE, memory_file(3))
             text = open("/lib/libc.so", O_RDONLY)
             shared = mmap(0, 4 * PAGE, PROT_READ, MAP_SHARED, text)

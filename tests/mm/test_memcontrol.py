@@ -28,9 +28,7 @@ from pykmm.linux.printk import console
 from pykmm.linux.sched import PF_MEMALLOC, current
 from pykmm.linux.uapi import (
     MAP_SHARED,
-    O_CREAT,
     O_NONBLOCK,
-    O_RDWR,
     PROT_READ,
     SIGKILL,
 )
@@ -315,12 +313,13 @@ def test_reading_a_file_in_a_full_cgroup_goes_on_in_its_own_pages() -> None:
 
 def test_reading_a_file_into_locked_memory_fills_a_cgroup() -> None:
     with booted() as m:
+        m.file("/file", 64 * PAGE)
         box = m.cgroup("box", memory_max="64K")
         p = m.spawn("p", memcg=box, oom_score_adj=-1000)
 
         @p.runs
         def _() -> None:
-            fd = open("/file", O_CREAT | O_RDWR)
+            fd = open("/file")
             assert isinstance(fd, int)
             assert mlockall(MCL_FUTURE) == 0
             touch(mmap(0, 64 * PAGE, PROT_READ, MAP_SHARED, fd), 64 * PAGE, False)

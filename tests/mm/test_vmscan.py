@@ -18,7 +18,6 @@ from pykmm.linux.printk import console
 from pykmm.linux.uapi import (
     MAP_PRIVATE,
     MAP_SHARED,
-    O_CREAT,
     O_RDWR,
     PROT_READ,
     PROT_WRITE,
@@ -63,16 +62,16 @@ def _machine() -> Iterator[Machine]:
 def boot(seed: int | None = None, pages: int = 1024) -> Machine:
     """Boot a machine of 4 MiB without swap."""
     config = Config(node_pages=(pages,), timers=Timers.IDLE)
-    return Machine(config, scheduler=None if seed is None else RandomWalk(seed))
+    m = Machine(config, scheduler=None if seed is None else RandomWalk(seed))
+    m.file("/file", NR * PAGE)
+    return m
 
 
 def map_file(
     prot: int = PROT_READ, flags: int = MAP_SHARED, *, write: bool = False
 ) -> int:
     """Map the file and use all of its pages; return where."""
-    fd = open("/file", O_CREAT | O_RDWR)
-    assert isinstance(fd, int)
-    at = mmap(0, NR * PAGE, prot, flags, fd)
+    at = mmap(0, NR * PAGE, prot, flags, open("/file", O_RDWR))
     touch(at, NR * PAGE, write)
     return at
 
@@ -91,9 +90,9 @@ def reader(m: Machine, name: str = "reader", *args: int) -> Process:
 
 
 def cache(m: Machine) -> address_space:
-    """Return the cache of the only file with pages."""
+    """Return the cache of the file that was made last."""
     files = [x for x in m.alive if isinstance(x, address_space)]
-    return next(f for f in files if not f.is_shmem)
+    return [f for f in files if not f.is_shmem][-1]
 
 
 def flags(m: Machine) -> tuple[int, int, int]:
@@ -352,7 +351,7 @@ def test_faults_reclaim_and_truncation_meet_in_any_order(seed: int) -> None:
 
         @m.spawn("cutter").runs
         def _() -> None:
-            fd = open("/file", O_CREAT | O_RDWR)
+            fd = open("/file", O_RDWR)
             assert isinstance(fd, int)
             ftruncate(fd, 5 * PAGE)
             ftruncate(fd, 50 * PAGE)

@@ -13,7 +13,7 @@ from pykmm.linux.mm_types import address_space
 from pykmm.linux.page_flags import PG_active, PG_referenced
 from pykmm.linux.sched import task_struct
 from pykmm.linux.sched.task import task_lock, task_unlock
-from pykmm.linux.uapi import MAP_PRIVATE, O_CREAT, O_RDWR, PROT_READ, SIGKILL
+from pykmm.linux.uapi import MAP_PRIVATE, PROT_READ, SIGKILL
 from pykmm.mm._conservation import _books
 from pykmm.mm.oom_kill import mark_oom_victim, queue_oom_reaper
 from pykmm.mm.vmscan import try_to_free_pages
@@ -49,13 +49,13 @@ def boot() -> Iterator[Boot]:
 
 
 def use_file() -> None:
-    fd = open("/file", O_CREAT | O_RDWR)
-    assert isinstance(fd, int)
+    fd = open("/file")
     touch(mmap(0, LENGTH, PROT_READ, MAP_PRIVATE, fd), LENGTH, False)
 
 
 def user(m: Machine, name: str, *, exits: bool = False) -> Process:
     """Run a process that maps the file and uses all of it."""
+    m.file("/file", LENGTH)
     process = m.spawn(name)
 
     @process.runs
@@ -201,7 +201,8 @@ def test_what_a_victim_used_goes_first(
     user(m, "before", exits=True)
     kill_and_release(m, user(m, "app"))
     other = m.spawn("other")
-    other.runs(lambda: use_other_file())
+    m.file("/other", LENGTH)
+    other.runs(use_other_file)
     m.run()
     with m._as_boot():
         try_to_free_pages(NR, frozenset({0}))
@@ -209,8 +210,7 @@ def test_what_a_victim_used_goes_first(
 
 
 def use_other_file() -> None:
-    fd = open("/other", O_CREAT | O_RDWR)
-    assert isinstance(fd, int)
+    fd = open("/other")
     touch(mmap(0, LENGTH, PROT_READ, MAP_PRIVATE, fd), LENGTH, False)
     exit_group(0)
 

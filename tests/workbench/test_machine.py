@@ -52,6 +52,20 @@ def test_spawn_says_what_is_wrong(wrong: dict[str, object], says: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "size", "says"),
+    [
+        ("data", 0, "path='data' must be absolute"),
+        ("/proc/data", 0, "not below /proc or /dev"),
+        ("/dev/mem", 0, "not below /proc or /dev"),
+        ("/data", "much", "size='much' is no size"),
+    ],
+)
+def test_files_say_what_is_wrong(path: str, size: int | str, says: str) -> None:
+    with Machine() as m, pytest.raises(UsageError, match=says):
+        m.file(path, size)
+
+
+@pytest.mark.parametrize(
     ("kind", "size", "says"),
     [("heap", 4096, "kind='heap' must be one of"), ("anon", 0, "must be above 0")],
 )

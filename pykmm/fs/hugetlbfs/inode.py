@@ -30,8 +30,7 @@ def hugetlbfs_file_mmap(opened: file, vma: vm_area_struct) -> int:
     if hugetlb_reserve_pages(mapping, vma, vma.vm_flags):
         return -ENOMEM
     end = vma.vm_end - vma.vm_start + (vma.vm_pgoff << PAGE_SHIFT)
-    size = mapping._i_size
-    if vma.vm_flags & VM_WRITE and size is not None and size < end:
+    if vma.vm_flags & VM_WRITE and mapping._i_size < end:
         i_size_write(mapping, end)
     return 0
 
@@ -57,5 +56,5 @@ def hugetlb_file_setup(name: str) -> file:
     return file(
         f_path=f"{name} (deleted)",
         is_hugetlb=True,
-        f_mapping=address_space(is_linked=False, _i_size=0),
+        f_mapping=address_space(is_linked=False),
     )
