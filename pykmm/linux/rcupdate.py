@@ -190,12 +190,12 @@ def _put_and_call_rcu(r: refcount_t, callback: Callable[[], object], name: str) 
     if not _drop(r):
         return
 
-    def body() -> None:
+    def _body() -> None:
         _callback(callback, state.begun())
 
     current_machine().thread(
         f"rcu:{name}",
-        body,
+        _body,
         obj=state,
         kind="call_rcu",
         access=Access.ADD,

@@ -29,9 +29,12 @@ _NARROWEST = 16
 #: What three columns should have before values take room from them.
 _COMFORTABLE = 23
 _VALUE_AT_MOST = 12
+_NAME_AT_MOST = 14
 _OTHERS = "others"
-#: How many more lines a list may take.
+#: How many more lines a text may take.
 _BREAKS = 2
+#: A space that no line is broken at.
+_BOUND = "\N{NO-BREAK SPACE}"
 
 
 def draw(
@@ -89,7 +92,7 @@ class _Left:
         short = short_names(trace)
         self.hidden = False
         self.watched = list(watched)
-        self.names = [_fit(short[name], _VALUE_AT_MOST) for name in watched]
+        self.names = [_fit(short[name], _NAME_AT_MOST) for name in watched]
         lines = [timeline(trace, name) for name in watched]
         self.after = [[_fit(v, _VALUE_AT_MOST) for v in line] for line in lines]
         self.steps = len(trace.steps)
@@ -175,13 +178,32 @@ class _Way:
         *above, last = self.lines
         if any(len(line) > width for line in above):
             return None
-        indent = " " * (len(last) - len(last.lstrip()))
-        broken = wrap(
-            last, width, subsequent_indent=f"{indent}  ", break_long_words=False
-        )
+        broken = _broken(last, width)
         if any(len(line) > width for line in broken):
             return None
         return [*above, *broken] if len(broken) <= 1 + self.breaks else None
+
+    def cut(self, width: int) -> list[str]:
+        """Return the lines, each made to fit into *width*; the last is broken first."""
+        *above, last = self.lines
+        broken = _broken(last, width) if self.breaks else [last]
+        return [_fit(line, width) for line in (*above, *broken[: 1 + self.breaks])]
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """Break *text* where that leaves no value and no ``read`` alone."""
+    bound = text
+    for words in ("read ", "= ", " -> "):
+        bound = bound.replace(words, words.replace(" ", _BOUND))
+    indent = text[: len(text) - len(text.lstrip())]
+    lines = wrap(
+        bound.lstrip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+    )
+    return [line.replace(_BOUND, " ") for line in lines]
 
 
 #: The ways to write a cell, the most telling first.
@@ -210,6 +232,7 @@ def _cell_ways(who: str, cell: Cell, *, new: bool) -> Iterator[_Way]:
         for text in cell.texts:
             yield _Way((indent + text,))
             yield _Way((indent + text,), breaks=_BREAKS * cell.lists)
+        yield _Way((indent + cell.texts[-1],), breaks=_BREAKS)
         return
     name = f"{who}{cell.function}:"
     for text in cell.texts:
@@ -217,6 +240,10 @@ def _cell_ways(who: str, cell: Cell, *, new: bool) -> Iterator[_Way]:
     for text in cell.texts:
         yield _Way((name, f"  {text}"))
         yield _Way((name, f"  {text}"), breaks=_BREAKS * cell.lists)
+    yield _Way((name, f"  {cell.texts[-1]}"), breaks=_BREAKS)
+    if who:
+        function, text = f" {cell.function}:", f"  {cell.texts[-1]}"
+        yield _Way((who.rstrip(), function, text), breaks=_BREAKS)
 
 
 def _widths(
@@ -264,7 +291,7 @@ def _choose(ways: _Ways, width: int) -> list[str]:
         lines = way.fit(width)
         if lines is not None:
             return lines
-    return [_fit(line, width) for line in ways[-1].lines]
+    return ways[-1].cut(width)
 
 
 def _fit(text: str, width: int) -> str:

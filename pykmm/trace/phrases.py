@@ -8,11 +8,12 @@ less room there is, the fewer of those.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from .watch import UNKNOWN, before, short_names
+from .watch import UNKNOWN, alias, before, short_names, split
 from .weights import LOCKS, LOOKS, weight_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ _ITEMS_AT_MOST = 8
 _CALL = 2.0
 #: From this weight on an item of a list is worth its value.
 _TELLING = 1.0
+
+
+#: What the name of a structure looks like.
+_STRUCTURE = re.compile(r"\w+#\d+")
 
 
 @frozen
@@ -103,9 +108,14 @@ class Writer:
 
     def _name(self, step: Step) -> str:
         """Name the object of *step*; what is the thread's own needs no owner."""
-        if self.tasks.get(step.owner) == step.thread and step.obj != step.owner:
-            return step.obj[len(step.owner) + 1 :]
+        owner, field = split(step.obj, step.owner)
+        if self.tasks.get(owner) == step.thread and field:
+            return field[1:]
         return self.short[step.obj]
+
+    def _value(self, text: str) -> str:
+        """Name a structure that a pointer leads to as the drawing does elsewhere."""
+        return alias(text, self.tasks) if _STRUCTURE.fullmatch(text) else text
 
     def _actions(self, step: Step) -> tuple[str, ...]:
         """Say what *step* does, at length and in short."""
@@ -113,14 +123,14 @@ class Writer:
         self.held[step.obj] = step.value
         name = self._name(step)
         verb = step.kind if self.full else self.calls.verb(step)
-        value = self.tasks.get(step.value, step.value)
+        value = self._value(step.value)
         if step.kind == "start":
             return ("starts",)
         if step.access in LOCKS or not value:
             return (f"{verb} {name}",)
         if step.access in LOOKS:
             return f"{verb} {name} = {value}", f"read {name} = {value}"
-        self.changes[step.index] = (self.tasks.get(old, old), value)
+        self.changes[step.index] = (self._value(old), value)
         if old == UNKNOWN:
             return f"{verb} {name} = {value}", f"{name} = {value}"
         change = f"{name} {' -> '.join(self.changes[step.index])}"

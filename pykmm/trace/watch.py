@@ -10,7 +10,7 @@ from pykmm.engine.events import Access
 from pykmm.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .record import Step, Trace
 
@@ -18,10 +18,12 @@ __all__ = [
     "AT_MOST",
     "FREED",
     "UNKNOWN",
+    "alias",
     "before",
     "choose",
     "resolve",
     "short_names",
+    "split",
     "timeline",
 ]
 
@@ -144,7 +146,7 @@ def short_names(trace: Trace) -> dict[str, str]:
     owners |= {waiter.obj: waiter.owner for waiter in trace.waiting}
     if trace.ending is not None and trace.ending.obj:
         owners[trace.ending.obj] = trace.ending.owner
-    parts = {obj: (owner, obj[len(owner) :]) for obj, owner in owners.items()}
+    parts = {obj: split(obj, owner) for obj, owner in owners.items()}
     uses: dict[str, int] = {}
     for _, field in parts.values():
         uses[field] = uses.get(field, 0) + 1
@@ -152,10 +154,21 @@ def short_names(trace: Trace) -> dict[str, str]:
     return {
         obj: field[1:]
         if "_" in field and uses[field] == 1
-        else _alias(owner, tasks) + field
+        else alias(owner, tasks) + field
         for obj, (owner, field) in parts.items()
     }
 
 
-def _alias(owner: str, tasks: dict[str, str]) -> str:
-    return tasks.get(owner) or owner.replace("_struct#", "#").lstrip("_")
+def split(obj: str, owner: str) -> tuple[str, str]:
+    """Split the name of an object into its structure's and what leads on from there.
+
+    The structure that it dies with need not be the one that it is named after.
+    """
+    if not (obj == owner or obj.startswith((f"{owner}.", f"{owner}["))):
+        owner = obj.partition(".")[0]
+    return owner, obj[len(owner) :]
+
+
+def alias(name: str, tasks: Mapping[str, str]) -> str:
+    """Call a task by its thread, and ``mm_struct#1`` just ``mm#1``."""
+    return tasks.get(name) or name.replace("_struct#", "#").lstrip("_")

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from attrs import evolve
 
 from pykmm.engine import Access
 from pykmm.errors import UsageError
@@ -234,8 +235,51 @@ def test_long_text_keeps_both_ends() -> None:
         ),
         width=40,
     )
-    assert body(drawing)[0] == "   0   read with_…= set"
-    assert body(drawing)[1].endswith("with_a_lon…unset")
+    assert body(drawing) == [
+        "       read with_…_name",
+        "   0     = set",
+        "                         with_a_lon…_name",
+        "   1                       set -> unset",
+    ]
+
+
+def test_no_value_is_parted_from_what_it_is_the_value_of() -> None:
+    drawing = draw(
+        steps(
+            ("a", "thing#1.quite_long_name", Access.WRITE, "before"),
+            ("a", "thing#1.quite_long_name", Access.WRITE, "behind"),
+            ("b", "thing#1.a_long_name", Access.READ, "seven"),
+        ),
+        width=48,
+    )
+    text = "\n".join(body(drawing))
+    assert "quite_long_name\n   1     before -> behind\n" in text
+    assert "read a_long_name\n" in text
+    assert text.endswith(" = seven")
+
+
+def test_parts_are_named_after_what_they_are_in_whatever_they_die_with() -> None:
+    """A mapping's count dies with the address space, which has another name."""
+    row = Step(
+        0,
+        "a",
+        "vma_start_read",
+        "vm_area_struct#2.vm_refcnt",
+        "mm_struct#2",
+        Access.SHARE,
+        "1",
+    )
+    again = evolve(row, index=1, obj="vm_area_struct#3.vm_refcnt")
+    trace = Trace(("a",), (row, again))
+    assert short_names(trace) == {
+        "vm_area_struct#2.vm_refcnt": "vm_area#2.vm_refcnt",
+        "vm_area_struct#3.vm_refcnt": "vm_area#3.vm_refcnt",
+    }
+
+
+def test_pointers_are_named_as_what_they_point_to_is_elsewhere() -> None:
+    drawing = draw(steps(("a", "thing#1.some_field", Access.READ, "mm_struct#7")))
+    assert body(drawing) == ["   0   read some_field = mm#7"]
 
 
 def test_the_tail_says_how_much_it_leaves_out(toys: ModuleType) -> None:
