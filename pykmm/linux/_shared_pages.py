@@ -62,8 +62,10 @@ def _one_less(counts: _Counts, bits: int) -> int:
 
 @attrs.frozen
 class SwappedIn:
-    """What became of pages that were mapped from the swap cache."""
+    """What became of pages that were to be mapped from the swap cache."""
 
+    #: Those that are mapped now.
+    mapped: int
     #: Those that nobody else can have, and of them those that have left, by origin.
     exclusive: int
     left: dict[_Origin, int]
@@ -87,6 +89,8 @@ class SharedPages(Primitive):
     cached: int = 0
     #: PG_locked: somebody takes the page away, or brings it.
     locked: int = 0
+    #: References of who copies: while there are any, the page stays in memory.
+    held: _Counts = _NONE
     #: PG_anon_exclusive, and its mark on swap entries: fork has not shared them.
     exclusive: int = 0
 
@@ -172,9 +176,10 @@ class SharedPages(Primitive):
         """
         t = enter(self, "folio_mapcount")
         once = bits & ~self.maps[1] if len(self.maps) > 1 else bits
-        freeable = once & self.cached & ~self.swaps[0] & ~self.locked & ~self.exclusive
+        busy = self.locked | self.held[0]
+        freeable = once & self.cached & ~(self.swaps[0] | busy | self.exclusive)
         self.cached ^= freeable
-        once &= ~(self.cached | self.locked) | self.exclusive
+        once &= ~(self.cached | busy) | self.exclusive
         if once:
             self.exclusive |= once
         left = self._leave(once)
@@ -183,7 +188,7 @@ class SharedPages(Primitive):
 
     def _leave(self, bits: int) -> dict[_Origin, int]:
         """Let those leave that nothing but the caller's one entry refers to."""
-        bits &= ~(self.cached | self.locked | self.pinned)
+        bits &= ~(self.cached | self.locked | self.held[0] | self.pinned)
         self.maps[0] &= ~bits
         self.exclusive &= ~bits
         found = {o: here & bits for o, here in self.origins.items() if here & bits}
@@ -200,8 +205,8 @@ class SharedPages(Primitive):
         """
         slots = 0
         bits &= ~self.maps[0]
-        if self.cached or self.locked or self.pins:
-            bits &= ~self.locked
+        if self.cached or self.locked or self.pins or self.held[0]:
+            bits &= ~(self.locked | self.held[0])
             uncached = bits & self.cached & ~self.swaps[0]
             self.cached &= ~uncached
             bits &= ~(self.cached | self.pinned)
@@ -234,6 +239,25 @@ class SharedPages(Primitive):
         if last:
             self._release(1 << position, freed)
         leave(t, self, Access.WRITE if last else Access.DEC, left)
+
+    def folio_get(self, bits: int) -> None:
+        """Keep the pages in *bits*, which are mapped, as long as they are copied."""
+        t = enter(self, "folio_get")
+        if self.held is _NONE:
+            self.held = [0]
+        _one_more(self.held, bits)
+        leave(t, self, Access.INC, len(self.held))
+
+    def folio_put(self, bits: int, freed: dict[_Origin, int]) -> int:
+        """Let the pages in *bits* go, and free those that nobody needs any more.
+
+        Return: As :meth:`drop`.
+        """
+        t = enter(self, "folio_put")
+        last = _one_less(self.held, bits)
+        slots = self._release(last, freed)
+        leave(t, self, Access.WRITE if last else Access.DEC, len(self.held))
+        return slots
 
     # -- slots -------------------------------------------------------------------------
 
@@ -281,17 +305,19 @@ class SharedPages(Primitive):
         leave(t, self, Access.WRITE if new else Access.READ, new.bit_count())
         return new
 
-    def swap_in(self, bits: int, *, write: bool, full: bool) -> SwappedIn:
-        """Let mappings take the place of the swap entries of cached pages; unlock them.
+    def swap_in(self, bits: int, mine: int, *, write: bool, full: bool) -> SwappedIn:
+        """Let mappings take the place of swap entries, where the page is in the cache.
 
-        A slot that no entry names any more is freed if swap is *full*, or if the page
-        is about to be written and has no other user.
+        Those that somebody has locked stay, unless they are *mine*: then they are
+        unlocked. A slot that no entry names any more is freed if swap is *full*, or
+        if the page is about to be written and has no other user.
         """
         t = enter(self, "folio_add_anon_rmap_ptes")
+        bits &= self.cached & (mine | ~self.locked)
         _one_more(self.maps, bits)
         last = _one_less(self.swaps, bits)
         self.locked &= ~bits
-        alone = bits & ~self.pinned
+        alone = bits & ~(self.pinned | self.held[0])
         if len(self.maps) > 1:
             alone &= ~self.maps[1]
         freeable = last if full else last & alone if write else 0
@@ -299,7 +325,7 @@ class SharedPages(Primitive):
         exclusive = bits & self.exclusive
         left = self._leave(freeable & alone & exclusive)
         leave(t, self, Access.WRITE, bits.bit_count())
-        return SwappedIn(exclusive, left, freeable.bit_count())
+        return SwappedIn(bits, exclusive, left, freeable.bit_count())
 
     def folio_unlock(self, bits: int, freed: dict[_Origin, int]) -> int:
         """Unlock pages, and free those that nobody needs any more.
@@ -320,7 +346,7 @@ class SharedPages(Primitive):
         With *alone*, only those that not more than one entry maps.
         """
         t = enter(self, "folio_trylock")
-        got = bits & self.in_memory & ~(self.locked | self.pinned)
+        got = bits & self.in_memory & ~(self.locked | self.held[0] | self.pinned)
         if alone and len(self.maps) > 1:
             got &= ~self.maps[1]
         self.locked |= got
@@ -361,7 +387,7 @@ class SharedPages(Primitive):
         Return: As :meth:`drop`.
         """
         t = enter(self, "__remove_mapping")
-        gone = bits & self.cached & ~(self.maps[0] | self.pinned)
+        gone = bits & self.cached & ~(self.maps[0] | self.held[0] | self.pinned)
         self.cached ^= gone
         self.locked &= ~bits
         self._free(gone, freed)

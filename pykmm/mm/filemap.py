@@ -97,11 +97,18 @@ def _look(mapping: address_space, first: int, nr: int) -> tuple[int, int]:
 def _add_range(
     mapping: address_space, first: int, nr: int, origin: _Origin, pages: int
 ) -> int:
-    """Cache what is missing of *nr* pages, with *pages* of *origin* that are enough."""
+    """Cache what is missing of *nr* pages, as far as *pages* of *origin* are enough.
+
+    Making room for these may have taken away some that were there.
+
+    Return: How many pages from *first* on are cached.
+    """
     field = field_of(mapping, "i_pages")
     spin_lock(mapping.i_pages_lock)
     t = enter(field, "filemap_add_folio")
     nr = _before_end(mapping, first, nr)  # it may have been cut meanwhile
+    while _cache_missing(mapping, first, nr) > pages:
+        nr -= 1
     is_first = not mapping._nrpages
     added = _cache_fill(mapping, first, nr, origin)
     slots = _swap_drop(mapping, first, nr) if mapping.is_shmem else 0

@@ -37,6 +37,7 @@ from ..linux.mm import (
 from ..linux.mm_types import (
     _PFN_ENTRIES,
     MM_ANONPAGES,
+    MM_FILEPAGES,
     MM_SWAPENTS,
     _Origin,
     mm_struct,
@@ -124,6 +125,11 @@ def _is_exclusive(table: pgtable_t, bit: int) -> bool:
     return not shared or bool(table._pinned(bit))
 
 
+def _written(table: pgtable_t) -> int:
+    """Return the entries of files' pages that may be written without a fault."""
+    return table.dirty & ~table.readonly
+
+
 def _usable(table: pgtable_t, bit: int, vma: vm_area_struct, flags: int) -> bool:
     """Tell whether an entry maps a page that can be taken without a fault."""
     present = table.present
@@ -134,6 +140,8 @@ def _usable(table: pgtable_t, bit: int, vma: vm_area_struct, flags: int) -> bool
     if flags & FOLL_WRITE and (
         present[_PFN_ENTRIES] & bit or not vma.vm_flags & VM_SHARED
     ):
+        return False
+    if flags & FOLL_WRITE and present[MM_FILEPAGES] & ~_written(table) & bit:
         return False
     return any(
         bits & bit for member, bits in enumerate(present) if member != MM_SWAPENTS

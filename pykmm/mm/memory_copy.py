@@ -47,6 +47,7 @@ from .hugetlb_copy import copy_hugetlb_page_range
 from .memory import _ALL_ENTRIES, _look_up, _pte_mask, _through_nth
 from .memory_tables import _alloc_tables, _install_upper, _missing_upper
 from .memory_wp import folio_prealloc
+from .swap import folio_add_lru
 
 __all__ = ["copy_page_range", "vma_needs_copy"]
 
@@ -206,6 +207,7 @@ def copy_present_page(
     spin_lock(dst.ptl)
     dst.present[MM_ANONPAGES] |= done
     dst._add_pages(folios.origin, done)
+    folio_add_lru()
     if not dst_vma.vm_flags & VM_WRITE:
         dst.readonly |= done
     add_mm_counter(dst_vma.vm_mm, MM_ANONPAGES, folios.nr)

@@ -30,6 +30,7 @@ from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap_cache import _any_locked, _cache_missing, _offset
 from .memory_entries import _Change, _change, _kind
 from .memory_wp import _Folios
+from .swap import folio_add_lru
 
 __all__ = ["_NOTHING", "_Fault", "_fill", "_lowest"]
 
@@ -143,6 +144,7 @@ def _install_pages(
         table.readonly |= change.missing
     if folios is not None and change.anon():
         table._add_pages(folios.origin, change.anon())
+        folio_add_lru()
         if not vma.vm_flags & VM_WRITE:
             table.readonly |= change.anon()
     for member in range(NR_MM_COUNTERS):

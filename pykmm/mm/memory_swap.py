@@ -13,6 +13,8 @@ from typing import Final
 import attrs
 
 from ..engine.annotate import mirrors
+from ..engine.events import Access
+from ..engine.machine import enter, leave
 from ..linux.mm import VM_FAULT_OOM, VM_LOCKED, VM_WRITE, add_mm_counter
 from ..linux.mm_types import (
     MM_ANONPAGES,
@@ -25,8 +27,8 @@ from ..linux.pgtable import SharedPages, _moved
 from ..linux.spinlock import spin_lock, spin_unlock
 from .memcontrol import mem_cgroup_swap_full
 from .memory import _through_nth
-from .memory_wp import _Folios, do_wp_page, folio_prealloc
-from .swap import folios_put_refs
+from .memory_wp import _copy, _Folios, _reuse_or_hold, folio_prealloc
+from .swap import folio_add_lru, folios_put_refs
 from .swapfile import swap_put_entries_direct
 
 __all__ = ["_below", "do_swap_page"]
@@ -45,24 +47,23 @@ class _Slots:
     folios: SharedPages
     shift: int
     entries: int
-    #: Those of the entries whose page the caller has just read, and holds locked.
+    #: Those of the entries whose page the caller has read, and holds locked.
     mine: int = 0
 
     def bits(self, entries: int) -> int:
         """Return the positions of those of *entries* that are of this group."""
         return _moved(entries & self.entries, -self.shift)
 
-    def ready(self, table: pgtable_t, entries: int) -> int:
-        """Return which of *entries* name slots of the group whose page can be mapped.
+    def still(self, table: pgtable_t, entries: int) -> int:
+        """Return which of *entries* name slots of the group now.
 
         Context: The table's lock.
         """
-        here = 0
+        found = 0
         for folios, shift, part in table.shared:
             if folios is self.folios and shift == self.shift:
-                here |= part
-        cached = self.folios.cached & ~self.folios.locked
-        return here & entries & self.entries & (_moved(cached, self.shift) | self.mine)
+                found |= part
+        return found & entries & self.entries
 
 
 def _below(bits: int) -> int:
@@ -97,12 +98,28 @@ def do_swap_page(
         used = _read(named, missing, folios)
     spin_lock(table.ptl)
     done, taken = _map(vma, table, mask, own & missing, named, folios, write=write)
+    copies = _reuse_or_hold(vma, table, done if write else 0)
     spin_unlock(table.ptl)
-    _unlock(named, done)
+    _unlock(named)
     if folios is not None:
         folios.put(folios.nr - used - taken)
-    left = do_wp_page(vma, table, done) if write and done & table.readonly else 0
-    return (VM_FAULT_OOM, done & _below(left)) if left else (0, done)
+    if not copies.entries:
+        return 0, done
+    left = _copy(vma, table, copies)
+    if left:
+        return VM_FAULT_OOM, done & _below(left)
+    return 0, done & _below(done & ~_written(table))
+
+
+def _written(table: pgtable_t) -> int:
+    """Return, in a step, the entries whose pages are there: what was not copied is not.
+
+    Reclaim may have had a page in its hands before it was held.
+    """
+    t = enter(table.ptl, "ptep_get")
+    found = table.present[MM_ANONPAGES]
+    leave(t, table.ptl, Access.READ)
+    return found
 
 
 def _read(named: list[_Slots], missing: int, folios: _Folios) -> int:
@@ -111,6 +128,7 @@ def _read(named: list[_Slots], missing: int, folios: _Folios) -> int:
     for slots in named:
         if bits := slots.bits(missing):
             new = slots.folios.swap_cache_alloc_folio(bits, folios.origin)
+            folio_add_lru()
             slots.mine = _moved(new, slots.shift)
             nr += new.bit_count()
     return nr
@@ -126,38 +144,36 @@ def _map(
     *,
     write: bool,
 ) -> tuple[int, int]:
-    """Map the pages of the entries in *mask*, up to the first that lacks its page.
+    """Map what is there for the entries in *mask*.
 
     Context: The table's lock.
-    Return: The entries that are done, and how many pages in hand *own* ones took.
+    Return: The entries that are done, up to the first that lacks its page, and how
+        many pages in hand *own* ones took.
     """
     swapped = table.present[MM_SWAPENTS] & mask
-    own &= swapped & ~table._shared_bits()
-    ready = own
-    for slots in named:
-        ready |= slots.ready(table, swapped)
-    done = mask & _below(mask & ~ready)
-    if not done:
-        return 0, 0
+    mapped = own & swapped & ~table._shared_bits()
+    taken, writable, unused = mapped.bit_count(), mapped, 0
     full = mem_cgroup_swap_full() or bool(vma.vm_flags & VM_LOCKED)
-    table.present[MM_SWAPENTS] ^= done
-    table.present[MM_ANONPAGES] |= done
-    unused, writable = 0, own & done
-    if folios is not None and writable:
-        unused = _map_own(table, writable, folios, keep=not (write or full))
+    if folios is not None and mapped:
+        unused = _map_own(table, mapped, folios, keep=not (write or full))
     for slots in named:
-        if bits := slots.bits(done):
-            got = slots.folios.swap_in(bits, write=write, full=full)
-            table._take_home(got.left, slots.shift)
+        if bits := slots.bits(slots.still(table, swapped)):
+            mine = slots.bits(slots.mine)
+            got = slots.folios.swap_in(bits, mine, write=write, full=full)
+            mapped |= _moved(got.mapped, slots.shift)
             writable |= _moved(got.exclusive, slots.shift)
+            table._take_home(got.left, slots.shift)
+            slots.mine &= ~_moved(got.mapped, slots.shift)
             unused += got.slots
-    table.readonly |= done & ~writable if vma.vm_flags & VM_WRITE else done
-    table.young |= done
+    table.present[MM_SWAPENTS] ^= mapped
+    table.present[MM_ANONPAGES] |= mapped
+    table.readonly |= mapped & ~writable if vma.vm_flags & VM_WRITE else mapped
+    table.young |= mapped
     if unused:
         swap_put_entries_direct(unused)
-    add_mm_counter(vma.vm_mm, MM_ANONPAGES, done.bit_count())
-    add_mm_counter(vma.vm_mm, MM_SWAPENTS, -done.bit_count())
-    return done, (own & done).bit_count()
+    add_mm_counter(vma.vm_mm, MM_ANONPAGES, mapped.bit_count())
+    add_mm_counter(vma.vm_mm, MM_SWAPENTS, -mapped.bit_count())
+    return mask & _below(mask & ~mapped), taken
 
 
 def _map_own(table: pgtable_t, entries: int, folios: _Folios, *, keep: bool) -> int:
@@ -166,19 +182,20 @@ def _map_own(table: pgtable_t, entries: int, folios: _Folios, *, keep: bool) -> 
     With *keep* the pages go into the swap cache, and none is.
     """
     table._add_pages(folios.origin, entries)
+    folio_add_lru()
     if not keep:
         return entries.bit_count()
     table._share(entries).cached = entries
     return 0
 
 
-def _unlock(named: list[_Slots], done: int) -> None:
+def _unlock(named: list[_Slots]) -> None:
     """Unlock what was read for entries that somebody has changed meanwhile.
 
     Context: No spinlock.
     """
     for slots in named:
-        if bits := slots.bits(slots.mine & ~done):
+        if bits := slots.bits(slots.mine):
             freed: dict[_Origin, int] = {}
             unused = slots.folios.folio_unlock(bits, freed)
             if unused:

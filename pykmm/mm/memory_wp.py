@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 
 from ..engine.annotate import mirrors
+from ..engine.machine import current_machine
 from ..linux.gfp_types import __GFP_COMP, __GFP_ZERO, GFP_HIGHUSER_MOVABLE, GFP_KERNEL
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import PAGE_SHIFT, PMD_SHIFT, VM_WRITE
@@ -29,16 +30,25 @@ from ..linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start,
     mmu_notifier_range,
 )
+from ..linux.pgtable import SharedPages, _moved
 from ..linux.spinlock import spin_lock, spin_unlock
 from .internal import anon_vma_prepare
 from .memcontrol_charge import __mem_cgroup_charge
 from .memory import _through_nth
 from .mempolicy_alloc import alloc_pages
 from .page_alloc import Pages, __free_pages
-from .swap import folios_put_refs
+from .swap import folio_add_lru, folios_put_refs
 from .swapfile import swap_put_entries_direct
 
-__all__ = ["_Folios", "do_wp_page", "folio_prealloc", "wp_page_copy"]
+__all__ = [
+    "_Copies",
+    "_Folios",
+    "_copy",
+    "_reuse_or_hold",
+    "do_wp_page",
+    "folio_prealloc",
+    "wp_page_copy",
+]
 
 _BY_TABLE: Final = (
     "the faults in one page-table page happen at once as far as there is memory for "
@@ -101,19 +111,60 @@ def do_wp_page(vma: vm_area_struct, table: pgtable_t, mask: int) -> int:
     Return: The entries for which there was no memory.
     """
     spin_lock(table.ptl)
+    copies = _reuse_or_hold(vma, table, mask)
+    spin_unlock(table.ptl)
+    return _copy(vma, table, copies)
+
+
+@attrs.frozen
+class _Copies:
+    """Entries whose pages have to be copied, and these pages, which are held."""
+
+    entries: int
+    held: list[tuple[SharedPages, int]]
+
+
+def _reuse_or_hold(vma: vm_area_struct, table: pgtable_t, mask: int) -> _Copies:
+    """Make the pages in *mask* that nobody else uses writable; keep the others.
+
+    Without swap nobody could take them away while they are copied, and nothing is
+    kept.
+
+    Context: The table's lock.
+    """
     left = _protected(table, mask)
     mine, slots = table._reuse(left)
     if not vma.vm_flags & VM_WRITE:
         table.readonly |= mine
-    left &= ~mine
     if slots:
         swap_put_entries_direct(slots)
-    spin_unlock(table.ptl)
+    left &= ~mine
+    held = []
+    for folios, shift, part in table.shared:
+        if left & part and current_machine().config.total_swap_pages:
+            held.append((folios, _moved(left & part, -shift)))
+            folios.folio_get(held[-1][1])
+    return _Copies(left, held)
+
+
+def _copy(vma: vm_area_struct, table: pgtable_t, copies: _Copies) -> int:
+    """Copy pages as far as there is memory, and let them go.
+
+    Context: As :func:`do_wp_page`.
+    Return: As there.
+    """
+    left = copies.entries
     while left:
         copied = wp_page_copy(vma, table, left)
         if not copied:
             break
         left &= ~copied
+    for folios, bits in copies.held:
+        freed: dict[_Origin, int] = {}
+        slots = folios.folio_put(bits, freed)
+        if slots:
+            swap_put_entries_direct(slots)
+        folios_put_refs(freed)
     return left
 
 
@@ -142,6 +193,7 @@ def wp_page_copy(vma: vm_area_struct, table: pgtable_t, mask: int) -> int:
     copied = _protected(table, done)
     freed, slots = table._forget(copied)
     table._add_pages(folios.origin, copied)
+    folio_add_lru()
     if not vma.vm_flags & VM_WRITE:
         table.readonly |= copied
     spin_unlock(table.ptl)

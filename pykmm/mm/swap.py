@@ -6,14 +6,37 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..linux._primitive import Primitive
 from ..linux.mm_types import _Folios, _Origin, address_space
 from ..linux.page_flags import PG_active, PG_referenced
 from .filemap_cache import _add_folios, _without
 from .memcontrol import memcg_uncharge
 from .page_alloc_freelist import __free_pages
 
-__all__ = ["folio_mark_accessed", "folios_put_refs"]
+__all__ = ["_anon_lru", "folio_add_lru", "folio_mark_accessed", "folios_put_refs"]
+
+
+class _AnonLru(Primitive):
+    """What reclaim finds anonymous pages on: who adds some takes a step on it, too."""
+
+
+_anon_lru = MachineLocal(_AnonLru)
+
+
+@mirrors(
+    "mm/swap.c",
+    checked="v7.2",
+    abridged="anonymous pages; without swap nobody would ever look for them",
+)
+def folio_add_lru() -> None:
+    """Let reclaim find pages that somebody has got just now.
+
+    Context: Any.
+    """
+    if current_machine().config.total_swap_pages:
+        lru = _anon_lru()
+        leave(enter(lru, "folio_add_lru"), lru, Access.ADD)
 
 
 @mirrors(

@@ -10,8 +10,7 @@ import attrs
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import Machine, MachineLocal, current_machine, enter, leave
-from ..linux._primitive import Primitive
+from ..engine.machine import Machine, current_machine, enter, leave
 from ..linux.mm import PMD_SHIFT, PTRS_PER_PTE, VM_LOCKED
 from ..linux.mm_types import (
     MM_ANONPAGES,
@@ -34,7 +33,7 @@ from .rmap_unmap import (
     folio_referenced_one,
     try_to_unmap,
 )
-from .swap import folios_put_refs
+from .swap import _anon_lru, folios_put_refs
 from .swapfile import (
     _free_slots,
     folio_alloc_swap,
@@ -57,13 +56,6 @@ _NO_AGES: Final = (
     "the lowest address on, and those that were used as soon as no others are left. "
     "Writing takes no time; what is pinned stays"
 )
-
-
-class _AnonLru(Primitive):
-    """What the step is taken on in which reclaim chooses anonymous pages."""
-
-
-_lru = MachineLocal(_AnonLru)
 
 
 def _may_swap(origin: _Origin) -> bool:
@@ -121,9 +113,16 @@ def _candidates(
         for origin, bits in list(folios.origins.items()):
             if wanted(origin):
                 here |= bits
-        here &= ~(folios.locked | folios.pinned | mlocked.get(folios, 0))
+        here &= ~(folios.locked | folios.held[0] | folios.pinned)
+        here &= ~mlocked.get(folios, 0)
         found |= part & mask & _moved(here, shift)
     return found
+
+
+def _is_home(vma: vm_area_struct, found: anon_vma) -> bool:
+    """Tell, without a step, whether *vma* has its new pages in *found*, unlocked."""
+    state = vma.__dict__
+    return state["anon_vma"] is found and not state["vm_flags"] & VM_LOCKED
 
 
 def _evictable(
@@ -132,9 +131,8 @@ def _evictable(
     """Yield where there are pages that can go, without a step."""
     mlocked = _mlocked(found)
     for avc in list(found.__dict__["rb_root"]):
-        state = avc.vma.__dict__
-        mm: mm_struct = state["vm_mm"]
-        if state["anon_vma"] is not found or state["vm_flags"] & VM_LOCKED:
+        mm: mm_struct = avc.vma.__dict__["vm_mm"]
+        if not _is_home(avc.vma, found):
             continue
         if not mm.mm_users.counter or mm.flags._has(MMF_UNSTABLE):
             continue
@@ -190,7 +188,7 @@ def _isolate(wanted: Wanted) -> anon_vma | None:
 
     Whoever takes the mappings down meanwhile does so under its lock, which comes next.
     """
-    lru = _lru()
+    lru = _anon_lru()
     t = enter(lru, "isolate_lru_folios")
     found = _first(t.machine, wanted)
     if found is not None:
@@ -288,8 +286,9 @@ def _shrink_anon_vma(found: anon_vma, nr_pages: int, wanted: Wanted) -> tuple[in
     """
     freed = spared = 0
     anon_vma_lock_read(found)
-    for vma in dict.fromkeys(vma for vma, _, _ in _evictable(found, wanted)):
-        if folio_referenced_one(vma):
+    for avc in list(found.rb_root):
+        vma = avc.vma
+        if not _is_home(vma, found) or folio_referenced_one(vma):
             continue
         start, end = vma.__dict__["vm_start"], vma.__dict__["vm_end"]
         for table in _pte_tables(vma.vm_mm, start, end):

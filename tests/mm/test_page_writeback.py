@@ -68,6 +68,7 @@ def boot(seed: int | None = None, pages: int = 1024, **more: int) -> Machine:
 def map_file(flags: int = MAP_SHARED, nr: int = NR) -> int:
     fd = open("/file", O_CREAT | O_RDWR)
     assert isinstance(fd, int)
+    assert ftruncate(fd, nr * PAGE) == 0
     at = mmap(0, nr * PAGE, BOTH, flags, fd)
     assert at > 0
     return at

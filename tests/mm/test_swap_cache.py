@@ -320,6 +320,29 @@ def test_the_summary_of_memory_tells_of_the_swap_cache(m: Machine) -> None:
     assert "8 total pagecache pages" in lines
 
 
+@pytest.mark.parametrize(("limit", "killed"), [(7, True), (8, False)])
+def test_a_copy_and_the_page_that_fork_shares_have_to_fit(
+    limit: int, killed: bool
+) -> None:
+    """Swapping one out for the other would go on for ever."""
+    with boot() as m:
+        # Two address spaces of three tables each, and the page.
+        box = m.cgroup("box", memory_max=limit * PAGE)
+        p = m.spawn("p", memcg=box)
+
+        @p.runs
+        def _() -> None:
+            at = mmap(PAGE)
+            touch(at, PAGE)
+            fork(lambda: touch(at, PAGE) or pause())
+            pause()
+
+        m.run()
+        log = console().verdicts()
+        assert any("Killed process" in line for line in log) == killed
+        assert _books() == []
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_faults_reclaim_forks_and_exits_meet_in_any_order(seed: int) -> None:
     with boot(seed) as m:

@@ -22,7 +22,7 @@ from pykmm.linux.uapi import (
     PROT_READ,
     PROT_WRITE,
 )
-from pykmm.linux.uapi_mman import MADV_RANDOM, PROT_EXEC
+from pykmm.linux.uapi_mman import MADV_DONTNEED, MADV_RANDOM, PROT_EXEC
 from pykmm.mm._conservation import _books
 from pykmm.mm.vmscan import (
     shrink_lruvec,
@@ -317,6 +317,24 @@ def test_a_program_reads_a_file_larger_than_memory() -> None:
         m.run()
         assert p.result == "done"
         assert _books() == []
+
+
+def test_a_page_that_went_to_make_room_for_the_next_is_read_again(m: Machine) -> None:
+    box = m.cgroup("box", memory_max=4 * PAGE)  # a page, and what maps it
+    p = m.spawn("p", memcg=box)
+
+    @p.runs
+    def _() -> str:
+        at = mmap(0, 2 * PAGE, PROT_READ, MAP_SHARED, open("/file", O_RDWR))
+        touch(at, PAGE, False)
+        madvise(at, PAGE, MADV_DONTNEED)
+        touch(at, 2 * PAGE, False)
+        return "done"
+
+    m.run()
+    assert p.result == "done"
+    assert cache(m).i_pages == {0: 0b10}
+    assert box.memory.usage == 4
 
 
 # -- races -----------------------------------------------------------------------------
