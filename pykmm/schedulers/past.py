@@ -173,7 +173,7 @@ class Past(Record):
     def look(self, t: Thread, index: int) -> None:
         """Look at the object of *t*, which is about to take the step of that number."""
         obj = t.obj
-        if t.guard is not None:
+        if t.guard is not None and index not in self.guarded:
             door = self.world.saw_guard(t.kind, t.guard, obj)
             if door is not None:
                 self.guarded[index] = door
