@@ -70,6 +70,8 @@ class Config:
     total_swap_pages: int = field(default=0, validator=_flag)
     #: vm.nr_hugepages: the pool of huge pages, taken out of memory at boot.
     nr_hugepages: int = field(default=0, validator=_not_negative)
+    #: vm.nr_overcommit_hugepages: how many more may be had, as long as there is memory.
+    nr_overcommit_hugepages: int = field(default=0, validator=_not_negative)
     #: Whether each node has a thread that reclaims ahead; without one, only who is
     #: short of memory reclaims.
     kswapd: bool = False

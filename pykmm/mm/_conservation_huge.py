@@ -9,7 +9,8 @@ from ..engine.machine import current_machine
 from ..linux._huge_folio import HugeFolio
 from ..linux.mm import PTRS_PER_PTE
 from ..linux.mm_types import address_space, mm_struct, vm_area_struct
-from .hugetlb_pool import _unused, the_hstate
+from .hugetlb_pool import the_hstate
+from .hugetlb_resv import _unused
 
 __all__ = ["_huge_pages", "_misused_pool"]
 
@@ -20,8 +21,15 @@ def _folios() -> list[HugeFolio]:
 
 def _huge_pages() -> int:
     """Count the small pages in huge ones, in the pool and beside it."""
-    beside = sum(folio.temporary for folio in _folios())
-    return (current_machine().config.nr_hugepages + beside) * PTRS_PER_PTE
+    nr = sum(folio.temporary for folio in _folios())
+    if _has_pool():
+        nr += sum(the_hstate().__dict__["nr_huge_pages_node"])
+    return nr * PTRS_PER_PTE
+
+
+def _has_pool() -> bool:
+    config = current_machine().config
+    return config.nr_hugepages > 0 or config.nr_overcommit_hugepages > 0
 
 
 def _misused_pool(
@@ -30,13 +38,17 @@ def _misused_pool(
     """Compare the pool of huge pages with who has them, and was promised some."""
     folios = _folios()
     yield from _miscounted(folios, spaces, files)
-    if not current_machine().config.nr_hugepages:
+    if not _has_pool():
         return
     h = the_hstate()
     used = sum(not folio.temporary for folio in folios)
     free = sum(h.__dict__["free_huge_pages"])
-    if free + used != h.nr_huge_pages:
-        yield f"{free} huge pages are free and {used} in use, of {h.nr_huge_pages}"
+    nr = sum(h.__dict__["nr_huge_pages_node"])
+    if free + used != nr:
+        yield f"{free} huge pages are free and {used} in use, of {nr}"
+    surplus = sum(h.__dict__["surplus_huge_pages_node"])
+    if nr - surplus != current_machine().config.nr_hugepages:
+        yield f"{nr} huge pages are not the pool's and the {surplus} beyond it"
     promised = sum(len(f._huge_resv - f._huge.keys()) for f in files)
     promised += sum(_unused(vma) for mm in spaces for vma in _vmas(mm))
     counted = h.__dict__["resv_huge_pages"]

@@ -25,12 +25,8 @@ from ..linux.mmu_notifier import (
     mmu_notifier_range,
 )
 from ..linux.spinlock import spin_lock, spin_unlock
-from .hugetlb_pool import (
-    HPAGE_RESV_UNMAPPED,
-    _hugetlb_offset,
-    huge_folio_put,
-    resv_map,
-)
+from .hugetlb_pool import _has_surplus, huge_folio_put, the_hstate
+from .hugetlb_resv import HPAGE_RESV_UNMAPPED, _hugetlb_offset, resv_map
 
 __all__ = ["__unmap_hugepage_range", "unmap_hugepage_range"]
 
@@ -67,7 +63,8 @@ def __unmap_hugepage_range(
     """
     mm = vma.vm_mm
     for index in range(start >> PMD_SHIFT, end >> PMD_SHIFT):
-        if index in mm._hugetlb:
+        # Who wants one page away has to wait for whoever is just unmapping it.
+        if folio is not None or index in mm._hugetlb:
             _unmap_one(vma, index, folio)
 
 
@@ -89,9 +86,23 @@ def _unmap_one(vma: vm_area_struct, index: int, wanted: HugeFolio | None) -> Non
     folio = entry.folio
     last = atomic_dec_and_test(folio._mapcount)
     spin_unlock(mm.page_table_lock)
-    own = vma.__dict__["vm_private_data"]
-    if last and folio.is_anon and isinstance(own, resv_map):
-        # Or somebody else could have the page that was promised to this mapping.
-        folio.restore_reserve = True
-        own.consumed.discard(_hugetlb_offset(vma, index << PMD_SHIFT))
+    if last and folio.is_anon:
+        _restore(vma, index, folio)
     huge_folio_put(folio)
+
+
+def _restore(vma: vm_area_struct, index: int, folio: HugeFolio) -> None:
+    """Let a mapping have its reservation again for a page that nobody maps any more.
+
+    Or somebody else could have the page that was promised to it. Of the surplus, which
+    the page may go back to, nobody was promised any.
+    """
+    own = vma.__dict__["vm_private_data"]
+    if not isinstance(own, resv_map):
+        return
+    h = the_hstate()
+    spin_lock(h.hugetlb_lock)
+    folio.restore_reserve = not _has_surplus(h)
+    spin_unlock(h.hugetlb_lock)
+    if folio.restore_reserve:
+        own.consumed.discard(_hugetlb_offset(vma, index << PMD_SHIFT))

@@ -29,12 +29,8 @@ from ..linux.printk import pr_warn
 from ..linux.refcount import refcount_inc
 from ..linux.sched import current
 from ..linux.spinlock import spin_lock, spin_unlock
-from .hugetlb_pool import (
-    HPAGE_RESV_UNMAPPED,
-    _hugetlb_offset,
-    alloc_hugetlb_folio,
-    the_hstate,
-)
+from .hugetlb_pool import the_hstate
+from .hugetlb_resv import HPAGE_RESV_UNMAPPED, _hugetlb_offset, alloc_hugetlb_folio
 from .hugetlb_wp import _AGAIN, _set_huge_pte, hugetlb_wp
 from .memory_tables import _upper_alloc
 

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The pool of huge pages, and who has been promised some — part of ``mm/hugetlb.c``.
+"""The pool of huge pages — part of ``mm/hugetlb.c``.
 
-A mapping reserves what it may need when it is made, or is refused; so a fault finds a
-page. Private mappings keep book of what they have consumed, shared ones of what their
-file has been promised. A fault without a reservation gets what nobody else is promised.
+It is taken out of memory at boot. Where more is asked for than there is, pages beyond
+it may be had as long as there is memory: the surplus, which goes back when it is not
+needed any more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-import attrs
-
-from ..engine.annotate import mirrors
+from ..engine.annotate import extern, mirrors
 from ..engine.fields import const, embedded, guarded, kernel_struct
 from ..engine.machine import MachineLocal, current_machine
 from ..engine.objects import Struct
@@ -20,46 +19,50 @@ from ..errno import ENOMEM
 from ..errors import UsageError
 from ..lib.ratelimit import ratelimit_state
 from ..linux._huge_folio import HugeFolio
-from ..linux.compiler import READ_ONCE
-from ..linux.mm import PAGE_SHIFT, PMD_SHIFT, PTRS_PER_PTE, VM_MAYSHARE, VM_NORESERVE
-from ..linux.mm_types import address_space, vm_area_struct
+from ..linux.gfp_types import (
+    __GFP_COMP,
+    __GFP_NOWARN,
+    __GFP_RETRY_MAYFAIL,
+    GFP_HIGHUSER_MOVABLE,
+)
+from ..linux.mm import PTRS_PER_PTE
 from ..linux.mmzone import NODE_DATA, nr_online_nodes
-from ..linux.mutex import mutex, mutex_lock, mutex_unlock
+from ..linux.mutex import mutex
 from ..linux.refcount import refcount_dec_and_test
 from ..linux.spinlock import spin_lock, spin_unlock, spinlock_t
-from .page_alloc_freelist import __free_pages
-from .vma_ops import _hugetlb_may_split, vm_operations_struct
+from .page_alloc_freelist import Pages, __free_pages
 
 __all__ = [
-    "HPAGE_RESV_UNMAPPED",
-    "_hugetlb_offset",
-    "_unused",
-    "alloc_hugetlb_folio",
-    "fixup_hugetlb_reservations",
+    "_dequeue",
+    "_has_surplus",
     "free_huge_folio",
     "hstate",
     "huge_folio_put",
-    "hugetlb_dup_vma_private",
+    "hugetlb_acct_memory",
     "hugetlb_init",
-    "hugetlb_reserve_pages",
-    "hugetlb_unreserve_pages",
-    "hugetlb_vm_ops",
-    "restore_reserve_on_error",
-    "resv_map",
     "the_hstate",
 ]
 
-_ONE_POOL = "one size, no surplus pages, no limits of mounts or cgroups"
+_ONE_POOL = "one size, no limits of mounts or cgroups"
+_HUGETLB_PAGE_ORDER: Final = 9
+_GFP: Final = GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL
+
+_alloc_pages: Callable[[int, int], Pages | None] = extern(
+    "pykmm.mm.mempolicy_alloc", "alloc_pages"
+)
 
 
 @kernel_struct
 class hstate(Struct):
     """The pool."""
 
-    nr_huge_pages: int = const(default=0)
-    nr_huge_pages_node: tuple[int, ...] = const(default=())
+    #: vm.nr_overcommit_hugepages: how large the surplus may become.
+    nr_overcommit_huge_pages: int = const(default=0)
     hugetlb_lock: spinlock_t = embedded(spinlock_t)
+    #: By node: all pages, those that are free, and how many are beyond the pool.
+    nr_huge_pages_node: list[int] = guarded(by="hugetlb_lock", factory=list)
     free_huge_pages: list[int] = guarded(by="hugetlb_lock", factory=list)
+    surplus_huge_pages_node: list[int] = guarded(by="hugetlb_lock", factory=list)
     resv_huge_pages: int = guarded(by="hugetlb_lock", default=0)
     #: Keeps out whoever faults for the same page; here for any.
     hugetlb_fault_mutex_table: mutex = embedded(mutex)
@@ -67,24 +70,10 @@ class hstate(Struct):
     warnings: ratelimit_state = const(factory=ratelimit_state)
 
 
-#: What ``vm_private_data`` of a private mapping is that has no reservation, and whose
-#: page was taken away because the one that has could not be given another.
-HPAGE_RESV_UNMAPPED: Final = "HPAGE_RESV_UNMAPPED"
-
-
-@attrs.define(eq=False)
-class resv_map:
-    """Which pages of its reservation a private mapping has consumed, by offset.
-
-    A mapping has one, in ``vm_private_data``, if it made the reservation.
-    """
-
-    consumed: set[int] = attrs.field(factory=set)
-
-
 def _take_pool() -> hstate:
     """Take the pool out of free memory, from all nodes in turn."""
-    nr = current_machine().config.nr_hugepages
+    config = current_machine().config
+    nr = config.nr_hugepages
     nodes = [NODE_DATA(nid) for nid in range(nr_online_nodes())]
     free = [0 for _ in nodes]
     for n in range(nr):
@@ -99,7 +88,10 @@ def _take_pool() -> hstate:
                 "node_pages larger, or the pool smaller"
             )
     return hstate(
-        nr_huge_pages=nr, nr_huge_pages_node=tuple(free), free_huge_pages=free
+        nr_overcommit_huge_pages=config.nr_overcommit_hugepages,
+        nr_huge_pages_node=list(free),
+        free_huge_pages=free,
+        surplus_huge_pages_node=[0 for _ in nodes],
     )
 
 
@@ -112,15 +104,107 @@ def hugetlb_init() -> None:
 
     Context: Boot.
     """
-    if current_machine().config.nr_hugepages:
+    config = current_machine().config
+    if config.nr_hugepages or config.nr_overcommit_hugepages:
         the_hstate()
 
 
-def _hugetlb_offset(vma: vm_area_struct, address: int) -> int:
-    """Return which huge page of its file is at *address* of *vma*."""
-    state = vma.__dict__
-    offset: int = state["vm_pgoff"] + (address - state["vm_start"] >> PAGE_SHIFT)
-    return offset >> PMD_SHIFT - PAGE_SHIFT
+# -- the surplus -----------------------------------------------------------------------
+
+
+def _has_surplus(h: hstate) -> bool:
+    """Tell whether there is any, under hugetlb_lock."""
+    return sum(h.surplus_huge_pages_node) > 0
+
+
+def _forget_surplus(h: hstate, nid: int) -> None:
+    h.nr_huge_pages_node[nid] -= 1
+    h.surplus_huge_pages_node[nid] -= 1
+
+
+@mirrors("mm/hugetlb.c", checked="v7.2", abridged=_ONE_POOL)
+def alloc_surplus_hugetlb_folio(h: hstate) -> int | None:
+    """Take a huge page out of other memory, if the surplus may grow.
+
+    Context: Takes hugetlb_lock. May sleep.
+    Return: The node that it is from, or None.
+    """
+    spin_lock(h.hugetlb_lock)
+    full = sum(h.surplus_huge_pages_node) >= h.nr_overcommit_huge_pages
+    spin_unlock(h.hugetlb_lock)
+    pages = None if full else _alloc_pages(_GFP, _HUGETLB_PAGE_ORDER)
+    if pages is None:
+        return None
+    spin_lock(h.hugetlb_lock)
+    # Others may have been faster.
+    full = sum(h.surplus_huge_pages_node) >= h.nr_overcommit_huge_pages
+    if not full:
+        h.nr_huge_pages_node[pages.nid] += 1
+        h.surplus_huge_pages_node[pages.nid] += 1
+    spin_unlock(h.hugetlb_lock)
+    if full:
+        __free_pages(pages.nr, pages.nid)
+    return None if full else pages.nid
+
+
+@mirrors("mm/hugetlb.c", checked="v7.2", abridged=_ONE_POOL)
+def gather_surplus_pages(h: hstate, delta: int) -> int:
+    """Promise *delta* pages, with pages from beyond the pool as far as need be.
+
+    Context: hugetlb_lock, which is given back for a while. May sleep then.
+    Return: 0, or -ENOMEM with nothing done.
+    """
+    got: list[int] = []
+    needed = h.resv_huge_pages + delta - sum(h.free_huge_pages)
+    if needed <= 0:
+        h.resv_huge_pages += delta
+        return 0
+    more = True
+    while needed > 0 and more:
+        spin_unlock(h.hugetlb_lock)
+        for _ in range(needed):
+            nid = alloc_surplus_hugetlb_folio(h)
+            more = nid is not None
+            if nid is None:
+                break
+            got.append(nid)
+        spin_lock(h.hugetlb_lock)
+        free = sum(h.free_huge_pages) + len(got)
+        needed = h.resv_huge_pages + delta - free
+    ret: int = -ENOMEM if needed > 0 else 0
+    # What turns out not to be needed goes back; without success all of it.
+    keep = 0 if ret else len(got) + needed
+    for nid in got[:keep]:
+        h.free_huge_pages[nid] += 1
+    h.resv_huge_pages += 0 if ret else delta
+    for nid in got[keep:]:
+        _forget_surplus(h, nid)
+    spin_unlock(h.hugetlb_lock)
+    for nid in got[keep:]:
+        __free_pages(PTRS_PER_PTE, nid)
+    spin_lock(h.hugetlb_lock)
+    return ret
+
+
+@mirrors("mm/hugetlb.c", checked="v7.2", abridged=_ONE_POOL)
+def return_unused_surplus_pages(h: hstate, unused_resv_pages: int) -> None:
+    """Take a promise back, and give back what is free of the surplus for that.
+
+    Context: hugetlb_lock, which is given back for a while.
+    """
+    h.resv_huge_pages -= unused_resv_pages
+    gone: list[int] = []
+    for nid, surplus in enumerate(list(h.surplus_huge_pages_node)):
+        left = unused_resv_pages - len(gone)
+        for _ in range(min(surplus, h.free_huge_pages[nid], left)):
+            h.free_huge_pages[nid] -= 1
+            _forget_surplus(h, nid)
+            gone.append(nid)
+    if gone:
+        spin_unlock(h.hugetlb_lock)
+        for nid in gone:
+            __free_pages(PTRS_PER_PTE, nid)
+        spin_lock(h.hugetlb_lock)
 
 
 # -- pages -----------------------------------------------------------------------------
@@ -130,23 +214,26 @@ def _hugetlb_offset(vma: vm_area_struct, address: int) -> int:
 def hugetlb_acct_memory(h: hstate, delta: int) -> int:
     """Promise *delta* pages of the pool to somebody, or take a promise back.
 
-    Context: Takes hugetlb_lock.
+    Context: Takes hugetlb_lock. May sleep, to promise more than there is.
     Return: 0, or -ENOMEM with nothing done.
     """
     if not delta:
         return 0
     spin_lock(h.hugetlb_lock)
-    ret: int = 0
-    if delta > sum(h.free_huge_pages) - h.resv_huge_pages:
-        ret = -ENOMEM
+    ret = 0
+    if delta > 0:
+        ret = gather_surplus_pages(h, delta)
     else:
-        h.resv_huge_pages += delta
+        return_unused_surplus_pages(h, -delta)
     spin_unlock(h.hugetlb_lock)
     return ret
 
 
 def _dequeue(h: hstate, *, reserved: bool) -> int | None:
-    """Take a page, one that is *reserved* or one that nobody is promised."""
+    """Take a page: one that is *reserved*, or one that nobody is promised.
+
+    Return: The node that it is from; None if there is none to be had.
+    """
     spin_lock(h.hugetlb_lock)
     nid = None
     if reserved or sum(h.free_huge_pages) > h.resv_huge_pages:
@@ -154,41 +241,12 @@ def _dequeue(h: hstate, *, reserved: bool) -> int | None:
         h.free_huge_pages[nid] -= 1
         h.resv_huge_pages -= reserved
     spin_unlock(h.hugetlb_lock)
-    return nid
-
-
-@mirrors("mm/hugetlb.c", checked="v7.2", abridged=_ONE_POOL)
-def alloc_hugetlb_folio(
-    vma: vm_area_struct, offset: int, cow_from_owner: bool
-) -> HugeFolio | None:
-    """Take a page out of the pool, as *vma* was promised, or as there is one left.
-
-    *cow_from_owner*: the promise was kept before, with the page that is to be copied.
-
-    Context: The fault mutex. Takes hugetlb_lock.
-    Return: The page, with a reference; or None.
-    """
-    own: object = READ_ONCE(vma).vm_private_data
-    noted: set[int] | None = None
-    if isinstance(own, resv_map):
-        noted = None if cow_from_owner else own.consumed
-        reserved = noted is not None and offset not in noted
-    elif vma.vm_flags & VM_MAYSHARE and vma.vm_file is not None:
-        noted = vma.vm_file.f_mapping._huge_resv
-        reserved = offset in noted
-    else:
-        reserved = False
-    nid = _dequeue(the_hstate(), reserved=reserved)
-    if nid is None:
-        return None
-    if noted is not None:
-        noted.add(offset)
-    return HugeFolio(nid=nid, restore_reserve=reserved)
+    return alloc_surplus_hugetlb_folio(h) if nid is None else nid
 
 
 @mirrors("mm/hugetlb.c", checked="v7.2", abridged=_ONE_POOL)
 def free_huge_folio(folio: HugeFolio) -> None:
-    """Put a page back into the pool, and its reservation with it if one is to be.
+    """Put a page back into the pool, or beyond; its reservation, too, if that is to be.
 
     Context: Nobody else knows *folio* any more. Takes hugetlb_lock.
     """
@@ -197,9 +255,15 @@ def free_huge_folio(folio: HugeFolio) -> None:
     else:
         h = the_hstate()
         spin_lock(h.hugetlb_lock)
-        h.free_huge_pages[folio.nid] += 1
         h.resv_huge_pages += folio.restore_reserve
+        surplus = bool(h.surplus_huge_pages_node[folio.nid])
+        if surplus:
+            _forget_surplus(h, folio.nid)
+        else:
+            h.free_huge_pages[folio.nid] += 1
         spin_unlock(h.hugetlb_lock)
+        if surplus:
+            __free_pages(PTRS_PER_PTE, folio.nid)
     folio._free()
 
 
@@ -210,122 +274,3 @@ def huge_folio_put(folio: HugeFolio) -> None:
     """
     if refcount_dec_and_test(folio._refcount):
         free_huge_folio(folio)
-
-
-@mirrors("mm/hugetlb.c", checked="v7.2", abridged="of private mappings only")
-def restore_reserve_on_error(
-    vma: vm_area_struct, offset: int, folio: HugeFolio
-) -> None:
-    """Let a mapping that cannot use a page after all have its reservation again.
-
-    Context: The fault mutex. The caller gives *folio* back.
-    """
-    own: object = READ_ONCE(vma).vm_private_data
-    if folio.restore_reserve and isinstance(own, resv_map):
-        own.consumed.discard(offset)
-
-
-def _unused(vma: vm_area_struct) -> int:
-    """Count the pages that a mapping was promised and has not consumed."""
-    state = vma.__dict__
-    own = state["vm_private_data"]
-    if not isinstance(own, resv_map):
-        return 0
-    first = _hugetlb_offset(vma, state["vm_start"])
-    nr = state["vm_end"] - state["vm_start"] >> PMD_SHIFT
-    return sum(offset not in own.consumed for offset in range(first, first + nr))
-
-
-# -- promises --------------------------------------------------------------------------
-
-
-@mirrors("mm/hugetlb.c", checked="v7.2", abridged=_ONE_POOL)
-def hugetlb_reserve_pages(
-    mapping: address_space, vma: vm_area_struct, vma_flags: int
-) -> int:
-    """Reserve what *vma* may need, unless it was made with MAP_NORESERVE.
-
-    Context: ``mmap_lock`` for writing; nobody knows *vma* yet. Takes the mutex of
-        faults, because a file's promises are others', too.
-    Return: 0, or -ENOMEM.
-    """
-    if vma_flags & VM_NORESERVE:
-        return 0
-    h = the_hstate()
-    mutex_lock(h.hugetlb_fault_mutex_table)
-    ret = _reserve(h, mapping, vma, vma_flags)
-    mutex_unlock(h.hugetlb_fault_mutex_table)
-    return ret
-
-
-def _reserve(
-    h: hstate, mapping: address_space, vma: vm_area_struct, vma_flags: int
-) -> int:
-    first = _hugetlb_offset(vma, vma.vm_start)
-    wanted = range(first, first + (vma.vm_end - vma.vm_start >> PMD_SHIFT))
-    if not vma_flags & VM_MAYSHARE:
-        ret = hugetlb_acct_memory(h, len(wanted))
-        if not ret:
-            vma.vm_private_data = resv_map()
-        return ret
-    new = set(wanted) - mapping._huge_resv
-    ret = hugetlb_acct_memory(h, len(new))
-    if not ret:
-        mapping._huge_resv.update(new)
-    return ret
-
-
-@mirrors("mm/hugetlb.c", checked="v7.2", abridged="no locks of mappings", inline=True)
-def hugetlb_dup_vma_private(vma: vm_area_struct) -> None:
-    """Let a copy of a mapping have no reservation: it is the original's.
-
-    Context: ``mmap_lock`` for writing.
-    """
-    vma.vm_private_data = None
-
-
-@mirrors(
-    "mm/hugetlb.c",
-    checked="v7.2",
-    abridged="what of a mapping stays behind gives its promise back",
-)
-def fixup_hugetlb_reservations(vma: vm_area_struct, new: vm_area_struct) -> None:
-    """Let a mapping that was moved keep no reservation: *new* has it.
-
-    Context: ``mmap_lock`` for writing.
-    """
-    own: object = READ_ONCE(vma).vm_private_data
-    if not isinstance(own, resv_map):
-        return
-    left = _unused(vma) - _unused(new)
-    hugetlb_dup_vma_private(vma)
-    if left:
-        hugetlb_acct_memory(the_hstate(), -left)
-
-
-@mirrors("mm/hugetlb.c", checked="v7.2", abridged="of a whole file only")
-def hugetlb_unreserve_pages(mapping: address_space) -> None:
-    """Take back what a file was promised and has not used.
-
-    Context: Nobody can map or open the file any more.
-    """
-    unused = len(mapping._huge_resv - mapping._huge.keys())
-    mapping._huge_resv.clear()
-    if unused:
-        hugetlb_acct_memory(the_hstate(), -unused)
-
-
-@mirrors("mm/hugetlb.c", checked="v7.2", abridged=_ONE_POOL)
-def hugetlb_vm_op_close(vma: vm_area_struct) -> None:
-    """Take back what a private mapping was promised and has not consumed.
-
-    Context: ``mmap_lock``; nobody can find *vma* any more.
-    """
-    own: object = READ_ONCE(vma).vm_private_data
-    if isinstance(own, resv_map):
-        hugetlb_acct_memory(the_hstate(), -_unused(vma))
-
-
-hugetlb_vm_ops = vm_operations_struct(
-    may_split=_hugetlb_may_split, close=hugetlb_vm_op_close
-)

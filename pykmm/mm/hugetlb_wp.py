@@ -37,13 +37,12 @@ from ..linux.mutex import mutex_lock, mutex_unlock
 from ..linux.refcount import refcount_inc
 from ..linux.spinlock import spin_lock, spin_unlock
 from .hugetlb import unmap_hugepage_range
-from .hugetlb_pool import (
+from .hugetlb_pool import huge_folio_put, the_hstate
+from .hugetlb_resv import (
     _hugetlb_offset,
     alloc_hugetlb_folio,
-    huge_folio_put,
     restore_reserve_on_error,
     resv_map,
-    the_hstate,
 )
 
 __all__ = ["_AGAIN", "_set_huge_pte", "hugetlb_wp"]

@@ -44,7 +44,7 @@ from ..linux.mmap_lock import (
     vma_start_write_killable,
 )
 from ..linux.security import security_vm_enough_memory_mm
-from .hugetlb_pool import hugetlb_dup_vma_private
+from .hugetlb_resv import hugetlb_dup_vma_private
 from .memory_copy import copy_page_range
 from .mmap import tear_down_vmas
 from .mmap_limits import vm_stat_account

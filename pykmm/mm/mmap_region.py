@@ -57,7 +57,7 @@ from ..linux.mmap_lock import (
     vma_mark_attached,
     vma_start_write,
 )
-from .hugetlb_pool import hugetlb_vm_ops
+from .hugetlb_resv import hugetlb_vm_ops
 from .memcontrol import memcg_of
 from .mmap_limits import vm_stat_account
 from .mmap_region_pages import _cache, _populate_huge, _populate_run, _Supply

@@ -29,7 +29,7 @@ from ..linux.uapi_mman import (
     MREMAP_FIXED,
 )
 from ..linux.vm_flags import VM_LOCKED_MASK
-from .hugetlb_pool import fixup_hugetlb_reservations
+from .hugetlb_resv import fixup_hugetlb_reservations
 from .mmap_area import get_unmapped_area
 from .mmap_limits import vm_stat_account
 from .mremap import move_page_tables, pagetable_move_control

@@ -123,14 +123,17 @@ def _show_zone(line: str, node: pglist_data, nr: Uses) -> None:
 
 
 def _show_hugetlb(nid: int, nr: Uses) -> None:
-    total = free = 0
-    if current_machine().config.nr_hugepages:
-        h = the_hstate()
-        total, free = h.nr_huge_pages_node[nid], h.__dict__["free_huge_pages"][nid]
-    surplus = nr["NR_HUGETLB"] // PTRS_PER_PTE - (total - free)
+    total = free = surplus = 0
+    config = current_machine().config
+    if config.nr_hugepages or config.nr_overcommit_hugepages:
+        h = the_hstate().__dict__
+        total, free = h["nr_huge_pages_node"][nid], h["free_huge_pages"][nid]
+        surplus = h["surplus_huge_pages_node"][nid]
+    # Those that processes came with are as good as surplus.
+    beside = nr["NR_HUGETLB"] // PTRS_PER_PTE - (total - free)
     printk_dump(
-        f"Node {nid} hugepages_total={total + surplus} hugepages_free={free} "
-        f"hugepages_surp={surplus} "
+        f"Node {nid} hugepages_total={total + beside} hugepages_free={free} "
+        f"hugepages_surp={surplus + beside} "
         f"hugepages_size={K(PTRS_PER_PTE)}kB"
     )
 

@@ -16,7 +16,7 @@ from pykmm.linux.printk import kernel_log
 from pykmm.linux.uapi import MAP_PRIVATE, MAP_SHARED, PROT_READ, SIGBUS, SIGKILL
 from pykmm.linux.uapi_mman import MADV_DONTNEED, MAP_NORESERVE
 from pykmm.mm._conservation import _books
-from pykmm.mm.hugetlb_pool import HPAGE_RESV_UNMAPPED
+from pykmm.mm.hugetlb_resv import HPAGE_RESV_UNMAPPED
 from pykmm.mm.memfd import MFD_HUGETLB
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.strategies import end_all

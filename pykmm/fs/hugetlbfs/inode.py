@@ -8,8 +8,8 @@ from ...errno import ENOMEM
 from ...linux.fs import i_size_write
 from ...linux.mm import PAGE_SHIFT, VM_WRITE
 from ...linux.mm_types import address_space, file, vm_area_struct
-from ...mm.hugetlb_pool import (
-    huge_folio_put,
+from ...mm.hugetlb_pool import huge_folio_put
+from ...mm.hugetlb_resv import (
     hugetlb_reserve_pages,
     hugetlb_unreserve_pages,
     hugetlb_vm_ops,
