@@ -165,10 +165,7 @@ class Campaign:
 
     def reason(self) -> str:
         """Say why to stop here; empty if there is no reason."""
-        if (
-            self.executions is not None
-            and self.counted + self.blocked >= self.executions
-        ):
+        if self.left is not None and self.left <= 0:
             many = "execution" if self.executions == 1 else "executions"
             return f"budget spent after {self.executions} {many}"
         now = perf_counter()
@@ -180,6 +177,13 @@ class Campaign:
             self.told = now
             self.progress(self._progress(now))
         return ""
+
+    @property
+    def left(self) -> int | None:
+        """How many executions it may yet take; None if as many as there are."""
+        if self.executions is None:
+            return None
+        return self.executions - self.counted - self.blocked
 
     @property
     def is_late(self) -> bool:

@@ -8,6 +8,8 @@ ahead of time, and where they have grown, further ones begin in them. When the f
 walk comes to such a place, it takes over how far the other has come: what it counted,
 what it planned above itself, and what is left. Workers take each walk a short way at
 a time. How far, and who goes ahead where, makes no difference to what comes out.
+Where a number of executions ends it all, a place far up may never be come to; then
+walks begin in the places that come next.
 
 What a walk ahead started from is compared with what the first one finds there. If it
 was not that, the work is thrown away and done again in its turn.
@@ -69,6 +71,11 @@ class _Walk:
     spoiled: bool = False
 
     @property
+    def can_go(self) -> bool:
+        """Whether there is something for it to do, and nobody does it."""
+        return self.going is None and not self.stopped and not self.frontier.is_done
+
+    @property
     def next_leaf(self) -> Branch | None:
         """What it would explore next, if that can be said."""
         places = self.frontier.places
@@ -87,6 +94,8 @@ class SpreadTree:
     #: All walks by number, in their order of birth.
     walks: dict[int, _Walk] = field(factory=dict)
     numbers: int = 0
+    #: How many walks go on at once where not all of them may be come to.
+    near: int = field(init=False)
 
     def run(self, campaign: Campaign, pool: Pool) -> str:
         """Explore; return why this ended."""
@@ -94,6 +103,7 @@ class SpreadTree:
         if reason:
             return reason
         self.world = self.search.world
+        self.near = 2 * getattr(self.executor, "_max_workers", _AHEAD // 2)
         self.first = self._begin(self.search.leave())
         self.first.grown = True
         try:
@@ -135,36 +145,68 @@ class SpreadTree:
     def _send(self, campaign: Campaign) -> None:
         """Let all walks go on that can, and begin others where there is room."""
         for walk in list(self.walks.values()):
-            if walk.going is None and not walk.stopped and not walk.frontier.is_done:
-                if walk.grown:
-                    walk.grown = False
-                    self._branch_off(walk, campaign)
-                following = walk.next_leaf
-                if following is None or not following.away:
-                    self._submit(walk, campaign)
+            if walk.grown and walk.can_go:
+                walk.grown = False
+                self._branch_off(walk, campaign)
+        for walk, left in list(self._useful(campaign)):
+            following = walk.next_leaf
+            if following is None or not following.away:
+                self._submit(walk, campaign, left)
+
+    def _useful(self, campaign: Campaign) -> Iterator[tuple[_Walk, int | None]]:
+        """Yield the walks that are to go on, and for how many executions at most.
+
+        Where a number of executions ends it all, those are few that the first walk will
+        come to soonest: whatever lies beyond the last execution is done in vain.
+        """
+        left = campaign.left
+        if left is None:
+            yield from ((walk, None) for walk in self.walks.values() if walk.can_go)
+            return
+        free = self.near
+        for walk in self._coming(self.first):
+            left -= sum(part.counted + part.blocked for part in walk.parts)
+            if left <= 0 or free == 0:
+                return
+            free -= walk.can_go or walk.going is not None
+            if walk.can_go:
+                yield walk, left
+
+    def _coming(self, walk: _Walk) -> Iterator[_Walk]:
+        """Yield *walk* and those ahead of it, in the order in which it meets them."""
+        yield walk
+        for _, branch in _ahead(walk.frontier):
+            if leaf(branch).away:
+                yield from self._coming(self.walks[leaf(branch).away])
 
     def _branch_off(self, walk: _Walk, campaign: Campaign) -> None:
-        """Begin walks at the leaves that *walk* would come to last."""
+        """Begin walks at the leaves that *walk* would come to last.
+
+        They are the largest. Where a number of executions ends it all, those that it
+        would come to first.
+        """
         following = walk.next_leaf
-        free = sum(w.going is not None for w in self.walks.values())
-        leaves = list(_leaves(walk.frontier))
-        for index, number in leaves[: min(_AHEAD - free, (len(leaves) + 1) // 2)]:
-            branch = walk.frontier.places[index].branches[number]
+        leaves = [(i, b) for i, b in _ahead(walk.frontier) if not leaf(b).away]
+        many = self.near
+        if campaign.left is None:
+            leaves.reverse()
+            busy = sum(w.can_go or w.going is not None for w in self.walks.values())
+            many = min(max(_AHEAD - busy, 0), (len(leaves) + 1) // 2)
+        for index, branch in leaves[:many]:
             if leaf(branch) is following:
                 continue
-            ahead = self._begin(_below(walk.frontier, index, number))
+            ahead = self._begin(_below(walk.frontier, index, branch))
             ahead.asleep = dict(ahead.frontier.places[-1].sleep)
             leaf(branch).away = ahead.number
-            self._submit(ahead, campaign)
 
-    def _submit(self, walk: _Walk, campaign: Campaign) -> None:
+    def _submit(self, walk: _Walk, campaign: Campaign, left: int | None) -> None:
         task = evolve(
-            self.task, frontier=write(walk.frontier, self.world), pause=_SECONDS
+            self.task,
+            frontier=write(walk.frontier, self.world),
+            pause=_SECONDS,
+            executions=left,
         )
         if walk is self.first:
-            if campaign.executions is not None:
-                left = campaign.executions - campaign.counted - campaign.blocked
-                task = evolve(task, executions=left)
             if campaign.seconds is not None:
                 end = campaign.begun + campaign.seconds
                 task = evolve(task, seconds=max(end - perf_counter(), 0.0))
@@ -216,7 +258,8 @@ class SpreadTree:
         ahead = self.walks[following.away]
         if ahead.going is not None and walk is not self.first:
             return False
-        if not _fits(walk, ahead):
+        begun = ahead.parts or ahead.going is not None
+        if not (begun and _fits(walk, ahead)):
             self._call_back({ahead.number})
             following.away = 0
             return True
@@ -259,9 +302,10 @@ def _fits(walk: _Walk, ahead: _Walk) -> bool:
 
 def _ends_in(campaign: Campaign, parts: list[Part]) -> bool:
     """Tell whether there is a reason to stop before the end of *parts*."""
-    if campaign.executions is not None:
+    left = campaign.left
+    if left is not None:
         many = sum(part.counted + part.blocked for part in parts)
-        if campaign.counted + campaign.blocked + many > campaign.executions:
+        if many > left:
             return True
     return campaign.stop_on_report and not campaign.stays_clean(parts)
 
@@ -288,24 +332,23 @@ def _splice(walk: _Walk, ahead: _Walk) -> None:
 # -- leaves -------------------------------------------------------------------------
 
 
-def _leaves(frontier: Frontier) -> Iterator[tuple[int, int]]:
-    """Yield where the first leaves are that nobody explores yet, from the top."""
-    for index, place in enumerate(frontier.places):
-        for number, branch in enumerate(place.branches):
-            if not leaf(branch).away:
-                yield index, number
+def _ahead(frontier: Frontier) -> Iterator[tuple[int, Branch]]:
+    """Yield all branches with their place, in the order in which they are come to."""
+    for index in range(len(frontier.places) - 1, -1, -1):
+        for branch in frontier.places[index].branches:
+            yield index, branch
 
 
-def _below(frontier: Frontier, index: int, number: int) -> Frontier:
+def _below(frontier: Frontier, index: int, branch: Branch) -> Frontier:
     """Return the frontier of the first leaf below a branch."""
     place = frontier.places[index]
     start = Place(sleep=dict(place.sleep), sleeper=place.sleeper)
     start.seen, start.pieces = list(place.seen), place.pieces
     if place.step is not None:
         explored(start, place.step)
-    for branch in place.branches[:number]:
-        explored(start, branch.step)
-    steps = chain(place.branches[number])
+    for other in place.branches[: place.branches.index(branch)]:
+        explored(start, other.step)
+    steps = chain(branch)
     first = last = Branch(steps[0])
     for step in steps[1:]:
         last.branches.append(Branch(step))

@@ -6,8 +6,7 @@ is an exploration; it is run by one process and over a pool of two, in turns, an
 keeps its best turn. The first ratio is of elapsed time, which says something only on a
 machine with two idle processors. The second is what it would be there: processor time
 of one process, to that of the busier one of the parent and half of the workers.
-Nothing asserts them. The reduction gains nothing where a number of executions ends it
-early: who goes ahead in the tree is then never come to.
+Nothing asserts them.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ _WORKERS: Final = 2
 
 EXPLORATIONS: Final[dict[str, dict[str, Any]]] = {
     "dpor": {},
+    "dpor, 1500": {"executions": 1500},
     "random": {"scheduler": "random", "executions": 3000},
 }
 SCENARIO: Final = "mrelease-two-callers"

@@ -243,6 +243,32 @@ def test_a_budget_ends_a_spread_tree_where_it_ends_a_whole_one(
     assert facts(spread) == facts(explore(what, executions=executions))
 
 
+class Counting(Here):
+    """Tells what its tasks have run."""
+
+    _max_workers = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.executions = 0
+
+    def submit(self, fn: object, /, *args: object, **kwargs: object) -> Future[object]:
+        future = super().submit(fn, *args, **kwargs)
+        part = pickle.loads(future.result())
+        self.executions += part.counted + part.blocked
+        return future
+
+
+@pytest.mark.parametrize("executions", [30, 100, 300])
+def test_little_is_run_that_lies_beyond_a_budget(hurry: None, executions: int) -> None:
+    executor = Counting()
+    program = Made(programs.locked_inc, (3, 3))
+    what = Scenario(name="tree", function=program, machine=Machine)
+    spread = explore(what, executor=executor, executions=executions)
+    assert facts(spread) == facts(explore(what, executions=executions))
+    assert executor.executions < executions + 30
+
+
 @pytest.mark.parametrize("function", [early_bug, two_locks])
 def test_the_first_bug_of_a_spread_tree_is_that_of_a_whole_one(
     hurry: None, function: Callable[[Machine], object]
