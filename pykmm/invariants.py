@@ -106,16 +106,21 @@ def _awaits_reaper(task: Struct) -> bool:
     return isinstance(timer, timer_list) and timer.expires is not None
 
 
-def _queued_for_reaper() -> Iterator[task_struct]:
-    """Walk those whose time is up; some are left where nobody reaps."""
+def _queued_for_reaper() -> list[task_struct]:
+    """List those whose time is up; some are left where nobody reaps.
+
+    A bug can make a circle of the list.
+    """
+    queued: list[task_struct] = []
     task = oom().oom_reaper_list
-    while task is not None:
-        yield task
+    while task is not None and task not in queued:
+        queued.append(task)
         task = task.oom_reaper_list
+    return queued
 
 
 def _task_usage(machine: Machine) -> Iterator[tuple[Named, int, int]]:
-    queued = list(_queued_for_reaper())
+    queued = _queued_for_reaper()
     for task in _alive(machine, task_struct):
         assert isinstance(task, task_struct)
         usage = bool(task.rcu_users.counter) + _declared(task.usage)
