@@ -6,9 +6,6 @@ from __future__ import annotations
 from typing import Final
 
 from ..engine.annotate import mirrors
-from ..engine.events import Access
-from ..engine.fields import field_of
-from ..engine.machine import enter, leave
 from ..errno import ENOMEM
 from ..linux._huge_folio import HugePte
 from ..linux.atomic import atomic_inc
@@ -23,6 +20,7 @@ from ..linux.mmu_notifier import (
 )
 from ..linux.refcount import refcount_inc
 from ..linux.spinlock import spin_lock, spin_lock_nested, spin_unlock
+from .hugetlb_wp import _set_huge_pte
 from .memory_tables import _upper_alloc
 
 __all__ = ["copy_hugetlb_page_range"]
@@ -72,15 +70,8 @@ def _copy_one(dst: mm_struct, src: mm_struct, index: int, cow: bool) -> None:
         atomic_inc(entry.folio._mapcount)
         if cow and entry.writable:
             entry = HugePte(entry.folio, False)
-            _set(src, index, entry, "huge_ptep_set_wrprotect")
-        _set(dst, index, entry, "set_huge_pte_at")
+            _set_huge_pte(src, index, entry, "huge_ptep_set_wrprotect")
+        _set_huge_pte(dst, index, entry)
         hugetlb_count_add(PTRS_PER_PTE, dst)
     spin_unlock(src.page_table_lock)
     spin_unlock(dst.page_table_lock)
-
-
-def _set(mm: mm_struct, index: int, entry: HugePte, kind: str) -> None:
-    field = field_of(mm, "pgd")
-    t = enter(field, kind)
-    mm._hugetlb[index] = entry
-    leave(t, field, Access.WRITE, index)

@@ -173,7 +173,7 @@ def gather_surplus_pages(h: hstate, delta: int) -> int:
         needed = h.resv_huge_pages + delta - free
     ret: int = -ENOMEM if needed > 0 else 0
     # What turns out not to be needed goes back; without success all of it.
-    keep = 0 if ret else len(got) + needed
+    keep = 0 if ret else max(len(got) + needed, 0)
     for nid in got[:keep]:
         h.free_huge_pages[nid] += 1
     h.resv_huge_pages += 0 if ret else delta
@@ -237,11 +237,19 @@ def _dequeue(h: hstate, *, reserved: bool) -> int | None:
     spin_lock(h.hugetlb_lock)
     nid = None
     if reserved or sum(h.free_huge_pages) > h.resv_huge_pages:
-        nid = next(nid for nid, free in enumerate(h.free_huge_pages) if free)
+        with_some = (nid for nid, free in enumerate(h.free_huge_pages) if free)
+        nid = next(with_some, None)
+    if nid is None:
+        spin_unlock(h.hugetlb_lock)
+        nid = alloc_surplus_hugetlb_folio(h)
+        if nid is None:
+            return None
+        spin_lock(h.hugetlb_lock)
+    else:
         h.free_huge_pages[nid] -= 1
-        h.resv_huge_pages -= reserved
+    h.resv_huge_pages -= reserved
     spin_unlock(h.hugetlb_lock)
-    return alloc_surplus_hugetlb_folio(h) if nid is None else nid
+    return nid
 
 
 @mirrors("mm/hugetlb.c", checked="v7.2", abridged=_ONE_POOL)

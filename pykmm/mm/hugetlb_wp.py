@@ -58,13 +58,15 @@ _vmf_anon_prepare: Callable[[vm_area_struct], int] = extern(
 _NO_FOLIO_LOCK = "the mutex of faults is the only lock of a page"
 
 
-def _set_huge_pte(mm: mm_struct, index: int, entry: HugePte) -> None:
+def _set_huge_pte(
+    mm: mm_struct, index: int, entry: HugePte, kind: str = "set_huge_pte_at"
+) -> None:
     """Change an entry, in a step.
 
     Context: ``page_table_lock``.
     """
     field = field_of(mm, "pgd")
-    t = enter(field, "set_huge_pte_at")
+    t = enter(field, kind)
     mm._hugetlb[index] = entry
     leave(t, field, Access.WRITE, index)
 

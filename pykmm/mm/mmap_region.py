@@ -23,10 +23,8 @@ from ..linux.mm import (
     PMD_SIZE,
     TASK_SIZE,
     VM_ACCOUNT,
-    VM_DONTDUMP,
     VM_DONTEXPAND,
     VM_HUGETLB,
-    VM_IO,
     VM_LOCKED,
     VM_MAYEXEC,
     VM_MAYREAD,
@@ -59,6 +57,7 @@ from ..linux.mmap_lock import (
 )
 from .hugetlb_resv import hugetlb_vm_ops
 from .memcontrol import memcg_of
+from .memory_remap import VM_REMAP_FLAGS
 from .mmap_limits import vm_stat_account
 from .mmap_region_pages import _cache, _populate_huge, _populate_run, _Supply
 from .rmap import _anon_vma_at_boot
@@ -74,7 +73,6 @@ from .vma_ops import (
 __all__ = ["_map_region"]
 
 _MAY: Final = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
-_PFN_FLAGS: Final = VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
 
 #: By kind: flags, as what a page that is not copied counts, and the operations.
 _KINDS: Final[dict[str, tuple[int, int, vm_operations_struct | None]]] = {
@@ -82,7 +80,7 @@ _KINDS: Final[dict[str, tuple[int, int, vm_operations_struct | None]]] = {
     "file": (0, MM_FILEPAGES, generic_file_vm_ops),
     "shmem": (0, MM_SHMEMPAGES, shmem_vm_ops),
     "hugetlb": (VM_HUGETLB | VM_DONTEXPAND, _PFN_ENTRIES, hugetlb_vm_ops),
-    "pfnmap": (_PFN_FLAGS, _PFN_ENTRIES, special_mapping_vmops),
+    "pfnmap": (VM_REMAP_FLAGS, _PFN_ENTRIES, special_mapping_vmops),
 }
 
 
