@@ -20,6 +20,10 @@ because the next caller may not hold it.
 A circle can be spread over several executions of an exploration, none of which shows
 it alone; so the dependencies of all are put together when it is over.
 
+As in Linux a timer's function counts as a lock that is held while it runs, and so do
+the sleepable read sections of a domain, whose readers are recursive: who waits for
+their end takes that lock for a moment.
+
 What lockdep checks beyond this is built in elsewhere: a lock that its holder takes
 again, one that is given back by somebody else or kept at exit, and sleeping where
 one may not ("invalid wait context").
@@ -60,6 +64,12 @@ _TAKES = tuple(
     for access in Access
 )
 _GIVES = (Access.RELEASE, Access.UNSHARE)
+#: What counts as a lock, by the steps that enter it (exclusively or not), that leave
+#: it, and that wait until everybody has left it.
+_ENTERS = {"timer_fire": True, "srcu_read_lock": False}
+_LEAVES = ("timer_done", "srcu_read_unlock")
+_WAITS = ("timer_delete_sync", "synchronize_srcu")
+_CROSSES = frozenset((*_ENTERS, *_LEAVES, *_WAITS))
 
 
 @frozen(cache_hash=True)
@@ -199,6 +209,8 @@ class Lockdep:
         #: Locks that are held in a class of their own, because they were nested.
         self._nested: dict[Named, LockClass] = {}
         self._known: dict[tuple[LockClass, LockClass, bool, bool], None] = {}
+        #: What each thread is in that counts as a lock, exclusively or not.
+        self._inside: dict[Thread, dict[Named, bool]] = {}
         self._dead = 0
 
     def event(self, event: Event) -> None:
@@ -209,7 +221,7 @@ class Lockdep:
             if len(t.machine.dead) != self._dead:
                 self._look_at_the_dead(t.machine)
             if (
-                len(held) > 1
+                (len(held) > 1 or self._inside)
                 and held[-1] is event.obj
                 and _TAKES[event.access]
                 and event.kind != "downgrade_write"
@@ -218,6 +230,8 @@ class Lockdep:
                 self._taken(event, held)
         if self._nested and event.access in _GIVES:
             self._nested.pop(event.obj, None)
+        if event.kind in _CROSSES:
+            self._crossed(event)
 
     def at_rest(self, machine: Machine) -> None:
         """Nothing to say: orders are judged when they are seen."""
@@ -230,9 +244,33 @@ class Lockdep:
             self._nested[lock] = taken
         shared = not _exclusive(lock, t)
         recursive = shared and bool(getattr(lock, "recursive", False))
-        for other in held[:-1]:
-            before = self._class(other)
-            key = (before, taken, _exclusive(other, t), recursive)
+        self._depend(event, held[:-1], taken, recursive=recursive)
+
+    def _crossed(self, event: Event) -> None:
+        """Follow what counts as a lock."""
+        kind, t = event.kind, event.thread
+        inside = self._inside.setdefault(t, {})
+        if kind in _LEAVES:
+            inside.pop(getattr(event.obj, "ssp", event.obj), None)
+        elif kind in _WAITS:
+            self._depend(event, t.held, self._class(event.obj), recursive=False)
+        elif event.access is not Access.READ:  # that is a timer deleted in time
+            exclusive = _ENTERS[kind]
+            if not exclusive:
+                self._depend(event, t.held, self._class(event.obj), recursive=True)
+            inside[event.obj] = exclusive
+        if not inside:
+            del self._inside[t]
+
+    def _depend(
+        self, event: Event, held: Sequence[Named], taken: LockClass, *, recursive: bool
+    ) -> None:
+        """Note that *taken* was taken behind *held*, and all that counts as such."""
+        t = event.thread
+        before = [(other, _exclusive(other, t)) for other in held]
+        before += self._inside.get(t, {}).items()
+        for other, exclusive in before:
+            key = (self._class(other), taken, exclusive, recursive)
             if key not in self._known:
                 self._known[key] = None
                 self._add(event, other, key)
@@ -296,9 +334,11 @@ def _class_of(lock: Named) -> LockClass:
 def _seen(event: Event, held: Named) -> str:
     """Say who took what, and since when the other lock was held, a line for each."""
     t = event.thread
+    has = "holds" if hasattr(held, "held_exclusively_by") else "is in"
+    does = "waits for" if event.kind in _WAITS else "takes"
     return (
-        f"{t.name} holds {held.name} {since(held, t, event.index)}\n"
-        f"takes {event.obj.name} at step {event.index}{calls(event)}"
+        f"{t.name} {has} {held.name} {since(held, t, event.index)}\n"
+        f"{does} {event.obj.name} at step {event.index}{calls(event)}"
     )
 
 

@@ -151,7 +151,7 @@ def calls_around(kind: str, stack: Sequence[str]) -> str:
 # -- locks ----------------------------------------------------------------------------
 
 #: Classes of steps after which a thread can have one lock more than before.
-_TAKES = (Access.ACQUIRE, Access.SHARE, Access.WAIT, Access.WRITE)
+_TAKES = (Access.ACQUIRE, Access.SHARE, Access.WAIT, Access.WRITE, Access.BARRIER)
 
 
 def since(lock: Named, t: Thread, until: int | None = None) -> str:
