@@ -20,6 +20,7 @@ from ...linux.mm_types import (
 from ...mm import memory
 from ...mm.filemap_cache import _add_folios, _of_window, _offset
 from ...mm.mmu_gather import mmu_gather
+from ...mm.page_writeback import folio_mark_dirty
 from ...mm.rmap_file import _mapped_by
 from ...mm.swap import folio_mark_accessed
 from ..patch import Patch
@@ -47,7 +48,7 @@ def _maybe_mapped_shared(vma: vm_area_struct, pages: _Folios) -> _Folios:
 def zap_present_folio_ptes(
     tlb: mmu_gather, vma: vm_area_struct, table: pgtable_t, mask: int
 ) -> None:
-    """Mark used pages of the file, unless only a victim has used them; queue them.
+    """Mark what was written, and what not only a victim has used; queue all.
 
     Context: The table's lock.
     """
@@ -56,6 +57,9 @@ def zap_present_folio_ptes(
     if file is None or not mapped:
         return
     offset = _offset(vma, table)
+    dirty = mapped & table.dirty
+    if dirty:
+        folio_mark_dirty(file.f_mapping, _of_window(dirty, offset))
     used = _of_window(mapped & table.young, offset)
     if used and vma_has_recency(vma):
         if mm_flags_test(MMF_UNSTABLE, tlb.mm):
