@@ -3,26 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from pykmm.engine import Config, Timers
 from pykmm.errno import ENOMEM
 from pykmm.errors import UsageError
-from pykmm.linux.sched import current
 from pykmm.linux.uapi import (
     MAP_ANONYMOUS,
     MAP_PRIVATE,
     MAP_SHARED,
     PROT_READ,
-    PROT_WRITE,
     SIGBUS,
     SIGKILL,
 )
 from pykmm.linux.uapi_mman import (
     MADV_DONTNEED,
-    MAP_HUGETLB,
     MAP_NORESERVE,
     MAP_POPULATE,
     MREMAP_FIXED,
@@ -33,12 +29,8 @@ from pykmm.mm.hugetlb_pool import the_hstate
 from pykmm.mm.memfd import MFD_HUGETLB
 from pykmm.mm.oom_kill_select import oom_badness
 from pykmm.mm.page_alloc import nr_free_pages
-from pykmm.schedulers import RandomWalk
-from pykmm.strategies import end_all
 from pykmm.syscalls import (
     close,
-    exit_group,
-    fork,
     kill,
     madvise,
     memfd_create,
@@ -50,20 +42,23 @@ from pykmm.syscalls import (
     process_mrelease,
     process_vm_readv,
     touch,
-    wait4,
 )
 from pykmm.workbench import Machine
+from tests.mm.huge_pages import (
+    ALL,
+    BOTH,
+    HUGE,
+    OWN,
+    boot,
+    ends_by,
+    ends_whole,
+    meet,
+    pool,
+    runs,
+    usage,
+)
 
-HUGE = 2 << 20
 TO = 0x1000_0000
-BOTH = PROT_READ | PROT_WRITE
-OWN = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB
-ALL = MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB
-
-
-def boot(nr: int = 4, seed: int | None = None, *nodes: int) -> Machine:
-    config = Config(node_pages=nodes or (4096,), nr_hugepages=nr, timers=Timers.IDLE)
-    return Machine(config, scheduler=None if seed is None else RandomWalk(seed))
 
 
 @pytest.fixture(name="m")
@@ -71,39 +66,11 @@ def _machine() -> Iterator[Machine]:
     """A machine of 16 MiB, half of it in huge pages."""
     with boot() as machine:
         yield machine
-        assert _books() == []
-        end_all(machine)
-        assert pool() == (4, 0)
-        assert _books() == []
-
-
-def runs(m: Machine, program: Callable[[], object]) -> object:
-    p = m.spawn("app")
-    p.runs(program)
-    m.run()
-    return p.result
-
-
-def pool() -> tuple[int, int]:
-    """Return how many pages are free, and how many of them promised."""
-    state = the_hstate().__dict__
-    return sum(state["free_huge_pages"]), state["resv_huge_pages"]
-
-
-def usage() -> tuple[int, int]:
-    """Return current's pages of huge memory, and of all other."""
-    mm = current().mm
-    assert mm is not None
-    return mm.hugetlb_usage.counter, sum(c.counter for c in mm.rss_stat)
-
-
-def ends_by(access: Callable[[], object]) -> int:
-    _, status = wait4(fork(lambda: (access(), exit_group(0))))  # type: ignore[misc]  # there is such a child
-    return status & 0x7F
+        ends_whole(machine, 4)
 
 
 def test_the_pool_is_taken_out_of_memory_at_boot() -> None:
-    with boot(3, None, 1024, 1024) as m:
+    with boot(3, nodes=(1024, 1024)) as m:
         m.spawn("p")
         assert nr_free_pages() == 2048 - 3 * 512
         assert the_hstate().__dict__["nr_huge_pages_node"] == [2, 1]
@@ -304,20 +271,6 @@ def test_neither_the_killer_nor_the_reaper_sees_it(m: Machine) -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_faults_unmapping_and_exits_meet_in_any_order(seed: int) -> None:
-    with boot(4, seed) as m:
-        for flags in (OWN, ALL, OWN | MAP_NORESERVE):
-            p = m.spawn("p")
-
-            @p.runs
-            def _(flags: int = flags) -> None:
-                at = mmap(0, 2 * HUGE, BOTH, flags)
-                if at < 0:
-                    return
-                fork(lambda: touch(at, 2 * HUGE))
-                touch(at, 2 * HUGE)
-                madvise(at, HUGE, MADV_DONTNEED)
-                munmap(at + HUGE, HUGE)
-                touch(at, HUGE)
-
-        m.run()
+    with boot(4, seed=seed) as m:
+        meet(m)
         assert _books() == []

@@ -19,7 +19,6 @@ from pykmm.mm._conservation import _books
 from pykmm.mm.hugetlb_resv import HPAGE_RESV_UNMAPPED
 from pykmm.mm.memfd import MFD_HUGETLB
 from pykmm.mm.page_alloc import nr_free_pages
-from pykmm.strategies import end_all
 from pykmm.syscalls import (
     exit_group,
     fork,
@@ -35,7 +34,18 @@ from pykmm.syscalls import (
 )
 from pykmm.workbench import Process
 from tests.lifecycle._people import call, plain
-from tests.mm.test_hugetlb import ALL, BOTH, HUGE, OWN, boot, ends_by, pool, runs, usage
+from tests.mm.huge_pages import (
+    ALL,
+    BOTH,
+    HUGE,
+    OWN,
+    boot,
+    ends_by,
+    ends_whole,
+    pool,
+    runs,
+    usage,
+)
 
 
 @pytest.fixture(name="m")
@@ -43,10 +53,7 @@ def _machine() -> Iterator[Machine]:
     """A machine of 16 MiB, half of it in huge pages."""
     with boot() as machine:
         yield machine
-        assert _books() == []
-        end_all(machine)
-        assert pool() == (4, 0)
-        assert _books() == []
+        ends_whole(machine, 4)
 
 
 @attrs.frozen

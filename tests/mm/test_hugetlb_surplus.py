@@ -7,45 +7,37 @@ from collections.abc import Iterator
 
 import pytest
 
-from pykmm import Config, Machine
-from pykmm.engine import Timers
+from pykmm import Machine
 from pykmm.errno import ENOMEM
 from pykmm.linux.uapi import SIGBUS
 from pykmm.linux.uapi_mman import MADV_DONTNEED, MAP_NORESERVE
 from pykmm.mm._conservation import _books
-from pykmm.mm.hugetlb_pool import the_hstate
 from pykmm.mm.page_alloc import nr_free_pages
-from pykmm.schedulers import RandomWalk
-from pykmm.strategies import end_all
 from pykmm.syscalls import exit_group, fork, madvise, mmap, munmap, touch, wait4
-from tests.mm.test_hugetlb import ALL, BOTH, HUGE, OWN, ends_by, pool, runs
-
-
-def boot(nr: int, more: int, pages: int = 8192, seed: int | None = None) -> Machine:
-    config = Config(
-        node_pages=(pages,),
-        nr_hugepages=nr,
-        nr_overcommit_hugepages=more,
-        timers=Timers.IDLE,
-    )
-    return Machine(config, scheduler=None if seed is None else RandomWalk(seed))
+from tests.mm.huge_pages import (
+    ALL,
+    BOTH,
+    HUGE,
+    OWN,
+    boot,
+    ends_by,
+    ends_whole,
+    meet,
+    pool,
+    runs,
+    surplus,
+)
 
 
 @pytest.fixture(name="m")
 def _machine() -> Iterator[Machine]:
     """A machine of 32 MiB with one huge page, and leave to have two more."""
-    with boot(1, 2) as machine:
+    with boot(1, more=2, nodes=(8192,)) as machine:
         machine.ready()
         free = nr_free_pages()
         yield machine
-        assert _books() == []
-        end_all(machine)
-        assert (pool(), surplus(), nr_free_pages()) == ((1, 0), 0, free)
-        assert _books() == []
-
-
-def surplus() -> int:
-    return sum(the_hstate().__dict__["surplus_huge_pages_node"])
+        ends_whole(machine, 1)
+        assert nr_free_pages() == free
 
 
 @pytest.mark.parametrize("flags", [OWN, ALL])
@@ -112,7 +104,7 @@ def test_there_is_no_reservation_to_come_back_while_there_is_a_surplus(
 
 
 def test_without_memory_nothing_is_promised_and_all_given_back() -> None:
-    with boot(1, 9, 2048) as m:
+    with boot(1, more=9, nodes=(2048,)) as m:
         m.ready()
         free = nr_free_pages()
         assert runs(m, lambda: mmap(0, 4 * HUGE, BOTH, OWN)) == -ENOMEM
@@ -120,7 +112,7 @@ def test_without_memory_nothing_is_promised_and_all_given_back() -> None:
 
 
 def test_without_a_pool_all_of_it_is_surplus() -> None:
-    with boot(0, 2) as m:
+    with boot(0, more=2) as m:
         m.ready()
         free = nr_free_pages()
 
@@ -130,30 +122,15 @@ def test_without_a_pool_all_of_it_is_surplus() -> None:
 
         assert runs(m, program) == ((0, 0), 2)
         assert _books() == []
-        end_all(m)
-        assert (surplus(), nr_free_pages(), _books()) == (0, free, [])
+        ends_whole(m, 0)
+        assert nr_free_pages() == free
 
 
 @pytest.mark.parametrize("seed", range(25))
 def test_reservations_faults_and_exits_meet_in_any_order(seed: int) -> None:
-    with boot(2, 3, seed=seed) as m:
+    with boot(2, more=3, seed=seed, nodes=(8192,)) as m:
         m.ready()
         free = nr_free_pages()
-        for flags in (OWN, ALL, OWN | MAP_NORESERVE):
-            p = m.spawn("p")
-
-            @p.runs
-            def _(flags: int = flags) -> None:
-                at = mmap(0, 2 * HUGE, BOTH, flags)
-                if at < 0:
-                    return
-                fork(lambda: touch(at, 2 * HUGE))
-                touch(at, 2 * HUGE)
-                madvise(at, HUGE, MADV_DONTNEED)
-                munmap(at + HUGE, HUGE)
-                touch(at, HUGE)
-
-        m.run()
-        assert _books() == []
-        end_all(m)
-        assert (pool(), surplus(), nr_free_pages(), _books()) == ((2, 0), 0, free, [])
+        meet(m)
+        ends_whole(m, 2)
+        assert nr_free_pages() == free
