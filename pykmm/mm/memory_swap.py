@@ -108,10 +108,10 @@ def do_swap_page(
     left = _copy(vma, table, copies)
     if left:
         return VM_FAULT_OOM, done & _below(left)
-    return 0, done & _below(done & ~_written(table))
+    return 0, done & _below(done & ~_mapped_now(table))
 
 
-def _written(table: pgtable_t) -> int:
+def _mapped_now(table: pgtable_t) -> int:
     """Return, in a step, the entries whose pages are there: what was not copied is not.
 
     Reclaim may have had a page in its hands before it was held.
