@@ -205,7 +205,7 @@ def died(struct: Struct, machine: Machine) -> list[Fact]:
     )
     if drop is None:
         t = next(t for t in (*machine.threads, machine.boot) if t.name == by)
-        if t.task is None and t.born and t.creator is not machine.boot:
+        if t.task is None and t.born and past[t.born - 1].thread is t.creator:
             facts.append(_by("queued", past[t.born - 1]))
     elif drop is not _last_of(by, past):
         facts.append(_by("last put", drop))

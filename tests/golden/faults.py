@@ -196,7 +196,6 @@ def freed_with_lock(m: Machine) -> None:
 @fault
 def refcount_underflow(m: Machine) -> None:
     """A reference is given back that was not taken."""
-    it = buffer()
     count = refcount_t(1)
 
     def user() -> None:
@@ -209,7 +208,6 @@ def refcount_underflow(m: Machine) -> None:
         refcount_dec_and_test(count)
 
     m.thread("owner", owner)
-    return it
 
 
 @fault
