@@ -124,7 +124,7 @@ def forks_while_its_init_dies(m: Machine) -> object:
 
 
 def test_fork_against_the_end_of_the_namespace() -> None:
-    within_one = explore(forks_while_its_init_dies, executions=60, bound=1)
+    within_one = explore(forks_while_its_init_dies, executions=250, bound=1)
     sampled = explore(forks_while_its_init_dies, scheduler="pct", executions=100)
     # Linux's own: copy_process() looks at pid_allocated without pidmap_lock, but it is
     # written under that. Who does not see the namespace end is killed with it.
