@@ -19,7 +19,7 @@ from ..engine.pool import Pool
 from ..engine.scheduler import Schedule
 from ..errors import UsageError
 from ..scenario import Scenario
-from ..schedulers import Dfs, Replay
+from ..schedulers import Bounded, Replay
 from .once import execute
 from .shorten import order
 
@@ -51,7 +51,8 @@ def shrink(
     By default the execution must end with the same outcome or report, and detectors
     must find what they found. *observers* and *detectors* are as for
     :func:`explore`. :class:`~pykmm.errors.Nondeterminism` says that *schedule* does
-    not fit; if *keep* does not hold for it, nothing is changed.
+    not fit; if *keep* does not hold for it, nothing is changed. With fewer preemptions
+    *keep* is asked about some execution of each order that matters, not about all.
 
     Return: the schedule of an execution that was run and kept, all of it.
     """
@@ -162,9 +163,9 @@ class Shrinker:
             yield [*blocks[:i], (name, count + 1), *blocks[i + 1 :]]
 
     def _search(self) -> bool:
-        """Go through all executions with fewer preemptions, as far as tries last."""
+        """Go through all orders with fewer preemptions, as far as tries last."""
         for bound in range(self.best.preemptions):
-            search = Dfs(bound)
+            search = Bounded(bound)
             while self.tries > 0 and (scheduler := search.begin()) is not None:
                 execution = self.run(scheduler)
                 search.end(execution.machine)

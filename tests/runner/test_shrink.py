@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from pykmm.engine import Cell, Machine, Pool
+from pykmm.engine import Cell, Machine, Pool, Scheduler
 from pykmm.errors import Nondeterminism, Report, UsageError
 from pykmm.patches.bugs import BUGS
 from pykmm.runner import explore, replay, shrink
-from pykmm.runner.once import execute
+from pykmm.runner.once import Execution, execute
+from pykmm.runner.shrink import Shrinker
 from pykmm.scenarios import SCENARIOS
 from pykmm.schedulers import Dfs, RandomWalk
 from tests.litmus import programs as p
@@ -52,6 +53,28 @@ def test_walks_shrink_to_what_brute_force_finds(program: p.Program) -> None:
         tame = replay(scenario, shrink(scenario, wild.schedule, detectors=()))
         assert tame.label == wild.label
         assert (tame.preemptions, len(tame.schedule)) == least[wild.label]
+
+
+def test_who_changes_nothing_does_not_use_up_the_search() -> None:
+    # One preemption is needed. That none will not do takes a look at all orders without
+    # one; the executions are 40,320, and most differ in when idle threads run.
+    def lost_twice(m: Machine) -> object:
+        x = Cell(0)
+        idle = [lambda: Cell(0).set(1)] * 5
+        p.run(m, *[lambda: x.set(x.get() + 1)] * 3, *idle)
+        return x.peek()
+
+    scenario = p.litmus(lost_twice)
+    with Pool() as pool:
+
+        def run(scheduler: Scheduler) -> Execution:
+            return execute(scenario, scheduler, pool=pool)
+
+        walks = (run(RandomWalk(seed)) for seed in range(1000))
+        wild = next(walk for walk in walks if walk.outcome == 1)
+        shrinker = Shrinker(run, lambda execution: execution.outcome == 1, wild)
+        assert shrinker.shrink().preemptions == 1
+        assert shrinker.tries > 0
 
 
 def test_a_long_walk_into_a_deadlock() -> None:
