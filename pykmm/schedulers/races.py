@@ -297,7 +297,9 @@ class _Guard(NamedTuple):
         past = self.past
         if index > self.since:
             return self.step.tid not in past.held_up[index]
-        own = past.steps[index].oid == self.step.oid
+        # Locks are never asked: what is known of them are their owners.
+        lock = self.step.bits in (ACQUIRE, SHARE)
+        own = past.steps[index].oid == self.step.oid and not lock
         return past.was_open(self.door, index) if own else None
 
     def races(self, first: int, is_open: bool | None) -> list[Race]:
