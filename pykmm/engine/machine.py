@@ -182,6 +182,8 @@ class Machine:
         t.access = access
         t.task = task
         t.born = len(self.events)
+        if self.stopping:
+            return t  # made by code that is only left: it was never there
         self.threads.append(t)
         self.live.append(t)
         if isinstance(self.carrier, FreeRunning):
@@ -354,9 +356,7 @@ def enter(
     matching :func:`leave` the caller is alone with *obj* and must neither begin
     another step nor wait.
     """
-    t = thread_here()
-    if t is None:
-        t = current_thread()
+    t = thread_here() or current_thread()
     if t.is_boot:
         # At rest there is little to do, and large machines are built in such steps.
         if guard is not None or t.machine.stopping or (obj.owner or obj)._death:

@@ -127,6 +127,23 @@ def test_no_thread_survives_a_livelock() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("backend", Backend)
+def test_code_that_is_only_left_makes_no_thread(backend: Backend) -> None:
+    def waits() -> None:
+        gate = Mutex()
+        gate.lock()
+        try:
+            gate.lock()
+        finally:
+            current_machine().thread("late", boom)
+
+    with pytest.raises(RuntimeError), Machine(backend=backend) as m:
+        m.thread("waiter", waits)
+        m.thread("bad", boom)
+        m.run()
+    assert [t.name for t in m.threads] == ["waiter", "bad"]
+
+
 def test_no_thread_survives_an_abandoned_machine() -> None:
     before = threading.active_count()
     m = Machine()

@@ -232,3 +232,22 @@ def test_a_deadlock_needs_its_preemption() -> None:
 def test_a_bound_is_a_number() -> None:
     with pytest.raises(UsageError, match="bound=-1 must be a whole number"):
         explore(litmus(p.abba(1)), bound=-1)
+
+
+def test_a_thread_that_clearing_up_would_make_was_never_there() -> None:
+    # An execution that is given up is left in the middle, and who clears up makes a
+    # thread there, between two steps of its own.
+    def program(m: Machine) -> object:
+        x, y = Cell(0), Cell(0)
+
+        def clears_up() -> None:
+            try:
+                x.set(1)
+                y.set(x.get())
+            finally:
+                m.thread("cleaner", lambda: y.set(2))
+
+        run(m, clears_up, clears_up, lambda: x.set(y.get()))
+        return x.peek(), y.peek()
+
+    check(program)
