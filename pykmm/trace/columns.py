@@ -134,9 +134,13 @@ class _Left:
 
     def of(self, row: Row) -> str:
         """Return the left-hand side of *row*."""
+        mark = "*" if row.preempts else " "
+        return self._row(_number(row), mark, self.shown(row))
+
+    def shown(self, row: Row) -> list[str]:
+        """Return the values behind *row*."""
         last = self.steps - 1 if row.last is None else min(row.last, self.steps - 1)
-        values = [line[last] if line else UNKNOWN for line in self.after]
-        return self._row(_number(row), "*" if row.preempts else " ", values)
+        return [line[last] if line else UNKNOWN for line in self.after]
 
 
 def _number(row: Row) -> str:
@@ -303,7 +307,7 @@ def _fit(text: str, width: int) -> str:
 
 
 def _legend(table: Sequence[Row], left: _Left) -> Iterator[str]:
-    values = {value for line in left.after for value in line}
+    values = {value for row in table for value in left.shown(row)}
     if values:
         yield "values: after the row"
     if HIDDEN in values and left.hidden:
