@@ -18,6 +18,7 @@ from ..engine.machine import MachineLocal
 from ..engine.objects import Root
 from ..engine.thread import current_thread
 from ..linux.bitops import Bits, clear_bit, set_bit, test_and_set_bit, test_bit
+from ..linux.fs import mapping_tagged
 from ..linux.mm_types import address_space
 from ..linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from ..linux.workqueue import schedule_work, work_struct
@@ -75,10 +76,26 @@ def __mark_inode_dirty(mapping: address_space) -> None:
     """
     wb = the_wb()
     spin_lock(wb.list_lock)
+    _list(mapping, wb)
+    spin_unlock(wb.list_lock)
+
+
+def _list(mapping: address_space, wb: bdi_writeback) -> None:
     if mapping not in wb.b_dirty:
         wb.b_dirty += (mapping,)
         set_bit(WB_has_dirty_io, wb.state)
-    spin_unlock(wb.list_lock)
+
+
+@mirrors("fs/fs-writeback.c", checked="v7.2", abridged=_ONE_DISK)
+def requeue_inode(mapping: address_space, wb: bdi_writeback) -> None:
+    """Put a file that has been written on the list again, if it is dirty once more.
+
+    Whoever made a page dirty while others of the file still were has not listed it.
+
+    Context: Under ``list_lock``.
+    """
+    if mapping_tagged(mapping):
+        _list(mapping, wb)
 
 
 @mirrors("fs/fs-writeback.c", checked="v7.2", abridged="all files, and all their pages")
@@ -96,6 +113,9 @@ def wb_workfn() -> None:
     spin_unlock(wb.list_lock)
     for mapping in queued:
         _do_writepages(mapping)
+        spin_lock(wb.list_lock)
+        requeue_inode(mapping, wb)
+        spin_unlock(wb.list_lock)
     clear_bit(WB_start_all, wb.state)
 
 

@@ -13,6 +13,7 @@ from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.machine import enter, leave
 from .mm_types import address_space, file
+from .page_flags import PG_dirty
 from .refcount import refcount_inc
 from .rwsem import down_read, down_write, down_write_killable, up_read, up_write
 
@@ -34,6 +35,7 @@ __all__ = [
     "inode_lock",
     "inode_lock_killable",
     "inode_unlock",
+    "mapping_tagged",
 ]
 
 FMODE_READ: Final = 1
@@ -138,3 +140,13 @@ def inode_unlock(mapping: address_space) -> None:
     Context: The caller holds the lock.
     """
     up_write(mapping.i_rwsem)
+
+
+@mirrors("include/linux/fs.h", checked="v7.2", inline=True, abridged="dirty ones only")
+def mapping_tagged(mapping: address_space) -> bool:
+    """Tell whether a file has dirty pages: a step on its cache."""
+    field = field_of(mapping, "i_pages")
+    t = enter(field, "mapping_tagged")
+    tagged = bool(mapping._flags[PG_dirty])
+    leave(t, field, Access.READ, tagged)
+    return tagged

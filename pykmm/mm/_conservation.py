@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from ..engine.machine import current_machine
+from ..fs.fs_writeback import the_wb
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import PAGE_SIZE, PMD_SIZE, PTRS_PER_PTE
 from ..linux.mm_types import (
@@ -28,7 +29,7 @@ from ..linux.mm_types import (
     mm_struct,
     vm_area_struct,
 )
-from ..linux.page_flags import PG_locked, PG_writeback
+from ..linux.page_flags import PG_dirty, PG_locked, PG_writeback
 from ..linux.pgtable import SharedPages, _moved
 from ._conservation_huge import _huge_pages, _misused_pool
 from .filemap_cache import _in_window, _without
@@ -238,6 +239,8 @@ def _flagged(mapping: address_space) -> Iterator[str]:
         busy = sum(map(int.bit_count, mapping._flags[flag].values()))
         if busy:
             yield f"{mapping.name}: {busy} pages have {flag.name}, and nobody ends it"
+    if mapping._flags[PG_dirty] and mapping not in the_wb().__dict__["b_dirty"]:
+        yield f"{mapping.name} is dirty, and not on the list of what has to be written"
 
 
 def _tables(mm: mm_struct) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pykmm import explore
 from pykmm.engine import Config, Timers
 from pykmm.fs.fs_writeback import the_wb, wakeup_flusher_threads
 from pykmm.linux.mm_types import address_space, pgtable_t
@@ -364,3 +365,19 @@ def test_writers_reclaim_truncation_and_exits_meet_in_any_order(seed: int) -> No
         assert not any(found[PG_writeback] for found in flags)
         try_to_free_pages(100, NODE)
         assert nr("NR_FILE_PAGES") == 0
+
+
+def test_what_is_dirtied_beside_a_write_is_not_forgotten() -> None:
+    def body(m: Machine) -> list[str]:
+        p = m.spawn("p")
+        at = p.call(map_file)
+        p.call(lambda: touch(at, PAGE))
+        p.runs(lambda: touch(at + PAGE, PAGE))
+        m.spawn("q").runs(wakeup_flusher_threads)
+        m.run()
+        return _books()
+
+    result = explore(body)
+    assert result.complete
+    assert result.values == [[]]
+    assert result.reports == ()
