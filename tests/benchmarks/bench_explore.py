@@ -21,6 +21,7 @@ from pykmm.engine import Pool
 from pykmm.runner.once import execute
 from pykmm.schedulers import Dfs, Dpor, RandomWalk, Verdict
 from tests.litmus import programs as p
+from tests.litmus.harness import litmus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +112,7 @@ def main(turns: int) -> None:
         "  of brute force"
     )
     for name, program in PROGRAMS.items():
-        scenario = p.litmus(program)
+        scenario = litmus(program)
         many = _once(scenario, Dpor(), _EXECUTIONS).executions
         explored, walked = _compare(
             turns,

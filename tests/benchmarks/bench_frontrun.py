@@ -20,7 +20,7 @@ import frontrun
 from attrs import define, field
 
 from pykmm.engine import Cell, Machine, Mutex, current_thread
-from tests.litmus.programs import explore_bare, litmus, run
+from tests.litmus.harness import explore_bare, litmus, run
 
 _SECONDS = 60.0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.litmus import programs as p
-from tests.litmus.programs import explore_bare, litmus
+from tests.litmus.harness import explore_bare, litmus
 
 if TYPE_CHECKING:
     from pykmm.runner import Progress

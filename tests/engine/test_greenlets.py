@@ -21,6 +21,7 @@ from pykmm.runner.once import execute
 from pykmm.scenarios import SCENARIOS
 from pykmm.schedulers import RandomWalk, RoundRobin
 from tests.litmus import programs as p
+from tests.litmus.harness import Program, litmus, run
 
 greenlet = pytest.importorskip("greenlet")
 from pykmm.engine.greenlets import Greenlets  # noqa: E402 -- needs the package
@@ -55,9 +56,9 @@ def same(scenario: Scenario, seed: int) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_the_same_seed_makes_the_same_trace(program: p.Program) -> None:
+def test_the_same_seed_makes_the_same_trace(program: Program) -> None:
     for seed in range(10):
-        same(p.litmus(program), seed)
+        same(litmus(program), seed)
 
 
 @pytest.mark.slow
@@ -76,14 +77,14 @@ def test_buggy_kernels_come_down_alike(name: str) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS[:5])
-def test_explorations_come_to_the_same(program: p.Program) -> None:
-    scenario = p.litmus(program)
+def test_explorations_come_to_the_same(program: Program) -> None:
+    scenario = litmus(program)
     one, other = explore(scenario), explore(scenario, carrier="greenlets")
     assert evolve(other, seconds=0.0).as_dict() == evolve(one, seconds=0.0).as_dict()
 
 
 def test_a_carrier_that_nobody_knows_is_refused() -> None:
-    scenario = p.litmus(p.lost_update(2))
+    scenario = litmus(p.lost_update(2))
     with pytest.raises(UsageError, match=r"carrier='ferry' must be .*greenlets"):
         explore(scenario, carrier="ferry")
 
@@ -93,7 +94,7 @@ def test_a_carrier_that_is_not_installed_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pykmm.engine.greenlets", None)
     with pytest.raises(UsageError, match=r"install pykmm\[fast\]"):
-        explore(p.litmus(p.lost_update(2)), carrier="greenlets")
+        explore(litmus(p.lost_update(2)), carrier="greenlets")
 
 
 def test_there_are_no_os_threads() -> None:
@@ -107,9 +108,9 @@ def test_there_are_no_os_threads() -> None:
                 x.get()
                 seen.add(threading.get_ident())
 
-        return p.run(m, body, body)
+        return run(m, body, body)
 
-    execute(on_greenlets(p.litmus(program)), RoundRobin())
+    execute(on_greenlets(litmus(program)), RoundRobin())
     assert seen == {threading.get_ident()}
 
 
@@ -120,9 +121,9 @@ def test_each_flow_knows_who_it_is() -> None:
         def body() -> list[str]:
             return [current_thread().name for _ in range(3) if x.get() == 0]
 
-        return p.run(m, body, body)
+        return run(m, body, body)
 
-    execution = execute(on_greenlets(p.litmus(program)), RoundRobin())
+    execution = execute(on_greenlets(litmus(program)), RoundRobin())
     assert execution.outcome == (["t0"] * 3, ["t1"] * 3)
 
 
@@ -140,9 +141,9 @@ def test_a_machine_within_a_machine() -> None:
             x.get()
             return found, current_thread().name
 
-        return p.run(m, body, body)
+        return run(m, body, body)
 
-    execution = execute(on_greenlets(p.litmus(program)), RoundRobin())
+    execution = execute(on_greenlets(litmus(program)), RoundRobin())
     assert execution.outcome == ((1, "t0"), (1, "t1"))
 
 
@@ -166,11 +167,11 @@ def test_flows_are_used_again() -> None:
             seen.add(greenlet.getcurrent())
             x.get()
 
-        return p.run(m, body, body)
+        return run(m, body, body)
 
     with Pool() as pool:
         for _ in range(5):
-            execute(on_greenlets(p.litmus(program)), RoundRobin(), pool=pool)
+            execute(on_greenlets(litmus(program)), RoundRobin(), pool=pool)
         assert len(seen) == 2
         assert not any(flow.dead for flow in seen)
         with Machine(baton=Greenlets, pool=pool) as m:
@@ -192,7 +193,7 @@ def _alive() -> list[object]:
 
 
 def test_threads_share_a_pool_and_not_its_flows() -> None:
-    scenario = on_greenlets(p.litmus(p.lost_update(2)))
+    scenario = on_greenlets(litmus(p.lost_update(2)))
     with Pool() as pool:
         one = execute(scenario, RoundRobin(), pool=pool)
         with ThreadPoolExecutor(1) as others:

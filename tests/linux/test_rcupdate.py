@@ -10,7 +10,7 @@ from pykmm.errors import ContextError
 from pykmm.linux import rcupdate as r
 from pykmm.linux.refcount import refcount_t
 from pykmm.runner import explore
-from tests.litmus.programs import litmus
+from tests.litmus.harness import litmus
 
 
 def _kinds(m, name):

@@ -8,7 +8,7 @@ of Nidhugg and GenMC, textbooks): loops that wait are one try, so that all ends.
 from __future__ import annotations
 
 from pykmm.engine import Cell, Counter, Machine, Mutex
-from tests.litmus.programs import Program, run
+from tests.litmus.harness import Program, run
 
 # -- litmus tests ---------------------------------------------------------------
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pykmm.engine import Cell, Counter, Machine, Mutex, RWLock
-from tests.litmus.programs import Program, run
+from tests.litmus.harness import Program, run
 from tests.schedulers.primitives import Flag, Semaphore
 
 # -- lock-free structures -------------------------------------------------------

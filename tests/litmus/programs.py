@@ -1,40 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Small programs from the literature on exploration, over cells and locks.
 
-Each function returns a program: a callable that takes a machine, as
-:func:`pykmm.explore` wants it. How many executions differ in more than irrelevant
-order is known for all of them; a failed compare-and-swap and a failed trylock
-count as reads.
+How many executions differ in more than irrelevant order is known for all of them; a
+failed compare-and-swap and a failed trylock count as reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pykmm.engine import Cell, Counter, Machine, Mutex, RWLock, current_thread
-from pykmm.runner import Result, explore
-from pykmm.scenario import Scenario
-
-Program = Callable[[Machine], object]
-Body = Callable[[], object]
-
-
-def litmus(program: Program, **more: object) -> Scenario:
-    """Make a scenario of *program*, on a machine without a kernel."""
-    name = getattr(program, "__qualname__", "litmus").partition(".")[0]
-    return Scenario(name=name, function=program, machine=Machine, **more)
-
-
-def explore_bare(scenario: Scenario, **more: object) -> Result:
-    """Explore *scenario* without detectors: they have tests of their own."""
-    return explore(scenario, detectors=(), **more)
-
-
-def run(m: Machine, *bodies: Body) -> tuple[object, ...]:
-    """Run *bodies* on a thread each, called t0, t1 and so on."""
-    threads = [m.thread(f"t{number}", body) for number, body in enumerate(bodies)]
-    m.run()
-    return tuple(t.result for t in threads)
+from tests.litmus.harness import Program, run
 
 
 def forget(lock: Mutex) -> None:

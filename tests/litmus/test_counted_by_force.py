@@ -19,7 +19,7 @@ from pykmm.linux.refcount import (
 )
 from pykmm.linux.rwsem import down_read, down_write, rw_semaphore, up_read, up_write
 from pykmm.schedulers import Dfs, Dpor
-from tests.litmus.programs import Program, run
+from tests.litmus.harness import Program, run
 from tests.schedulers.primitives import Flag
 from tests.schedulers.reference import explore_all
 

@@ -14,7 +14,8 @@ import pytest
 
 from pykmm.engine import Machine, Mutex
 from tests.litmus import programs as p
-from tests.litmus.programs import explore_bare as explore
+from tests.litmus.harness import Program, litmus, run
+from tests.litmus.harness import explore_bare as explore
 
 COUNTS = [
     *[(f"readers({n})", p.readers(n), 2**n) for n in (2, 4, 6, 8)],
@@ -97,8 +98,8 @@ DEADLOCKS = [
     ("program", "traces"),
     [pytest.param(program, traces, id=name) for name, program, traces in COUNTS],
 )
-def test_number_of_executions(program: p.Program, traces: int) -> None:
-    result = explore(p.litmus(program))
+def test_number_of_executions(program: Program, traces: int) -> None:
+    result = explore(litmus(program))
     assert (result.executions, result.blocked) == (traces, 0)
     assert result.complete
     assert result.reports == ()
@@ -108,8 +109,8 @@ def test_number_of_executions(program: p.Program, traces: int) -> None:
     ("program", "traces", "dead"),
     [pytest.param(*rest, id=name) for name, *rest in DEADLOCKS],
 )
-def test_number_of_deadlocks(program: p.Program, traces: int, dead: int) -> None:
-    result = explore(p.litmus(program))
+def test_number_of_deadlocks(program: Program, traces: int, dead: int) -> None:
+    result = explore(litmus(program))
     assert (result.executions, result.blocked) == (traces, 0)
     assert traces - sum(outcome.count for outcome in result.outcomes) == dead
     assert {report.kind for report in result.reports} == {"deadlock"}
@@ -131,8 +132,8 @@ def test_number_of_deadlocks(program: p.Program, traces: int, dead: int) -> None
         (p.lock_order(3), ["".join(order) for order in permutations("012")]),
     ],
 )
-def test_outcomes(program: p.Program, outcomes: list[object]) -> None:
-    result = explore(p.litmus(program))
+def test_outcomes(program: Program, outcomes: list[object]) -> None:
+    result = explore(litmus(program))
     assert sorted(map(repr, result.values)) == sorted(map(repr, outcomes))
 
 
@@ -147,10 +148,10 @@ def test_every_order_of_three_by_three_sections_is_reached() -> None:
                 with lock:
                     log.append(me)
 
-        p.run(m, *[lambda me=me: body(me) for me in "012"])
+        run(m, *[lambda me=me: body(me) for me in "012"])
         return "".join(log)
 
-    result = explore(p.litmus(program))
+    result = explore(litmus(program))
     orders = {"".join(order) for order in permutations("000111222")}
     assert len(orders) == 1680
     assert set(result.values) == orders

@@ -10,8 +10,8 @@ import pytest
 from pykmm.schedulers import Dfs, Dpor
 from tests.litmus import pool as q
 from tests.litmus import pool_structures as s
-from tests.litmus.programs import Program, litmus
-from tests.litmus.programs import explore_bare as explore
+from tests.litmus.harness import Program, litmus
+from tests.litmus.harness import explore_bare as explore
 from tests.schedulers.reference import explore_all
 
 #: Formulas where there are any: of a circle of n orders all but one are possible, and

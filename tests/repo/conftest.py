@@ -108,7 +108,7 @@ def package() -> dict[str, Source]:
 @pytest.fixture(scope="session")
 def mirrored(package: dict[str, Source]) -> list[Source]:
     """The modules that follow Linux: what is here runs in the modelled kernel."""
-    units = ("linux", "lib", "mm", "kernel", "fs")
+    units = ("linux", "lib", "mm", "kernel", "fs", "drivers")
     return [source for source in package.values() if source.unit in units]
 
 

@@ -9,6 +9,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.repo.conftest import Check, Source
 
 FILE_LINES = 400
@@ -39,7 +41,11 @@ def _lengths(package: dict[str, Source]) -> list[tuple[str, int]]:
 
 
 def _files(package: dict[str, Source]) -> list[tuple[str, int]]:
-    return [(s.path, len(s.text.splitlines())) for s in package.values()]
+    return [(s.path, _lines(s.text)) for s in package.values()]
+
+
+def _lines(text: str) -> int:
+    return len(text.splitlines())
 
 
 def test_files_are_short(package: dict[str, Source], assert_none: Check) -> None:
@@ -47,6 +53,14 @@ def test_files_are_short(package: dict[str, Source], assert_none: Check) -> None
         f"{path}: {lines} lines"
         for path, lines in _files(package)
         if lines > FILE_LINES and path not in LONGER
+    )
+
+
+def test_files_of_tests_are_short(root: Path, assert_none: Check) -> None:
+    assert_none(
+        f"{path.relative_to(root)}: {lines} lines"
+        for path in sorted((root / "tests").rglob("*.py"))
+        if (lines := _lines(path.read_text(encoding="utf-8"))) > FILE_LINES
     )
 
 

@@ -11,15 +11,8 @@ from pykmm.engine import Cell, Event, Machine, Thread
 from pykmm.errors import Nondeterminism, Report, UsageError
 from pykmm.runner import Progress, Scenario, explore
 from pykmm.schedulers import Dfs
-from tests.litmus.programs import (
-    abba,
-    litmus,
-    locked_inc,
-    lost_update,
-    refcount,
-    run,
-    writers,
-)
+from tests.litmus.harness import litmus, run
+from tests.litmus.programs import abba, locked_inc, lost_update, refcount, writers
 
 LOST = litmus(lost_update(2))
 

@@ -8,15 +8,14 @@ import pytest
 from pykmm.engine import Cell, Machine, Schedule
 from pykmm.errors import Nondeterminism, UsageError
 from pykmm.runner import double_run, explore, replay
+from tests.litmus.harness import litmus, run
 from tests.litmus.programs import (
     abba,
     circular_buffer,
-    litmus,
     locked_inc,
     lost_update,
     philosophers,
     refcount,
-    run,
     rwsem,
     trylocks,
 )

@@ -10,7 +10,8 @@ from attrs import evolve
 
 from pykmm.engine import Machine
 from pykmm.runner import Result, explore
-from tests.litmus.programs import abba, litmus, lost_update, store_buffering
+from tests.litmus.harness import litmus
+from tests.litmus.programs import abba, lost_update, store_buffering
 
 
 def timeless(result: Result) -> Result:

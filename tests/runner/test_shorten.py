@@ -12,15 +12,16 @@ from pykmm.runner.once import execute
 from pykmm.runner.shorten import shorten
 from pykmm.schedulers import Dfs, RandomWalk
 from tests.litmus import programs as p
+from tests.litmus.harness import Program, explore_bare, litmus, run
 
 
-def fewest(program: p.Program) -> dict[str, int]:
+def fewest(program: Program) -> dict[str, int]:
     """Return the fewest preemptions for each outcome and bug, by brute force."""
     explorer = Dfs()
     found: dict[str, int] = {}
     with Pool() as pool:
         while (scheduler := explorer.begin()) is not None:
-            execution = execute(p.litmus(program), scheduler, pool=pool)
+            execution = execute(litmus(program), scheduler, pool=pool)
             explorer.end(execution.machine)
             label, many = execution.label, execution.preemptions
             found[label] = min(many, found.get(label, many))
@@ -44,8 +45,8 @@ def fewest(program: p.Program) -> dict[str, int]:
         p.n_writes_and_a_read(2),
     ],
 )
-def test_no_schedule_has_fewer_preemptions(program: p.Program) -> None:
-    result = p.explore_bare(p.litmus(program))
+def test_no_schedule_has_fewer_preemptions(program: Program) -> None:
+    result = explore_bare(litmus(program))
     found = {repr(o.value): o.preemptions for o in result.outcomes}
     for report in result.reports:
         execution = execute_text(program, report.schedule)
@@ -53,15 +54,15 @@ def test_no_schedule_has_fewer_preemptions(program: p.Program) -> None:
     assert found == fewest(program)
 
 
-def execute_text(program: p.Program, text: str) -> object:
+def execute_text(program: Program, text: str) -> object:
     from pykmm.runner import replay
 
-    return replay(p.litmus(program), text)
+    return replay(litmus(program), text)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_wild_schedule_is_tamed(seed: int) -> None:
-    scenario = p.litmus(p.locked_inc(3, 3))
+    scenario = litmus(p.locked_inc(3, 3))
     with Pool() as pool:
         wild = execute(scenario, RandomWalk(seed), pool=pool)
         rank = (wild.preemptions, len(wild.machine.steps), wild.schedule)
@@ -85,7 +86,7 @@ def test_steps_that_did_not_lead_to_the_bug_are_left_out() -> None:
             if x.get():
                 raise Report("x was set")
 
-        return p.run(m, noise, lambda: x.set(1), buggy)
+        return run(m, noise, lambda: x.set(1), buggy)
 
-    result = explore(p.litmus(program))
+    result = explore(litmus(program))
     assert [report.schedule for report in result.reports] == ["t1*2 t2*2"]

@@ -14,17 +14,18 @@ from pykmm.runner.shrink import Shrinker
 from pykmm.scenarios import SCENARIOS
 from pykmm.schedulers import Dfs, RandomWalk
 from tests.litmus import programs as p
+from tests.litmus.harness import Program, litmus, run
 
 Rank = tuple[int, int]
 
 
-def smallest(program: p.Program) -> dict[str, Rank]:
+def smallest(program: Program) -> dict[str, Rank]:
     """Return the fewest preemptions, and then steps, of each outcome and bug."""
     explorer = Dfs()
     found: dict[str, Rank] = {}
     with Pool() as pool:
         while (scheduler := explorer.begin()) is not None:
-            execution = execute(p.litmus(program), scheduler, pool=pool)
+            execution = execute(litmus(program), scheduler, pool=pool)
             explorer.end(execution.machine)
             rank = (execution.preemptions, len(execution.schedule))
             found[execution.label] = min(rank, found.get(execution.label, rank))
@@ -45,9 +46,9 @@ def smallest(program: p.Program) -> dict[str, Rank]:
         p.lock_order(2),
     ],
 )
-def test_walks_shrink_to_what_brute_force_finds(program: p.Program) -> None:
+def test_walks_shrink_to_what_brute_force_finds(program: Program) -> None:
     least = smallest(program)
-    scenario = p.litmus(program)
+    scenario = litmus(program)
     for seed in range(5):
         wild = execute(scenario, RandomWalk(seed))
         tame = replay(scenario, shrink(scenario, wild.schedule, detectors=()))
@@ -61,10 +62,10 @@ def test_who_changes_nothing_does_not_use_up_the_search() -> None:
     def lost_twice(m: Machine) -> object:
         x = Cell(0)
         idle = [lambda: Cell(0).set(1)] * 5
-        p.run(m, *[lambda: x.set(x.get() + 1)] * 3, *idle)
+        run(m, *[lambda: x.set(x.get() + 1)] * 3, *idle)
         return x.peek()
 
-    scenario = p.litmus(lost_twice)
+    scenario = litmus(lost_twice)
     with Pool() as pool:
 
         def run(scheduler: Scheduler) -> Execution:
@@ -78,7 +79,7 @@ def test_who_changes_nothing_does_not_use_up_the_search() -> None:
 
 
 def test_a_long_walk_into_a_deadlock() -> None:
-    scenario = p.litmus(p.philosophers(4))
+    scenario = litmus(p.philosophers(4))
     walks = (execute(scenario, RandomWalk(seed)) for seed in range(1000))
     wild = next(w for w in walks if w.report is not None)
     # Each of four takes its start and its first fork. Who then waits for its second
@@ -89,7 +90,7 @@ def test_a_long_walk_into_a_deadlock() -> None:
 
 
 def test_a_choice_of_one_s_own_is_kept() -> None:
-    scenario = p.litmus(p.lost_update(3))
+    scenario = litmus(p.lost_update(3))
     wild = "t0*2 t1*2 t2*2 t1 t2 t0"
     small = shrink(scenario, wild, keep=lambda e: e.schedule.steps[-1] == "t0")
     assert small.steps[-1] == "t0"
@@ -109,14 +110,14 @@ def test_a_finding_of_a_detector_is_kept() -> None:
             if x.get():
                 raise Report("x was set")
 
-        return p.run(m, noise, lambda: x.set(1), buggy)
+        return run(m, noise, lambda: x.set(1), buggy)
 
-    scenario = p.litmus(program)
+    scenario = litmus(program)
     assert str(shrink(scenario, "t0*2 t1 t0*2 t1 t0 t2*2")) == "t1*2 t2*2"
 
 
 def test_what_ran_is_what_is_returned() -> None:
-    scenario = p.litmus(p.lost_update(2))
+    scenario = litmus(p.lost_update(2))
     small = shrink(scenario, "t1 t0")
     assert str(replay(scenario, small).schedule) == str(small)
     assert len(small) == 6
@@ -124,13 +125,13 @@ def test_what_ran_is_what_is_returned() -> None:
 
 def test_no_schedule() -> None:
     with pytest.raises(UsageError, match="schedule"):
-        shrink(p.litmus(p.lost_update(2)), "t0**2")
+        shrink(litmus(p.lost_update(2)), "t0**2")
     with pytest.raises(UsageError, match="schedule=3 must be"):
-        shrink(p.litmus(p.lost_update(2)), 3)
+        shrink(litmus(p.lost_update(2)), 3)
     with pytest.raises(Nondeterminism):
-        shrink(p.litmus(p.lost_update(2)), "t2")
+        shrink(litmus(p.lost_update(2)), "t2")
     with pytest.raises(Nondeterminism):
-        shrink(p.litmus(p.lost_update(2)), "t0*3 t1*4")
+        shrink(litmus(p.lost_update(2)), "t0*3 t1*4")
 
 
 @pytest.mark.slow

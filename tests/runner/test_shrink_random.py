@@ -15,7 +15,7 @@ from pykmm.runner import replay, shrink
 from pykmm.runner.once import Execution, execute
 from pykmm.scenario import Scenario
 from pykmm.schedulers import Dfs
-from tests.litmus.programs import litmus
+from tests.litmus.harness import litmus
 from tests.schedulers.test_dpor_against_dfs import PROGRAMS, Op, operation, program
 
 Rank = tuple[int, int]

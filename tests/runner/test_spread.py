@@ -17,7 +17,7 @@ from pykmm.patches.bugs import BUGS
 from pykmm.runner import Result, Scenario, explore, spread, spread_tree
 from pykmm.scenarios import SCENARIOS
 from tests.litmus import programs
-from tests.litmus.programs import run
+from tests.litmus.harness import Program, run
 
 
 def lost_update(m: Machine) -> int:
@@ -188,7 +188,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 class Made:
     """A program of the literature, made where it runs: closures cannot be sent."""
 
-    make: Callable[..., programs.Program]
+    make: Callable[..., Program]
     args: tuple[int, ...]
 
     def __call__(self, m: Machine) -> object:
@@ -211,9 +211,7 @@ TREES = [
 
 
 @pytest.mark.parametrize("program", TREES)
-def test_parts_of_the_tree_come_to_the_whole(
-    hurry: None, program: programs.Program
-) -> None:
+def test_parts_of_the_tree_come_to_the_whole(hurry: None, program: Program) -> None:
     executor = Here()
     what = Scenario(name="tree", function=program, machine=Machine)
     spread = explore(what, executor=executor)
@@ -224,7 +222,7 @@ def test_parts_of_the_tree_come_to_the_whole(
 @pytest.mark.parametrize("program", TREES)
 @pytest.mark.parametrize("bound", [0, 1])
 def test_parts_of_a_bounded_tree_come_to_the_whole(
-    hurry: None, program: programs.Program, bound: int
+    hurry: None, program: Program, bound: int
 ) -> None:
     executor = Here()
     what = Scenario(name="tree", function=program, machine=Machine)

@@ -11,7 +11,7 @@ from attrs import define, field
 from pykmm.engine import Machine, Pool, conflict
 from pykmm.runner.once import execute
 from pykmm.schedulers import Explorer, Verdict
-from tests.litmus.programs import Program, litmus
+from tests.litmus.harness import Program, litmus
 
 Order = frozenset[tuple[Hashable, Hashable]]
 

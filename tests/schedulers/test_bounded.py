@@ -14,8 +14,8 @@ from pykmm.errors import UsageError
 from pykmm.runner.once import execute
 from pykmm.schedulers import Bounded, Dfs
 from tests.litmus import programs as p
-from tests.litmus.programs import Program, litmus, run
-from tests.litmus.programs import explore_bare as explore
+from tests.litmus.harness import Program, litmus, run
+from tests.litmus.harness import explore_bare as explore
 from tests.schedulers.reference import explore_all
 from tests.schedulers.test_dpor_against_dfs import PROGRAMS, SORTS, program, programs
 from tests.schedulers.test_waits import SORTS as WAITS

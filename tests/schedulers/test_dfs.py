@@ -12,7 +12,8 @@ from pykmm.engine import Machine, Pool
 from pykmm.runner.once import execute
 from pykmm.schedulers import Dfs
 from tests.litmus import programs as p
-from tests.litmus.programs import explore_bare as explore
+from tests.litmus.harness import Program, litmus
+from tests.litmus.harness import explore_bare as explore
 
 
 def interleavings(*steps: int) -> int:
@@ -37,16 +38,16 @@ def with_preemptions(a: int, b: int, exactly: int) -> int:
         (p.casrot(3), (2, 2, 2)),
     ],
 )
-def test_all_interleavings(program: p.Program, steps: Sequence[int]) -> None:
+def test_all_interleavings(program: Program, steps: Sequence[int]) -> None:
     # The first step of each thread is to start.
-    result = explore(p.litmus(program), scheduler="dfs")
+    result = explore(litmus(program), scheduler="dfs")
     assert result.executions == interleavings(*steps)
     assert result.complete
 
 
 @pytest.mark.parametrize("bound", [0, 1, 2, 3])
 def test_a_bound_on_preemptions(bound: int) -> None:
-    result = explore(p.litmus(p.lost_update(2)), scheduler="dfs", bound=bound)
+    result = explore(litmus(p.lost_update(2)), scheduler="dfs", bound=bound)
     assert result.executions == sum(
         with_preemptions(3, 3, exactly) for exactly in range(bound + 1)
     )
@@ -54,11 +55,11 @@ def test_a_bound_on_preemptions(bound: int) -> None:
 
 
 def test_a_bound_limits_switches_away_and_nothing_else() -> None:
-    result = explore(p.litmus(p.philosophers(3)), scheduler="dfs", bound=0)
+    result = explore(litmus(p.philosophers(3)), scheduler="dfs", bound=0)
     # Nobody gives way before the first fork is taken, so nobody waits for one.
     assert result.executions == factorial(3)
     assert result.reports == ()
-    assert explore(p.litmus(p.abba(1)), scheduler="dfs", bound=1).reports
+    assert explore(litmus(p.abba(1)), scheduler="dfs", bound=1).reports
 
 
 def without_starts(m: Machine) -> tuple[tuple[str, str, str], ...]:
@@ -82,19 +83,19 @@ def without_starts(m: Machine) -> tuple[tuple[str, str, str], ...]:
         (p.lastzero(2), 35),
     ],
 )
-def test_published_numbers_of_interleavings(program: p.Program, count: int) -> None:
+def test_published_numbers_of_interleavings(program: Program, count: int) -> None:
     # Published counts have no starts; leave them out and see what differs.
     explorer = Dfs()
     seen = set()
     with Pool() as pool:
         while (scheduler := explorer.begin()) is not None:
-            execution = execute(p.litmus(program), scheduler, pool=pool)
+            execution = execute(litmus(program), scheduler, pool=pool)
             explorer.end(execution.machine)
             seen.add(without_starts(execution.machine))
     assert len(seen) == count
 
 
 def test_the_first_execution_has_no_preemption() -> None:
-    result = explore(p.litmus(p.lost_update(3)), scheduler="dfs", executions=1)
+    result = explore(litmus(p.lost_update(3)), scheduler="dfs", executions=1)
     assert result.values == [3]
     assert result.outcomes[0].preemptions == 0

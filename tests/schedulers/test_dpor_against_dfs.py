@@ -36,7 +36,7 @@ from pykmm.linux.rwsem import (
     up_write,
 )
 from pykmm.schedulers import Dfs, Dpor
-from tests.litmus.programs import Program
+from tests.litmus.harness import Program
 from tests.schedulers.primitives import Box, Flag, Ref, Semaphore
 from tests.schedulers.reference import explore_all
 

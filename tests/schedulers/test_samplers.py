@@ -20,7 +20,7 @@ from pykmm.errors import UsageError
 from pykmm.runner import explore
 from pykmm.runner.once import execute
 from pykmm.schedulers import Dfs, Pct, Pos, RandomWalk, Urw
-from tests.litmus.programs import Program, litmus, run
+from tests.litmus.harness import Program, litmus, run
 
 pytestmark = pytest.mark.slow
 

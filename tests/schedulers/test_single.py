@@ -9,7 +9,8 @@ from pykmm.engine import Cell, Machine, Mutex, Schedule
 from pykmm.errors import Nondeterminism, UsageError
 from pykmm.runner.once import execute
 from pykmm.schedulers import RandomWalk, Replay, RoundRobin
-from tests.litmus.programs import litmus, lost_update, run
+from tests.litmus.harness import litmus, run
+from tests.litmus.programs import lost_update
 
 
 def three_steps(m: Machine) -> object:
