@@ -7,10 +7,12 @@ import pytest
 
 from pykmm.engine import Access, Cell, Machine, Mutex, RWLock, current_machine
 from pykmm.errors import Report
+from pykmm.schedulers import Dpor
 from tests.litmus.harness import explore_bare as explore
 from tests.litmus.harness import litmus, run, values
 from tests.litmus.programs import lock_order
 from tests.schedulers.primitives import Box, Flag, Ref
+from tests.schedulers.reference import explore_all
 
 
 def test_a_failed_trylock_races_with_the_unlock_behind_it() -> None:
@@ -137,6 +139,31 @@ def test_a_free_is_no_step_and_races_all_the_same() -> None:
     result = explore(litmus(program))
     assert [report.kind for report in result.reports] == ["use-after-free"]
     assert len(result.outcomes) == 1
+
+
+def test_a_free_behind_a_lock_that_others_share_is_explored_to_the_end() -> None:
+    # What the lock looks at were its owners, which no execution writes down, so that
+    # asking for them began anew for ever.
+    def program(m: Machine) -> object:
+        lock, box = RWLock(), Box()
+
+        def share() -> None:
+            lock.read_lock()
+            lock.read_unlock()
+
+        def free() -> None:
+            lock.read_lock()
+            box.free()
+            lock.read_unlock()
+
+        return run(m, box.read, share, free)
+
+    seen = explore_all(program, Dpor(), at_most=20)
+    assert {label.partition(":")[0] for label in seen.outcomes} == {
+        "(0, None, None)",
+        "use-after-free",
+    }
+    assert (seen.redundant, seen.restarts) == (0, 1)
 
 
 def test_what_others_do_behind_a_bug_is_seen() -> None:
