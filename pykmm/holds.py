@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from .engine.machine import MachineLocal
+from .engine.statics import MachineLocal
 from .engine.thread import AsThread, Thread
 from .errors import UsageError
 from .kernel.fork import mmput

@@ -6,10 +6,12 @@ It knows nothing of kernels and imports nothing of them.
 
 from .config import BASELINE, Backend, Config, Timers
 from .events import Access, Event, conflict
-from .machine import Machine, MachineLocal, current_machine, enter, leave
+from .machine import Machine, current_machine
 from .objects import Field, Named, Root, Struct
 from .pool import Pool
 from .scheduler import Schedule, Scheduler
+from .statics import MachineLocal
+from .step import enter, leave
 from .sync import Cell, Counter, Mutex, PlainCell, RWLock
 from .thread import Sleep, Thread, ThreadState, current_thread
 

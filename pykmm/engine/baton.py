@@ -13,6 +13,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
 from ..errors import StepLimit
+from .step import step_at_rest, use_after_free
 from .thread import NEW, STARTED, Sleep, Thread, Unwind
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ _PATIENCE_SECONDS = 10.0
 
 class Baton:
     """The controlled backend of one machine."""
+
+    #: When a step is over nothing has to be done: nobody else runs.
+    after_step: Callable[[Thread], None] | None = None
 
     def __init__(self, machine: Machine, scheduler: Scheduler) -> None:
         self.machine = machine
@@ -51,7 +55,7 @@ class Baton:
         """Announce *t*'s next step and return when it may be taken."""
         machine = self.machine
         if machine.stopping:
-            machine.enter_inert(t, obj, kind, guard)
+            step_at_rest(t, obj, kind, guard)
             return
         t.obj = obj
         t.kind = kind
@@ -83,10 +87,13 @@ class Baton:
         if machine.dead:
             owner = obj.owner
             if (obj if owner is None else owner)._death is not None:
-                machine.use_after_free(obj, kind)
+                use_after_free(obj, kind)
 
     def kick(self, t: Thread) -> None:
         """Guards are looked at before each step anyway."""
+
+    def made(self, t: Thread) -> None:
+        """All threads are looked at before each step anyway."""
 
     # -- who goes next --------------------------------------------------------
 

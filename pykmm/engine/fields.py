@@ -38,9 +38,9 @@ from ..errors import ContextError, UsageError
 from .construct import Maker, make_many
 from .events import READ, WRITE
 from .ledger import holders
-from .machine import enter, leave
 from .objects import Field, Named, Struct
 from .rules import RULES, Rule, const, embedded, guarded, owned, shared
+from .step import enter, leave
 from .thread import Thread, thread_here
 
 if TYPE_CHECKING:

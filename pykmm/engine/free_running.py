@@ -15,6 +15,7 @@ import time
 from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
+from .step import step_at_rest, use_after_free
 from .thread import AsThread, Sleep, Thread, ThreadState, Unwind
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class FreeRunning:
         self._noise: dict[str, int] = {}
         #: The object of each step that had to wait, in no order to rely on.
         self.waits: list[Named] = []
+        self.after_step = self.leave
 
     # -- what primitives call -------------------------------------------------
 
@@ -62,7 +64,7 @@ class FreeRunning:
         """Return inside the object's raw lock, once the guard allows it."""
         machine = self.machine
         if machine.stopping or t is machine.boot:
-            machine.enter_inert(t, obj, kind, guard)
+            step_at_rest(t, obj, kind, guard)
             return
         if self.jitter:
             self._give_way(t)
@@ -86,7 +88,7 @@ class FreeRunning:
         owner = obj.owner
         if (obj if owner is None else owner)._death is not None:
             self.leave(t)
-            machine.use_after_free(obj, kind)
+            use_after_free(obj, kind)
 
     def leave(self, t: Thread) -> None:
         """Wake whoever the step allowed to go on, and let others step."""
@@ -107,6 +109,12 @@ class FreeRunning:
         raw = obj.raw or _mint_raw(obj)
         with raw:
             self._wake(obj)
+
+    def made(self, t: Thread) -> None:
+        """Start a thread that was made while others run, if its guard allows."""
+        if self.running and (t.guard is None or t.guard()):
+            self._count(1)
+            self._start(t)
 
     def _wake(self, obj: Named) -> None:
         # At rest nobody is woken by the host: the next run finds who can go on.
@@ -145,12 +153,6 @@ class FreeRunning:
             time.sleep(0)
 
     # -- what the host calls --------------------------------------------------
-
-    def started(self, t: Thread) -> None:
-        """A thread was made while others run: start it if its guard allows."""
-        if self.running and (t.guard is None or t.guard()):
-            self._count(1)
-            self._start(t)
 
     def run(self) -> None:
         """Run until no thread is active; the clock jumps as long as that helps."""

@@ -11,11 +11,10 @@ as the *boot* thread: its steps are taken at once and are not scheduled.
 
 from __future__ import annotations
 
-import sys
 from threading import RLock
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from ..errors import ContextError, Report, UsageError, WouldWait
+from ..errors import ContextError, Report, UsageError
 from .annotate import Replacements
 from .baton import Baton
 from .clock import Clock
@@ -27,18 +26,10 @@ from .ledger import since
 from .objects import Birth, Named
 from .pool import Pool
 from .scheduler import FirstEnabled, Schedule
-from .stacks import noting, stack_here, stack_of
+from .stacks import noting, stack_of
 from .standing import Standing
-from .statics import MachineLocal
-from .thread import (
-    DONE,
-    Sleep,
-    Thread,
-    Unwind,
-    ambient,
-    current_thread,
-    thread_here,
-)
+from .step import leave
+from .thread import DONE, Sleep, Thread, Unwind, ambient, current_thread, thread_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,6 +39,7 @@ if TYPE_CHECKING:
     from .annotate import Variant
     from .objects import Struct
     from .scheduler import Scheduler
+    from .statics import MachineLocal
 
     class Observer(Protocol):
         """Sees every event of a machine, and the machine at rest."""
@@ -57,15 +49,8 @@ if TYPE_CHECKING:
         def at_rest(self, machine: Machine) -> None: ...
 
 
-__all__ = [
-    "Machine",
-    "MachineLocal",
-    "current_machine",
-    "enter",
-    "leave",
-]
+__all__ = ["Machine", "current_machine"]
 
-_INERT_STEPS_AT_MOST = 100_000
 _CONFIG = Config()
 
 
@@ -124,20 +109,20 @@ class Machine:
         self.failure: BaseException | None = None
         self.closed = False
         self.counts: dict[str, int] = {}
-        self._inert = 0
+        #: Steps of threads that were already told to come down.
+        self.inert_steps = 0
         self._outer: list[Thread | None] = []
         self.boot = Thread(self, "boot", lambda: None, None)
         self.boot.is_boot, self.boot.is_alone = True, backend is Backend.BATON
-        if backend is Backend.BATON:
-            self.carrier: Baton | FreeRunning = baton(self, scheduler or FirstEnabled())
-        else:
-            self.carrier = FreeRunning(self, seed=seed, jitter=jitter)
+        self.carrier: Baton | FreeRunning = (
+            baton(self, scheduler or FirstEnabled())
+            if backend is Backend.BATON
+            else FreeRunning(self, seed=seed, jitter=jitter)
+        )
         self.enter = noting(self.carrier.enter) if stacks else self.carrier.enter
+        #: What has to be done when a step is over, if anything.
+        self.after_step = self.carrier.after_step
         self.standing = Standing(self)
-        #: What has to be done when a step is over; nothing where one thread runs.
-        self.after_step: Callable[[Thread], None] | None = None
-        if isinstance(self.carrier, FreeRunning):
-            self.after_step = self.carrier.leave
 
     # -- threads ----------------------------------------------------------------
 
@@ -186,8 +171,7 @@ class Machine:
             return t  # made by code that is only left: it was never there
         self.threads.append(t)
         self.live.append(t)
-        if isinstance(self.carrier, FreeRunning):
-            self.carrier.started(t)
+        self.carrier.made(t)
         return t
 
     def live_body(self, t: Thread) -> None:
@@ -226,33 +210,6 @@ class Machine:
         del self.alive[obj]
         self.dead.append(obj)
 
-    # -- steps ------------------------------------------------------------------
-
-    def enter_inert(
-        self, t: Thread, obj: Named, kind: str, guard: Callable[[], object] | None
-    ) -> None:
-        """Take a step on a machine at rest, or on one that is coming down."""
-        if self.stopping:
-            self._inert += 1
-            if not t.unwinding or self._inert > _INERT_STEPS_AT_MOST:
-                t.unwinding = True
-                raise Unwind
-            return
-        owner = obj.owner
-        if (obj if owner is None else owner)._death is not None:
-            self.use_after_free(obj, kind)
-        if guard is not None and not guard():
-            raise WouldWait(
-                f"host code would have to wait in {kind} {obj.name}: call it on a "
-                "thread of the machine, or run the machine to rest first"
-            )
-
-    def use_after_free(self, obj: Named, kind: str) -> None:
-        """Report that the running thread did *kind* to a dead object."""
-        owner = cast("Struct", obj if obj.owner is None else obj.owner)
-        where = "" if owner is obj else f" ({obj.name})"
-        raise owner._dead(f"touched by {kind}{where}")
-
     # -- running ----------------------------------------------------------------
 
     def run(self) -> None:
@@ -270,7 +227,7 @@ class Machine:
             try:
                 for observer in self.observers:  # they can tell more of a hang
                     observer.at_rest(self)
-                self._judge_rest()
+                self.judge_rest()
             except Report as report:
                 self.fail(report, None)
         if self.failure is not None:
@@ -282,7 +239,8 @@ class Machine:
         """Tell whether the host keeps somebody back, so that rest says nothing."""
         return bool(self.standing)
 
-    def _judge_rest(self) -> None:
+    def judge_rest(self) -> None:
+        """Report whatever must not be so on a machine at rest."""
         judge_rest(self.live)
 
     def fail(self, error: BaseException, t: Thread | None) -> None:
@@ -339,62 +297,3 @@ class Machine:
 def current_machine() -> Machine:
     """Return the machine whose code runs here."""
     return (thread_here() or current_thread()).machine
-
-
-# -- the two halves of every step ---------------------------------------------------
-
-
-def enter(
-    obj: Named,
-    kind: str,
-    guard: Callable[[], object] | None = None,
-    sleep: Sleep = Sleep.UNINTERRUPTIBLE,
-) -> Thread:
-    """Announce the step *kind* on *obj*; return, scheduled, the running thread.
-
-    The step may not be taken while *guard* answers False. From here to the
-    matching :func:`leave` the caller is alone with *obj* and must neither begin
-    another step nor wait.
-    """
-    t = thread_here() or current_thread()
-    if t.is_boot:
-        # At rest there is little to do, and large machines are built in such steps.
-        if guard is not None or t.machine.stopping or (obj.owner or obj)._death:
-            t.machine.enter_inert(t, obj, kind, guard)
-        t.kind = kind
-        t.obj = obj
-        return t
-    error = sys.exception()
-    if error is not None and isinstance(error, Report):
-        # A finally clause while it unwinds: no step of its own.
-        t.machine.fail(error, t)
-    announce = t.machine.enter  # no method, and looked up slowly if called like one
-    announce(t, obj, kind, guard, sleep)
-    return t
-
-
-def leave(
-    t: Thread,
-    obj: Named,
-    access: Access,
-    value: object = None,
-    blocking: bool = False,
-) -> None:
-    """Record what the step did: its access class and what *obj* holds now."""
-    machine = t.machine
-    if not (machine.stopping or t.is_boot):
-        events = machine.events
-        event = Event()  # filled here: a call with all of this costs as much again
-        event.index = len(events)
-        event.thread = t
-        event.kind = t.kind
-        event.obj = obj
-        event.access = access
-        event.blocking = blocking
-        event.value = value
-        event.stack = stack_here() if machine.stacks else ()
-        events.append(event)
-        for observer in machine.observers:
-            observer.event(event)
-    if machine.after_step is not None:
-        machine.after_step(t)

@@ -7,6 +7,7 @@ has to know: the others go on until nobody can, with the baton and free running 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -91,18 +92,19 @@ class Standing:
 
         Return: False if it never came there.
         """
+        machine, go_on = self._machine, self._machine.enter
         self._points[task] = point
-        self._go_on = self._machine.enter
-        self._machine.enter = self._enter
+        machine.enter = partial(self._enter, go_on)
         try:
-            self._machine.run()
+            machine.run()
         finally:
-            self._machine.enter = self._go_on
+            machine.enter = go_on
             missed = self._points.pop(task, None)
         return missed is None
 
     def _enter(
         self,
+        go_on: Callable[..., None],
         t: Thread,
         obj: Named,
         kind: str,
@@ -114,4 +116,4 @@ class Standing:
             del self._points[t.task]
             self._tasks.append(t.task)
             guard = self.guard(t.task, guard)
-        self._go_on(t, obj, kind, guard, sleep)
+        go_on(t, obj, kind, guard, sleep)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ..errors import ContextError
 from .events import ACQUIRE, ADD, READ, RELEASE, SHARE, UNSHARE, WRITE
 from .ledger import holders
-from .machine import enter, leave
 from .objects import Root
+from .step import enter, leave
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from ..engine.annotate import mirrors
 from ..engine.fields import embedded, kernel_struct
-from ..engine.machine import MachineLocal
 from ..engine.objects import Struct
+from ..engine.statics import MachineLocal
 from ..errno import EAGAIN
 from ..kernel.exec_state import task_exec_state_get_dumpable
 from ..kernel.signal_queue import task_clear_jobctl_pending

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
 from ..engine.objects import Named
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep, current_thread
 from ..errno import EAGAIN
 from ..kernel.cgroup.cgroup import _replace_leader

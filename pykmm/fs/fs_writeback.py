@@ -14,8 +14,8 @@ from typing import Final
 
 from ..engine.annotate import extern, mirrors
 from ..engine.fields import const, embedded, guarded, kernel_struct
-from ..engine.machine import MachineLocal
 from ..engine.objects import Root
+from ..engine.statics import MachineLocal
 from ..engine.thread import current_thread
 from ..linux.bitops import Bits, clear_bit, set_bit, test_and_set_bit, test_bit
 from ..linux.fs import mapping_tagged

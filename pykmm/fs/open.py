@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from ..drivers.char.mem import devlist
 from ..engine.annotate import mirrors
-from ..engine.machine import MachineLocal
 from ..engine.objects import Root
+from ..engine.statics import MachineLocal
 from ..errno import EBADF, EMFILE, ENOENT, Errno
 from ..linux.fs import FMODE_READ, FMODE_WRITE
 from ..linux.mm_types import address_space, file

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..engine.annotate import extern, mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep
 from ..linux.atomic import atomic_dec_and_test, atomic_read
 from ..linux.bitops import test_bit

@@ -10,7 +10,7 @@ from attrs import define
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux.compiler import READ_ONCE
 from ..linux.pid import (
     PIDTYPE_MAX,

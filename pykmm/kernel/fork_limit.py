@@ -7,8 +7,9 @@ Where no limit is set nobody counts: the count is only there to be compared with
 from __future__ import annotations
 
 from ..engine.fields import guarded, kernel_struct
-from ..engine.machine import MachineLocal, current_machine
+from ..engine.machine import current_machine
 from ..engine.objects import Struct
+from ..engine.statics import MachineLocal
 from ..linux.compiler import data_race
 from ..linux.sched import tasklist_lock
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep
 from ..linux.bitops import clear_bit, set_bit
 from ..linux.compiler import READ_ONCE

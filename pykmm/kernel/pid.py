@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import step_read
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.lockdep import lockdep_assert_held_write
 from ..linux.pid import (

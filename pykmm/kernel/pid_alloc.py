@@ -12,7 +12,7 @@ from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..errno import EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM, Errno
 from ..linux.bug import WARN_ON
 from ..linux.compiler import READ_ONCE, WRITE_ONCE

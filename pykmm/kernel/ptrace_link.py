@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep, current_thread
 from ..errno import EPERM, ERESTARTNOINTR
 from ..linux._waiting import fatal_or_any

@@ -7,7 +7,7 @@ from collections.abc import Set
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep
 from ..errno import EINVAL, ERESTARTNOHAND, Errno
 from ..linux.sched import current, task_struct

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import thread_here
 from ..linux.bitops import clear_bit
 from ..linux.bug import WARN_ON_ONCE

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, cast
 
 from ..engine.annotate import mirrors
-from ..engine.machine import MachineLocal
+from ..engine.statics import MachineLocal
 from ..errno import EINVAL, Errno
 from ..lib.kstrtox import _parse_integer, _parse_integer_fixup_radix
 from ..lib.string_helpers import skip_spaces

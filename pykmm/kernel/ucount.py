@@ -7,8 +7,8 @@ No limit applies to root, so nobody counts root's.
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..engine.machine import MachineLocal
 from ..engine.objects import Root
+from ..engine.statics import MachineLocal
 from ..linux.atomic import (
     atomic_long_add,
     atomic_long_read,

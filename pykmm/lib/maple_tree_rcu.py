@@ -20,7 +20,7 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from pykmm.engine.events import Access
-from pykmm.engine.machine import enter, leave
+from pykmm.engine.step import enter, leave
 from pykmm.engine.thread import current_thread
 from pykmm.errors import ContextError
 from pykmm.lib.maple_tree_state import MT_FLAGS_USE_RCU, ma_state, maple_tree

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar, final
 import attrs
 
 from pykmm.engine.events import Access
-from pykmm.engine.machine import enter, leave
 from pykmm.engine.objects import Named
+from pykmm.engine.step import enter, leave
 from pykmm.engine.thread import current_thread
 from pykmm.errors import ContextError, UsageError
 from pykmm.lib.maple_tree_slots import ULONG_MAX, Slot, SlotTable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.ledger import Account
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import thread_here
 from ..errors import RefcountError
 from ._primitive import Primitive

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
 from ..engine.objects import Named
+from ..engine.step import enter, leave
 from ..engine.thread import thread_here
 from ._primitive import Primitive
 

@@ -9,7 +9,7 @@ replaces :func:`__warn` makes warnings harmless again.
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..engine.machine import MachineLocal
+from ..engine.statics import MachineLocal
 from ..errors import KernelBug, KernelPanic, KernelWarning
 from .printk import pr_emerg, trace
 

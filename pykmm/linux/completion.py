@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep, Thread
 from ..errno import ERESTARTSYS
 from ._primitive import Primitive

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from ..engine.annotate import extern, mirrors
 from ..engine.fields import const, guarded, kernel_struct
-from ..engine.machine import MachineLocal
 from ..engine.objects import Root, Struct
+from ..engine.statics import MachineLocal
 from .spinlock import spinlock_t
 
 __all__ = ["callback_lock", "cpuset", "cpuset_zone_allowed"]

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from ..engine.annotate import extern, mirrors
 from ..engine.events import Access
 from ..engine.fields import const, embedded, field_of, kernel_struct, shared
-from ..engine.machine import MachineLocal, enter, leave
 from ..engine.objects import Struct
+from ..engine.statics import MachineLocal
+from ..engine.step import enter, leave
 from .bitops import test_bit
 from .kernel import might_sleep
 from .sched import TASK_FROZEN, current, task_struct

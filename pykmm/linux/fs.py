@@ -11,7 +11,7 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from .mm_types import address_space, file
 from .page_flags import PG_dirty
 from .refcount import refcount_inc

@@ -11,7 +11,8 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..engine.config import Timers
 from ..engine.events import Access
-from ..engine.machine import current_machine, enter, leave
+from ..engine.machine import current_machine
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep, current_thread
 from ._waiting import fatal_or_any, look_at_signals
 from .kernel import might_sleep

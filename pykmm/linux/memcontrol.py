@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from ..engine.annotate import mirrors
 from ..engine.fields import const, embedded, guarded, kernel_struct, shared
-from ..engine.machine import MachineLocal, current_machine
+from ..engine.machine import current_machine
 from ..engine.objects import Root, Struct
+from ..engine.statics import MachineLocal
 from ..errors import UsageError
 from .atomic import atomic_t
 from .page_counter import PAGE_COUNTER_MAX, page_counter

@@ -13,7 +13,7 @@ import attrs
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import thread_here
 from ..lib.maple_tree import mas_find, mas_prev, mtree_load
 from .atomic import atomic_long_add, atomic_long_read, atomic_long_sub

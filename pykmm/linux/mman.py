@@ -7,8 +7,9 @@ from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.fields import kernel_struct, shared
-from ..engine.machine import MachineLocal, current_machine
+from ..engine.machine import current_machine
 from ..engine.objects import Root, Struct
+from ..engine.statics import MachineLocal
 from .atomic import atomic_long_add, atomic_long_t
 from .compiler import READ_ONCE
 from .mm import VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_READ, VM_WRITE

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.annotate import extern, mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep
 from ._primitive import let_go
 from .compiler import WRITE_ONCE

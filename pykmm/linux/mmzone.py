@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from ..engine.annotate import extern, mirrors
 from ..engine.events import Access
-from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..engine.machine import current_machine
 from ..engine.objects import Root
+from ..engine.statics import MachineLocal
+from ..engine.step import enter, leave
 from ..errors import KernelBug
 from ._primitive import Primitive
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep, Thread
 from ..errno import EINTR
 from ._primitive import Lock, let_go, refuse_recursion

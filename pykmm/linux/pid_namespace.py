@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..engine.fields import const, guarded, kernel_struct, shared
-from ..engine.machine import MachineLocal
 from ..engine.objects import Field, Root, Struct
+from ..engine.statics import MachineLocal
 from .cred import init_user_ns, user_namespace
 from .spinlock import spinlock_t
 

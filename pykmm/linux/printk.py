@@ -11,7 +11,8 @@ from __future__ import annotations
 from _thread import allocate_lock
 from typing import TYPE_CHECKING, Final, cast
 
-from ..engine.machine import MachineLocal, current_machine
+from ..engine.machine import current_machine
+from ..engine.statics import MachineLocal
 from ..engine.thread import Thread, current_thread, thread_here
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
 from ..engine.objects import Named, Struct
+from ..engine.step import enter, leave
 from ..engine.thread import thread_here
 
 if TYPE_CHECKING:

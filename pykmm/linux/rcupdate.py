@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..engine.machine import current_machine
 from ..engine.objects import Named
+from ..engine.statics import MachineLocal
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep, current_thread, thread_here
 from ..errors import ContextError
 from ._waiting import refuse_host

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.ledger import Account
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import current_thread
 from ..errors import RefcountError
 from ._primitive import Primitive

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep, Thread
 from ..errno import EINTR
 from ._primitive import let_go

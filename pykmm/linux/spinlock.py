@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import current_thread, thread_here
 from ..errors import ContextError
 from ._primitive import Lock, let_go, refuse_recursion

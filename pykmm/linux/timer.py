@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from ..engine.annotate import mirrors
 from ..engine.config import Timers
 from ..engine.events import Access
-from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..engine.machine import current_machine
+from ..engine.statics import MachineLocal
+from ..engine.step import enter, leave, use_after_free
 from ..engine.thread import Thread, current_thread
 from ..errors import Deadlock, UsageError
 from ._primitive import Primitive
@@ -96,7 +98,7 @@ class _Arming:
             timer._running.remove(t)
             return
         if timer.owner is not None and timer.owner._death is not None:
-            t.machine.use_after_free(timer, "timer_fire")
+            use_after_free(timer, "timer_fire")
         t.atomic += 1
         self.base.pass_time(self.expires)
         self.base.armings.remove(self)  # only now may later ones go

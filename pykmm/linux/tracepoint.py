@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from ..engine.machine import MachineLocal, current_machine
+from ..engine.machine import current_machine
+from ..engine.statics import MachineLocal
 from ..engine.thread import current_thread
 from .sched import task_struct
 

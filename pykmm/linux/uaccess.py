@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ..engine.annotate import extern, mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..errno import EFAULT
 from ._primitive import Primitive
 

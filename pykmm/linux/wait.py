@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..engine.annotate import mirrors
 from ..engine.config import Timers
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep, Thread, current_thread
 from ..errno import ERESTARTSYS
 from ._primitive import Primitive

@@ -12,7 +12,9 @@ from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..engine.machine import current_machine
+from ..engine.statics import MachineLocal
+from ..engine.step import enter, leave
 from ._primitive import Primitive
 from .sched import PF_KTHREAD, PF_WQ_WORKER, task_struct
 from .sched.signal import sighand_struct, signal_struct

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..engine.events import Access
-from ..engine.machine import enter, leave
 from ..engine.objects import Named
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep
 from ..linux.memcontrol import for_each_mem_cgroup_tree, mem_cgroup
 from ..linux.mm_types import MMF_OOM_SKIP, mm_struct

@@ -13,7 +13,7 @@ from typing import Final
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..errno import ENOMEM
 from ..linux.gfp_types import __GFP_COMP, GFP_HIGHUSER_MOVABLE
 from ..linux.mm_types import _Folios, _Origin, address_space

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux.mm import PAGE_SHIFT, PAGE_SIZE, PMD_SHIFT
 from ..linux.mm_types import (
     PTRS_PER_PTE,

@@ -15,7 +15,8 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import MachineLocal, enter, leave
+from ..engine.statics import MachineLocal
+from ..engine.step import enter, leave
 from ..errno import EFAULT, EINTR, EMLINK, ENOMEM, Errno
 from ..linux.mm import (
     PAGE_MASK,

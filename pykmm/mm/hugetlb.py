@@ -12,7 +12,7 @@ from typing import Final
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of, step_write
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux._huge_folio import HugeFolio
 from ..linux.atomic import atomic_dec_and_test
 from ..linux.hugetlb import hugetlb_count_sub

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..engine.annotate import extern, mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..lib.ratelimit import ___ratelimit
 from ..linux._huge_folio import HugeFolio, HugePte
 from ..linux.atomic import atomic_inc

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux.fs import i_mmap_lock_write, i_mmap_unlock_write
 from ..linux.mm import PMD_SHIFT, PMD_SIZE
 from ..linux.mm_types import mm_struct, vm_area_struct

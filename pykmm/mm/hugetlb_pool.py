@@ -13,8 +13,9 @@ from typing import Final
 
 from ..engine.annotate import extern, mirrors
 from ..engine.fields import const, embedded, guarded, kernel_struct
-from ..engine.machine import MachineLocal, current_machine
+from ..engine.machine import current_machine
 from ..engine.objects import Struct
+from ..engine.statics import MachineLocal
 from ..errno import ENOMEM
 from ..errors import UsageError
 from ..lib.ratelimit import ratelimit_state

@@ -13,7 +13,7 @@ from typing import Final
 from ..engine.annotate import extern, mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux._huge_folio import HugeFolio, HugePte
 from ..linux.atomic import atomic_dec, atomic_inc, atomic_read
 from ..linux.compiler import READ_ONCE

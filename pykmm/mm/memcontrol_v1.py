@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep, current_thread
 from ..errno import EINVAL
 from ..linux.compiler import READ_ONCE, WRITE_ONCE

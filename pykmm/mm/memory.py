@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..errno import EBUSY
 from ..lib.maple_tree import mas_find
 from ..linux.bug import WARN_ON_ONCE

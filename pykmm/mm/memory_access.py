@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ..engine.annotate import extern, mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..errno import EINVAL
 from ..linux.mm import PAGE_MASK, PAGE_SIZE, PMD_SHIFT, vma_lookup
 from ..linux.mm_types import MM_SWAPENTS, mm_struct, vm_area_struct

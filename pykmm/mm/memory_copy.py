@@ -14,7 +14,7 @@ from ..engine.annotate import mirrors
 from ..engine.collector import uncollected
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..errno import ENOMEM
 from ..linux.atomic import atomic_long_add
 from ..linux.mm import (

@@ -13,7 +13,7 @@ from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux.compiler import READ_ONCE
 from ..linux.lockdep import lockdep_is_held
 from ..linux.memcontrol import (

@@ -9,7 +9,7 @@ import attrs
 
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux.mm import (
     VM_FAULT_SIGBUS,
     VM_SHARED,

@@ -13,7 +13,7 @@ from typing import Final
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..errno import EFAULT, EINVAL, ENOMEM
 from ..linux._vma_desc import mmap_action, vm_area_desc
 from ..linux.bug import BUG_ON

@@ -14,7 +14,7 @@ import attrs
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux.mm import VM_FAULT_OOM, VM_LOCKED, VM_WRITE, add_mm_counter
 from ..linux.mm_types import (
     MM_ANONPAGES,

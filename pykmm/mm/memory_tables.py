@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
 from ..engine.objects import Struct
+from ..engine.step import enter, leave
 from ..errno import ENOMEM, Errno
 from ..lib.maple_tree import mas_find
 from ..linux.atomic import atomic_long_add

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import Sleep
 from ..errno import EAGAIN, EINTR, Errno
 from ..lib.maple_tree import mas_walk

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..engine.annotate import mirrors
-from ..engine.machine import MachineLocal
 from ..engine.objects import Root
+from ..engine.statics import MachineLocal
 from ..engine.thread import current_thread
 from ..errno import EAGAIN
 from ..linux.atomic import atomic_read

@@ -10,7 +10,7 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..errno import ENOMEM
 from ..linux.mm import (
     PAGE_SHIFT,

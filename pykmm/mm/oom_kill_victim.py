@@ -18,8 +18,10 @@ from ..engine.fields import (
     kernel_struct,
     shared,
 )
-from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..engine.machine import current_machine
 from ..engine.objects import Struct
+from ..engine.statics import MachineLocal
+from ..engine.step import enter, leave
 from ..kernel.freezer import thaw_process
 from ..lib.ratelimit import ratelimit_state
 from ..linux.atomic import atomic_dec_return, atomic_inc, atomic_read, atomic_t

@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from ..engine.annotate import mirrors
-from ..engine.machine import MachineLocal
+from ..engine.statics import MachineLocal
 from ..engine.thread import current_thread
 from ..kernel.cgroup.cpuset import cpuset_print_current_mems_allowed
 from ..lib.dump_stack import dump_stack

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux.mm_types import _Folios, address_space
 from ..linux.page_flags import PG_dirty, PG_locked, PG_writeback
 from .filemap import folio_end_writeback

@@ -12,8 +12,9 @@ from typing import Final
 import attrs
 
 from ..engine.annotate import mirrors
-from ..engine.machine import MachineLocal, current_machine
+from ..engine.machine import current_machine
 from ..engine.objects import Root
+from ..engine.statics import MachineLocal
 from ..lib.vsprintf import _sprintf
 from ..linux.mutex import mutex, mutex_trylock, mutex_unlock
 from ..linux.printk import KERN_INFO, KERN_WARNING, printk_dump

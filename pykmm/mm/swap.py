@@ -6,7 +6,9 @@ from __future__ import annotations
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..engine.machine import current_machine
+from ..engine.statics import MachineLocal
+from ..engine.step import enter, leave
 from ..linux._primitive import Primitive
 from ..linux.mm_types import _Folios, _Origin, address_space
 from ..linux.page_flags import PG_active, PG_referenced

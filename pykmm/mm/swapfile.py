@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..engine.machine import current_machine
 from ..engine.objects import Root
+from ..engine.statics import MachineLocal
+from ..engine.step import enter, leave
 from ..errors import KernelBug, UsageError
 from ..linux.atomic import atomic_long_add, atomic_long_read, atomic_long_t
 

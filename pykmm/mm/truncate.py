@@ -13,7 +13,7 @@ from typing import Final
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..linux.fs import i_size_write
 from ..linux.mm import PAGE_SHIFT, PAGE_SIZE
 from ..linux.mm_types import _Folios, _Origin, address_space

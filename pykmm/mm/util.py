@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Final
 
 from ..engine.annotate import mirrors
-from ..engine.machine import MachineLocal, current_machine
+from ..engine.machine import current_machine
+from ..engine.statics import MachineLocal
 from ..errno import ENOMEM, Errno
 from ..kernel.sysctl import proc_dointvec_minmax, register_sysctl_init
 from ..lib.ratelimit import ___ratelimit, ratelimit_state

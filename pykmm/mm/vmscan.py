@@ -13,7 +13,7 @@ from typing import Final
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.thread import current_thread
 from ..fs.fs_writeback import WB_start_all, the_wb
 from ..linux.memcontrol import mem_cgroup, mem_cgroup_is_descendant

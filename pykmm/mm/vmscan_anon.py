@@ -10,7 +10,8 @@ import attrs
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import Machine, current_machine, enter, leave
+from ..engine.machine import Machine, current_machine
+from ..engine.step import enter, leave
 from ..linux.mm import PMD_SHIFT, PTRS_PER_PTE, VM_LOCKED
 from ..linux.mm_types import (
     MM_ANONPAGES,

@@ -16,7 +16,9 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import MachineLocal, current_machine, enter, leave
+from ..engine.machine import current_machine
+from ..engine.statics import MachineLocal
+from ..engine.step import enter, leave
 from ..fs.fs_writeback import wakeup_flusher_threads
 from ..linux._primitive import Primitive
 from ..linux.memcontrol import mem_cgroup

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..engine.fields import embedded, kernel_struct, shared
-from ..engine.machine import MachineLocal, current_machine
+from ..engine.machine import current_machine
 from ..engine.objects import Struct
+from ..engine.statics import MachineLocal
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.cpuset import cpuset_zone_allowed
 from ..linux.mmzone import (

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from ..engine.machine import MachineLocal
 from ..engine.objects import Struct
+from ..engine.statics import MachineLocal
 from ..linux.sched import task_struct
 
 __all__ = ["Shadow", "Shadows"]

@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Protocol
 from attrs import frozen
 
 from ..engine.events import Access
-from ..engine.machine import enter, leave
+from ..engine.step import enter, leave
 from ..engine.sync import Cell
 from ..engine.thread import Sleep
 from ..kernel.entry.common import exit_to_user_mode_loop

@@ -300,8 +300,9 @@ class Machine(engine.Machine):
             locked = any(kept.is_lock for kept in holds())
         return locked or super().is_kept_waiting()
 
-    def _judge_rest(self) -> None:
-        super()._judge_rest()
+    def judge_rest(self) -> None:
+        """Report who is stuck, or a law of the kernel that does not hold."""
+        super().judge_rest()
         # Who waits for a device is inside a call, and holds what calls hold.
         inside = any(t.sleep is Sleep.IDLE for t in self.live)
         if self._init is not None and not inside:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pykmm.engine.events import Access
-from pykmm.engine.machine import enter, leave
 from pykmm.engine.objects import Named
+from pykmm.engine.step import enter, leave
 from pykmm.engine.thread import Sleep
 from pykmm.linux.rculist import list_entries
 from pykmm.linux.sched import task_struct

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...engine.annotate import mirrors
-from ...engine.machine import MachineLocal
+from ...engine.statics import MachineLocal
 from ...errno import EFAULT, Errno
 from ...linux.gfp_types import GFP_KERNEL
 from ...linux.mutex import mutex_lock, mutex_unlock

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 from ...engine.events import Access
 from ...engine.fields import field_of
-from ...engine.machine import enter, leave
 from ...engine.objects import Named
+from ...engine.step import enter, leave
 from ...engine.thread import Sleep
 from ...errors import UsageError
 from ...linux.memcontrol import mem_cgroup, task_in_memcg_oom

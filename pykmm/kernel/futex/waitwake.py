@@ -6,7 +6,7 @@ from __future__ import annotations
 from ...engine.annotate import mirrors
 from ...engine.events import Access
 from ...engine.fields import field_of, step_write
-from ...engine.machine import leave
+from ...engine.step import leave
 from ...engine.thread import Sleep
 from ...errno import EAGAIN, EINVAL, ERESTARTSYS
 from ...linux._waiting import look_at_signals, wait_for

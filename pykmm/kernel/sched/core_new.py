@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ...engine.annotate import mirrors
 from ...engine.events import Access
-from ...engine.machine import enter, leave
+from ...engine.step import enter, leave
 from ...linux.pid import PIDTYPE_PID
 from ...linux.sched import current, task_struct
 from ...linux.uaccess import put_user

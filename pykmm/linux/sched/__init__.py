@@ -12,8 +12,8 @@ from collections.abc import Callable, Set
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...engine.fields import const, embedded, guarded, kernel_struct, owned, shared
-from ...engine.machine import MachineLocal
 from ...engine.objects import Root, Struct
+from ...engine.statics import MachineLocal
 from ...engine.thread import Thread, current_thread, thread_here
 from ..bitops import Bit, Bits
 from ..completion import completion

@@ -15,8 +15,8 @@ from ...engine.fields import (
     shared,
     step_read,
 )
-from ...engine.machine import MachineLocal
 from ...engine.objects import Root, Struct
+from ...engine.statics import MachineLocal
 from ...engine.thread import thread_here
 from ..atomic import atomic_t
 from ..bitops import test_bit

@@ -8,8 +8,8 @@ anything: until then the memory has no users, and is all there.
 from __future__ import annotations
 
 from ...engine.fields import const, kernel_struct, shared
-from ...engine.machine import MachineLocal
 from ...engine.objects import Struct
+from ...engine.statics import MachineLocal
 from ...kernel import fork
 from ...linux.bug import BUG_ON
 from ...linux.compiler import READ_ONCE

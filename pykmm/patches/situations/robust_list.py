@@ -8,7 +8,7 @@ and who waits does so for ever.
 
 from __future__ import annotations
 
-from ...engine.machine import MachineLocal
+from ...engine.statics import MachineLocal
 from ...kernel import fork_task
 from ...kernel.fork_task import mm_release
 from ...linux.mm_types import mm_struct

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The two halves of every step, which all primitives are made of.
+
+:func:`enter` announces what the running thread is about to do, and comes back when the
+thread may do it; :func:`leave` tells what became of it. Where nobody schedules, on a
+machine at rest or on one that is coming down, there is :func:`step_at_rest` instead.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, cast
+
+from ..errors import Report, WouldWait
+from .events import Access, Event
+from .stacks import stack_here
+from .thread import Sleep, Thread, Unwind, current_thread, thread_here
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from .objects import Named, Struct
+
+__all__ = ["enter", "leave", "step_at_rest", "use_after_free"]
+
+_INERT_STEPS_AT_MOST = 100_000
+
+
+def enter(
+    obj: Named,
+    kind: str,
+    guard: Callable[[], object] | None = None,
+    sleep: Sleep = Sleep.UNINTERRUPTIBLE,
+) -> Thread:
+    """Announce the step *kind* on *obj*; return, scheduled, the running thread.
+
+    The step may not be taken while *guard* answers False. From here to the
+    matching :func:`leave` the caller is alone with *obj* and must neither begin
+    another step nor wait.
+    """
+    t = thread_here() or current_thread()
+    if t.is_boot:
+        # At rest there is little to do, and large machines are built in such steps.
+        if guard is not None or t.machine.stopping or (obj.owner or obj)._death:
+            step_at_rest(t, obj, kind, guard)
+        t.kind = kind
+        t.obj = obj
+        return t
+    error = sys.exception()
+    if error is not None and isinstance(error, Report):
+        # A finally clause while it unwinds: no step of its own.
+        t.machine.fail(error, t)
+    announce = t.machine.enter  # no method, and looked up slowly if called like one
+    announce(t, obj, kind, guard, sleep)
+    return t
+
+
+def leave(
+    t: Thread,
+    obj: Named,
+    access: Access,
+    value: object = None,
+    blocking: bool = False,
+) -> None:
+    """Record what the step did: its access class and what *obj* holds now."""
+    machine = t.machine
+    if not (machine.stopping or t.is_boot):
+        events = machine.events
+        event = Event()  # filled here: a call with all of this costs as much again
+        event.index = len(events)
+        event.thread = t
+        event.kind = t.kind
+        event.obj = obj
+        event.access = access
+        event.blocking = blocking
+        event.value = value
+        event.stack = stack_here() if machine.stacks else ()
+        events.append(event)
+        for observer in machine.observers:
+            observer.event(event)
+    if machine.after_step is not None:
+        machine.after_step(t)
+
+
+def step_at_rest(
+    t: Thread, obj: Named, kind: str, guard: Callable[[], object] | None
+) -> None:
+    """Take a step on a machine at rest, or on one that is coming down.
+
+    On the latter a thread's first step takes it down. Those of its ``finally`` clauses
+    do nothing, unless there are so many that one of them must go round in circles.
+    """
+    machine = t.machine
+    if machine.stopping:
+        machine.inert_steps += 1
+        if not t.unwinding or machine.inert_steps > _INERT_STEPS_AT_MOST:
+            t.unwinding = True
+            raise Unwind
+        return
+    owner = obj.owner
+    if (obj if owner is None else owner)._death is not None:
+        use_after_free(obj, kind)
+    if guard is not None and not guard():
+        raise WouldWait(
+            f"host code would have to wait in {kind} {obj.name}: call it on a "
+            "thread of the machine, or run the machine to rest first"
+        )
+
+
+def use_after_free(obj: Named, kind: str) -> NoReturn:
+    """Report that the running thread did *kind* to a dead object."""
+    owner = cast("Struct", obj if obj.owner is None else obj.owner)
+    where = "" if owner is obj else f" ({obj.name})"
+    raise owner._dead(f"touched by {kind}{where}")
