@@ -4,60 +4,38 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
 from ..engine.events import Access
 from ..engine.step import enter, leave
 from ..engine.thread import current_thread, thread_here
+from ._bitmaps import _NONE, _Counts, _one_less, _one_more, _through_nth
 from ._primitive import Primitive
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from .memcontrol import mem_cgroup
     from .pgtable import pgtable_t
 
-__all__ = ["SharedPages", "SwappedIn", "_Origin", "_moved"]
+__all__ = ["SharedPages", "SwappedIn", "Wanted", "_Origin", "_of_origins"]
 
 #: Where a page came from: its node, and the cgroup that it is charged to, if it is
 #: not the root.
 _Origin: TypeAlias = "tuple[int, mem_cgroup | None]"
-
-#: How often each of up to 512 things is referred to: bitmap n has those with more
-#: than n references.
-_Counts: TypeAlias = "list[int]"
+#: Tells whether pages of an origin are what is looked for.
+Wanted: TypeAlias = "Callable[[_Origin], bool]"
 
 
-#: Nothing has any: what nobody changes in place.
-_NONE: Final[_Counts] = [0]
-
-
-def _moved(bits: int, by: int) -> int:
-    """Return the bitmap with everything *by* places further up, or down."""
-    return bits << by if by >= 0 else bits >> -by
-
-
-def _one_more(counts: _Counts, bits: int) -> None:
-    """Count one reference more of each in *bits*."""
-    for level, have in enumerate(counts):
-        counts[level] = have | bits
-        bits &= have
-    if bits:
-        counts.append(bits)
-
-
-def _one_less(counts: _Counts, bits: int) -> int:
-    """Count one reference less of each in *bits*; return those that have none left."""
-    left = bits
-    for level in range(len(counts) - 1, -1, -1):
-        gone = counts[level] & left
-        counts[level] ^= gone
-        left ^= gone
-    while len(counts) > 1 and not counts[-1]:
-        counts.pop()
-    return bits & ~counts[0]
+def _of_origins(origins: dict[_Origin, int], wanted: Wanted) -> int:
+    """Return the pages of all *wanted* origins together."""
+    found = 0
+    for origin, bits in list(origins.items()):
+        if wanted(origin):
+            found |= bits
+    return found
 
 
 @attrs.frozen
@@ -169,7 +147,7 @@ class SharedPages(Primitive):
     def reuse(self, bits: int) -> tuple[int, dict[_Origin, int], int]:
         """Tell which pages in *bits* have no user but the caller's entry.
 
-        Nobody else looks at these, so those without a pin can leave in the same step.
+        Those without a pin can leave in the same step.
 
         Return: These pages, those of them that have left, by origin, and how many
             slots have become free.
@@ -183,7 +161,10 @@ class SharedPages(Primitive):
         if once:
             self.exclusive |= once
         left = self._leave(once)
-        leave(t, self, Access.WRITE if freeable else Access.READ, once.bit_count())
+        # Without swap nobody else looks at pages of which this is the only user.
+        seen = once and t.machine.config.total_swap_pages
+        access = Access.WRITE if freeable or seen else Access.READ
+        leave(t, self, access, once.bit_count())
         return once, left, freeable.bit_count()
 
     def _leave(self, bits: int) -> dict[_Origin, int]:
@@ -340,18 +321,26 @@ class SharedPages(Primitive):
 
     # -- reclaim -----------------------------------------------------------------------
 
-    def folio_trylock(self, bits: int, *, alone: bool = False) -> int:
-        """Lock those pages in *bits* that nobody has locked or pinned; return them.
+    def folio_trylock(
+        self, bits: int, wanted: Wanted, nr: int, used: int, *, alone: bool
+    ) -> tuple[int, int]:
+        """Lock the first *nr* of those *wanted* in *bits* that nobody has in hand.
 
-        With *alone*, only those that not more than one entry maps.
+        Those that were *used* are spared. With *alone*, only those that not more than
+        one entry maps.
+
+        Return: The pages that are locked now, and those spared.
         """
         t = enter(self, "folio_trylock")
-        got = bits & self.in_memory & ~(self.locked | self.held[0] | self.pinned)
+        there = bits & _of_origins(self.origins, wanted)
+        there &= ~(self.locked | self.held[0] | self.pinned)
         if alone and len(self.maps) > 1:
-            got &= ~self.maps[1]
+            there &= ~self.maps[1]
+        got = there & ~used
+        got &= _through_nth(got, nr)
         self.locked |= got
         leave(t, self, Access.WRITE if got else Access.READ, got.bit_count())
-        return got
+        return got, there & used
 
     def mapped_elsewhere(self, bits: int, here: int) -> bool:
         """Tell whether one of the pages in *bits* is mapped besides once *here*."""

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ._shared_pages import SharedPages, _moved, _Origin
+from ..engine.events import READ
+from ..engine.step import enter, leave
+from ._bitmaps import _moved
+from ._shared_pages import SharedPages, _Origin
 from .mm_types_task import MM_ANONPAGES, MM_SWAPENTS
 from .spinlock import spinlock_t
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from ..engine.objects import Struct
+    from ..engine.thread import Thread
     from .mm_types import mm_struct
 
 __all__ = [
@@ -27,7 +31,6 @@ __all__ = [
     "SharedPages",
     "_Folios",
     "_Origin",
-    "_moved",
     "pgtable_t",
 ]
 
@@ -326,6 +329,18 @@ class _ptlock(spinlock_t):
         # As super().__init__() does: large address spaces have many.
         self.owner = self.mm = mm
         self.index = index
+
+    def look(self, kind: str) -> Thread:
+        """Begin to look at the table without the lock, when nobody is changing it.
+
+        A single entry is as it was or as it will be, so nothing more could be seen in
+        the middle of a change.
+        """
+        return enter(self, kind, self._idle)
+
+    def looked(self, t: Thread, value: object = None) -> None:
+        """End it: a look is one step."""
+        leave(t, self, READ, value, blocking=True)
 
     @property
     def uid(self) -> Hashable:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from ..engine.machine import current_machine
 from ..fs.fs_writeback import the_wb
+from ..linux._bitmaps import _moved
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import PAGE_SIZE, PMD_SIZE, PTRS_PER_PTE
 from ..linux.mm_types import (
@@ -30,7 +31,7 @@ from ..linux.mm_types import (
     vm_area_struct,
 )
 from ..linux.page_flags import PG_dirty, PG_locked, PG_writeback
-from ..linux.pgtable import SharedPages, _moved
+from ..linux.pgtable import SharedPages
 from ._conservation_huge import _huge_pages, _misused_pool
 from .filemap_cache import _in_window, _without
 from .gup_pages import pinned

@@ -34,7 +34,12 @@ from ..linux.uapi_mman import (
     MADV_SEQUENTIAL,
     MADV_WIPEONFORK,
 )
-from ..linux.vm_flags import VM_DROPPABLE, VM_RAND_READ, VM_SEQ_READ
+from ..linux.vm_flags import (
+    VM_DROPPABLE,
+    VM_RAND_READ,
+    VM_SEQ_READ,
+    _reset_flags_once,
+)
 from .madvise_state import madvise_behavior
 from .vma import vma_is_sealed
 from .vma_modify import vma_modify_flags
@@ -133,5 +138,5 @@ def madvise_update_vma(new_flags: int, madv: madvise_behavior) -> int:
         return modified
     madv.vma, new_flags = modified
     vma_start_write(madv.vma)
-    madv.vma.vm_flags = new_flags
+    _reset_flags_once(madv.vma, new_flags)
     return 0

@@ -16,6 +16,7 @@ from ..engine.fields import field_of
 from ..engine.step import enter, leave
 from ..errno import EBUSY
 from ..lib.maple_tree import mas_find
+from ..linux._bitmaps import _through_nth
 from ..linux.bug import WARN_ON_ONCE
 from ..linux.maple_tree import ULONG_MAX
 from ..linux.mm import (
@@ -140,18 +141,6 @@ def _in_order(mm: mm_struct, start: int, end: int) -> list[pgtable_t]:
 
 
 # -- zapping ---------------------------------------------------------------------------
-
-
-def _through_nth(bits: int, nth: int) -> int:
-    """Select all positions up to the *nth* set bit, counted from 1."""
-    low, high = 0, bits.bit_length()
-    while low < high:
-        middle = (low + high) // 2
-        if (bits & (1 << middle) - 1).bit_count() < nth:
-            low = middle + 1
-        else:
-            high = middle
-    return (1 << low) - 1
 
 
 @mirrors("mm/memory.c", checked="v7.2", abridged=_FILES)

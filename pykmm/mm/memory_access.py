@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..engine.annotate import extern, mirrors
-from ..engine.events import Access
-from ..engine.step import enter, leave
 from ..errno import EINVAL
 from ..linux.mm import PAGE_MASK, PAGE_SIZE, PMD_SHIFT, vma_lookup
 from ..linux.mm_types import MM_SWAPENTS, mm_struct, vm_area_struct
@@ -46,10 +44,10 @@ def generic_access_phys(
     if table is None:
         return -EINVAL
     bit = _pte_mask(addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE)
-    t = enter(table.ptl, "ptep_get")
+    t = table.ptl.look("ptep_get")
     there = table._mapped() & ~table.present[MM_SWAPENTS] & bit
     allowed = there and not (write and table.readonly & bit)
-    leave(t, table.ptl, Access.READ, bool(there))
+    table.ptl.looked(t, bool(there))
     return length if allowed else -EINVAL
 
 

@@ -16,6 +16,7 @@ from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.step import enter, leave
 from ..errno import ENOMEM
+from ..linux._bitmaps import _through_nth
 from ..linux.atomic import atomic_long_add
 from ..linux.mm import (
     PAGE_SIZE,
@@ -44,7 +45,7 @@ from ..linux.mmu_notifier import (
 )
 from ..linux.spinlock import spin_lock, spin_lock_nested, spin_unlock
 from .hugetlb_copy import copy_hugetlb_page_range
-from .memory import _ALL_ENTRIES, _look_up, _pte_mask, _through_nth
+from .memory import _ALL_ENTRIES, _look_up, _pte_mask
 from .memory_tables import _alloc_tables, _install_upper, _missing_upper
 from .memory_wp import folio_prealloc
 from .swap import folio_add_lru
@@ -207,7 +208,7 @@ def copy_present_page(
     spin_lock(dst.ptl)
     dst.present[MM_ANONPAGES] |= done
     dst._add_pages(folios.origin, done)
-    folio_add_lru()
+    folio_add_lru(dst_vma, folios.origin)
     if not dst_vma.vm_flags & VM_WRITE:
         dst.readonly |= done
     add_mm_counter(dst_vma.vm_mm, MM_ANONPAGES, folios.nr)

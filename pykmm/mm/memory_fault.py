@@ -12,8 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..engine.annotate import mirrors
-from ..engine.events import Access
-from ..engine.step import enter, leave
+from ..linux._bitmaps import _through_nth
 from ..linux.compiler import READ_ONCE
 from ..linux.lockdep import lockdep_is_held
 from ..linux.memcontrol import (
@@ -46,7 +45,7 @@ from .filemap_cache import _of_window, _offset
 from .hugetlb_fault import hugetlb_fault
 from .internal import __anon_vma_prepare
 from .memcontrol_v1 import mem_cgroup_oom_synchronize
-from .memory import _pte_mask, _through_nth
+from .memory import _pte_mask
 from .memory_entries import _change, _kind
 from .memory_fill import _NOTHING, _Fault, _fill, _lowest
 from .memory_remap import _present_run, wp_pfn_shared
@@ -84,9 +83,9 @@ def _try_fault_in_table(
 ) -> _Fault | None:
     member = _kind(vma, write=write)
     private = not vma.vm_flags & VM_SHARED
-    t = enter(table.ptl, "ptep_get")
+    t = table.ptl.look("ptep_get")
     change = _change(table, mask, member, write=write, private=private)
-    leave(t, table.ptl, Access.READ, change.anon().bit_count())
+    table.ptl.looked(t, change.anon().bit_count())
     # One kind after the other, so that making room for one does not undo the other.
     if change.swapped:
         first = change.swapped & _below(

@@ -144,7 +144,7 @@ def _install_pages(
         table.readonly |= change.missing
     if folios is not None and change.anon():
         table._add_pages(folios.origin, change.anon())
-        folio_add_lru()
+        folio_add_lru(vma, folios.origin)
         if not vma.vm_flags & VM_WRITE:
             table.readonly |= change.anon()
     for member in range(NR_MM_COUNTERS):

@@ -153,11 +153,11 @@ def _present_run(
     leave(t, upper, Access.READ, "no table" if table is None else "a table")
     if table is None:
         return None
-    t = enter(table.ptl, "ptep_get")
+    t = table.ptl.look("ptep_get")
     wanted = _pte_mask(addr, end)
     missing = wanted & ~table._mapped()
     run = wanted & (missing & -missing) - 1 if missing else wanted
-    leave(t, table.ptl, Access.READ, run.bit_count())
+    table.ptl.looked(t, run.bit_count())
     return (table, run) if run else None
 
 

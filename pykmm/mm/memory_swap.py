@@ -13,8 +13,7 @@ from typing import Final
 import attrs
 
 from ..engine.annotate import mirrors
-from ..engine.events import Access
-from ..engine.step import enter, leave
+from ..linux._bitmaps import _moved, _through_nth
 from ..linux.mm import VM_FAULT_OOM, VM_LOCKED, VM_WRITE, add_mm_counter
 from ..linux.mm_types import (
     MM_ANONPAGES,
@@ -23,10 +22,9 @@ from ..linux.mm_types import (
     pgtable_t,
     vm_area_struct,
 )
-from ..linux.pgtable import SharedPages, _moved
+from ..linux.pgtable import SharedPages
 from ..linux.spinlock import spin_lock, spin_unlock
 from .memcontrol import mem_cgroup_swap_full
-from .memory import _through_nth
 from .memory_wp import _copy, _Folios, _reuse_or_hold, folio_prealloc
 from .swap import folio_add_lru, folios_put_refs
 from .swapfile import swap_put_entries_direct
@@ -95,7 +93,7 @@ def do_swap_page(
         if folios is None:
             return VM_FAULT_OOM, 0
         missing &= _through_nth(missing, folios.nr)
-        used = _read(named, missing, folios)
+        used = _read(vma, named, missing, folios)
     spin_lock(table.ptl)
     done, taken = _map(vma, table, mask, own & missing, named, folios, write=write)
     copies = _reuse_or_hold(vma, table, done if write else 0)
@@ -116,19 +114,21 @@ def _mapped_now(table: pgtable_t) -> int:
 
     Reclaim may have had a page in its hands before it was held.
     """
-    t = enter(table.ptl, "ptep_get")
+    t = table.ptl.look("ptep_get")
     found = table.present[MM_ANONPAGES]
-    leave(t, table.ptl, Access.READ)
+    table.ptl.looked(t)
     return found
 
 
-def _read(named: list[_Slots], missing: int, folios: _Folios) -> int:
+def _read(
+    vma: vm_area_struct, named: list[_Slots], missing: int, folios: _Folios
+) -> int:
     """Put pages into the swap cache for those slots that have none; return how many."""
     nr = 0
     for slots in named:
         if bits := slots.bits(missing):
             new = slots.folios.swap_cache_alloc_folio(bits, folios.origin)
-            folio_add_lru()
+            folio_add_lru(vma, folios.origin)
             slots.mine = _moved(new, slots.shift)
             nr += new.bit_count()
     return nr
@@ -155,6 +155,7 @@ def _map(
     taken, writable, unused = mapped.bit_count(), mapped, 0
     full = mem_cgroup_swap_full() or bool(vma.vm_flags & VM_LOCKED)
     if folios is not None and mapped:
+        folio_add_lru(vma, folios.origin)
         unused = _map_own(table, mapped, folios, keep=not (write or full))
     for slots in named:
         if bits := slots.bits(slots.still(table, swapped)):
@@ -182,7 +183,6 @@ def _map_own(table: pgtable_t, entries: int, folios: _Folios, *, keep: bool) -> 
     With *keep* the pages go into the swap cache, and none is.
     """
     table._add_pages(folios.origin, entries)
-    folio_add_lru()
     if not keep:
         return entries.bit_count()
     table._share(entries).cached = entries

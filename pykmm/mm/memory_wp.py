@@ -14,6 +14,7 @@ import attrs
 
 from ..engine.annotate import mirrors
 from ..engine.machine import current_machine
+from ..linux._bitmaps import _moved, _through_nth
 from ..linux.gfp_types import __GFP_COMP, __GFP_ZERO, GFP_HIGHUSER_MOVABLE, GFP_KERNEL
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import PAGE_SHIFT, PMD_SHIFT, VM_WRITE
@@ -30,11 +31,10 @@ from ..linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start,
     mmu_notifier_range,
 )
-from ..linux.pgtable import SharedPages, _moved
+from ..linux.pgtable import SharedPages
 from ..linux.spinlock import spin_lock, spin_unlock
 from .internal import anon_vma_prepare
 from .memcontrol_charge import __mem_cgroup_charge
-from .memory import _through_nth
 from .mempolicy_alloc import alloc_pages
 from .page_alloc import Pages, __free_pages
 from .swap import folio_add_lru, folios_put_refs
@@ -193,7 +193,7 @@ def wp_page_copy(vma: vm_area_struct, table: pgtable_t, mask: int) -> int:
     copied = _protected(table, done)
     freed, slots = table._forget(copied)
     table._add_pages(folios.origin, copied)
-    folio_add_lru()
+    folio_add_lru(vma, folios.origin)
     if not vma.vm_flags & VM_WRITE:
         table.readonly |= copied
     spin_unlock(table.ptl)

@@ -33,7 +33,7 @@ from ..linux.sched import current
 from ..linux.sched.signal import rlimit
 from ..linux.uapi import CAP_IPC_LOCK
 from ..linux.uapi_mman import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT
-from ..linux.vm_flags import VM_LOCKED_MASK
+from ..linux.vm_flags import VM_LOCKED_MASK, _reset_flags_once
 from .gup import __mm_populate
 from .internal import vma_supports_mlock
 from .mlock_can import can_do_mlock
@@ -73,7 +73,7 @@ def mlock_fixup(
     pages = end - start >> PAGE_SHIFT
     mm.locked_vm += pages * (bool(newflags & VM_LOCKED) - bool(old_flags & VM_LOCKED))
     vma_start_write(vma)
-    vma.vm_flags = newflags
+    _reset_flags_once(vma, newflags)
     return 0, vma
 
 

@@ -61,6 +61,7 @@ from .memory_remap import VM_REMAP_FLAGS
 from .mmap_limits import vm_stat_account
 from .mmap_region_pages import _cache, _populate_huge, _populate_run, _Supply
 from .rmap import _anon_vma_at_boot
+from .swap import folio_add_lru
 from .swapfile import _swap_alloc
 from .vma_file import vma_link_file
 from .vma_init import vm_area_alloc
@@ -279,5 +280,8 @@ def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
             made += _populate_run(mm, start, nr, member, supply, plan.shared)
     _swap_alloc(plan.swapped)
     supply.commit()
+    if plan.has_anon:
+        for origin in supply.used:
+            folio_add_lru(vma, origin)
     if made:
         atomic_long_add(made * PAGE_SIZE, mm.pgtables_bytes)

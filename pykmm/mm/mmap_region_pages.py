@@ -65,6 +65,11 @@ class _Supply:
             )
         return nid
 
+    @property
+    def used(self) -> list[_Origin]:
+        """Where pages that were handed out come from."""
+        return [self.origins[nid] for nid, pages in enumerate(self.taken) if pages]
+
     def commit(self) -> None:
         """Take what was handed out."""
         for nid, pages in enumerate(self.taken):

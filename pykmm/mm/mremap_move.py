@@ -28,7 +28,7 @@ from ..linux.uapi_mman import (
     MREMAP_DONTUNMAP,
     MREMAP_FIXED,
 )
-from ..linux.vm_flags import VM_LOCKED_MASK
+from ..linux.vm_flags import VM_LOCKED_MASK, _reset_flags_once
 from .hugetlb_resv import fixup_hugetlb_reservations
 from .mmap_area import get_unmapped_area
 from .mmap_limits import vm_stat_account
@@ -288,7 +288,7 @@ def dontunmap_complete(vrm: vma_remap_struct) -> None:
     """
     vma = vrm.target
     vma_start_write(vma)
-    vma.vm_flags &= ~VM_LOCKED_MASK
+    _reset_flags_once(vma, vma.vm_flags & ~VM_LOCKED_MASK)
     if (vrm.addr, vrm.addr + vrm.old_len) == (vma.vm_start, vma.vm_end):
         unlink_anon_vmas(vma)
         if vma_is_anonymous(vma) and vma.vm_file is None:

@@ -28,6 +28,7 @@ from .internal import (
     put_anon_vma,
     vma_operation,
 )
+from .swap import _anon_lru
 from .vma_anon import find_mergeable_anon_vma
 
 __all__ = [
@@ -62,6 +63,9 @@ def anon_vma_free(found: anon_vma) -> None:
     if rwsem_is_locked(found.root.rwsem):
         anon_vma_lock_write(found)
         anon_vma_unlock_write(found)
+    lru = _anon_lru()
+    if found in lru.members:  # all who have added it did so before
+        lru.forget(found)
     found._free()
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 
 from ..engine.annotate import mirrors
+from ..linux._bitmaps import _moved
 from ..linux.atomic import atomic_read
 from ..linux.mm import (
     PAGE_SHIFT,
@@ -28,7 +29,6 @@ from ..linux.mm_types import (
     MM_ANONPAGES,
     MM_SWAPENTS,
     MMF_UNSTABLE,
-    _Origin,
     pgtable_t,
     vm_area_struct,
 )
@@ -38,21 +38,18 @@ from ..linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start,
     mmu_notifier_range,
 )
-from ..linux.pgtable import SharedPages, _moved
+from ..linux.pgtable import SharedPages
 from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.vm_flags import _read_flags_once
 from .memory import _pte_mask, _pte_tables
 
 __all__ = [
     "AnonFolios",
-    "Wanted",
     "_part",
     "folio_referenced",
     "folio_referenced_one",
     "try_to_unmap",
 ]
-
-#: Tells whether pages of an origin are what is looked for.
-Wanted = Callable[[_Origin], bool]
 
 _TREE: Final = (
     "for some pages of one table at once. From the root of the forks on, not from "
@@ -142,33 +139,33 @@ def folio_referenced_one(vma: vm_area_struct) -> bool:
 
 
 @mirrors("mm/rmap.c", checked="v7.2", abridged=_TREE)
-def folio_referenced(pages: AnonFolios) -> int:
-    """Find out which of *pages* are used, or locked, through more than one mapping.
+def folio_referenced(pages: AnonFolios) -> tuple[int, int]:
+    """Find out which of *pages* are used, and which locked, if several map some.
 
     The use through the one where they were found has been looked at there.
 
     Context: As :func:`rmap_walk_anon`; takes the tables' locks.
     """
     if not pages.are_elsewhere:
-        return 0
-    referenced = 0
+        return 0, 0
+    referenced = mlocked = 0
 
     def visit(
         vma: vm_area_struct, table: pgtable_t, mask: int, pages: AnonFolios
     ) -> None:
-        nonlocal referenced
-        locked = vma.__dict__["vm_flags"] & VM_LOCKED
+        nonlocal referenced, mlocked
         spin_lock(table.ptl)
         entries, found = _mapped_by(table, mask, pages)
-        if not locked:
-            used = entries & table.young
+        if entries and _read_flags_once(vma) & VM_LOCKED:
+            mlocked |= found
+        elif used := entries & table.young:
+            if vma_has_recency(vma):
+                referenced |= _mapped_by(table, used, pages)[1]
             table.young &= ~used
-            found = _mapped_by(table, used, pages)[1] if vma_has_recency(vma) else 0
-        referenced |= found
         spin_unlock(table.ptl)
 
     rmap_walk_anon(pages, visit)
-    return referenced
+    return referenced & ~mlocked, mlocked
 
 
 @mirrors("mm/rmap.c", checked="v7.2", abridged=_TREE)
@@ -195,14 +192,14 @@ def try_to_unmap_one(
 
     Context: As :func:`try_to_unmap`.
     """
-    if vma.__dict__["vm_flags"] & VM_LOCKED:
-        return
     mm, first = vma.vm_mm, table.index << PMD_SHIFT
     change = mmu_notifier_range(MMU_NOTIFY_CLEAR, mm, first, first + PMD_SIZE)
     mmu_notifier_invalidate_range_start(change)
     spin_lock(table.ptl)
     entries, _ = _mapped_by(table, mask, pages)
-    nr = table._swap_out(pages.folios, entries) if entries else 0
+    nr = 0
+    if entries and not _read_flags_once(vma) & VM_LOCKED:
+        nr = table._swap_out(pages.folios, entries)
     if nr:
         add_mm_counter(mm, MM_ANONPAGES, -nr)
         add_mm_counter(mm, MM_SWAPENTS, nr)

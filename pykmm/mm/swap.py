@@ -9,9 +9,10 @@ from ..engine.fields import field_of
 from ..engine.machine import current_machine
 from ..engine.statics import MachineLocal
 from ..engine.step import enter, leave
-from ..linux._primitive import Primitive
-from ..linux.mm_types import _Folios, _Origin, address_space
+from ..linux.mm_types import _Folios, _Origin, address_space, vm_area_struct
 from ..linux.page_flags import PG_active, PG_referenced
+from ..linux.rmap import anon_vma
+from ._lru import Lru
 from .filemap_cache import _add_folios, _without
 from .memcontrol import memcg_uncharge
 from .page_alloc_freelist import __free_pages
@@ -19,8 +20,8 @@ from .page_alloc_freelist import __free_pages
 __all__ = ["_anon_lru", "folio_add_lru", "folio_mark_accessed", "folios_put_refs"]
 
 
-class _AnonLru(Primitive):
-    """What reclaim finds anonymous pages on: who adds some takes a step on it, too."""
+class _AnonLru(Lru[anon_vma]):
+    """The trees of forks that have had anonymous pages, each by its root."""
 
 
 _anon_lru = MachineLocal(_AnonLru)
@@ -31,14 +32,13 @@ _anon_lru = MachineLocal(_AnonLru)
     checked="v7.2",
     abridged="anonymous pages; without swap nobody would ever look for them",
 )
-def folio_add_lru() -> None:
-    """Let reclaim find pages that somebody has got just now.
+def folio_add_lru(vma: vm_area_struct, origin: _Origin) -> None:
+    """Let reclaim find pages of *origin* that *vma* has got just now.
 
-    Context: Any.
+    Context: What keeps the ``anon_vma`` of *vma*.
     """
     if current_machine().config.total_swap_pages:
-        lru = _anon_lru()
-        leave(enter(lru, "folio_add_lru"), lru, Access.ADD)
+        _anon_lru().add(vma.__dict__["anon_vma"].root, origin)
 
 
 @mirrors(

@@ -16,9 +16,9 @@ from ..engine.events import Access
 from ..engine.step import enter, leave
 from ..engine.thread import current_thread
 from ..fs.fs_writeback import WB_start_all, the_wb
+from ..linux._shared_pages import Wanted
 from ..linux.memcontrol import mem_cgroup, mem_cgroup_is_descendant
 from ..linux.mmzone import DEF_PRIORITY, pglist_data
-from .rmap_unmap import Wanted
 from .vmscan_anon import anon_on_node, could_swap_out, shrink_anon
 from .vmscan_file import (
     could_drop,

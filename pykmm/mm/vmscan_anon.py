@@ -10,9 +10,12 @@ import attrs
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
-from ..engine.machine import Machine, current_machine
+from ..engine.fields import field_of
+from ..engine.objects import Named
 from ..engine.step import enter, leave
-from ..linux.mm import PMD_SHIFT, PTRS_PER_PTE, VM_LOCKED
+from ..linux._bitmaps import _moved, _through_nth
+from ..linux._shared_pages import Wanted, _of_origins
+from ..linux.mm import PTRS_PER_PTE, VM_LOCKED
 from ..linux.mm_types import (
     MM_ANONPAGES,
     MMF_UNSTABLE,
@@ -21,14 +24,14 @@ from ..linux.mm_types import (
     pgtable_t,
     vm_area_struct,
 )
-from ..linux.pgtable import SharedPages, _moved
+from ..linux.pgtable import SharedPages, _ptlock
 from ..linux.rmap import anon_vma
 from ..linux.spinlock import spin_lock, spin_unlock
-from .internal import anon_vma_lock_read, anon_vma_unlock_read, put_anon_vma
-from .memory import _pte_tables, _through_nth
+from ..linux.vm_flags import _read_flags_once
+from .internal import anon_vma_lock_read, anon_vma_unlock_read
+from .memory import _in_order, _pte_tables
 from .rmap_unmap import (
     AnonFolios,
-    Wanted,
     _part,
     folio_referenced,
     folio_referenced_one,
@@ -53,8 +56,8 @@ __all__ = [
 ]
 
 _NO_AGES: Final = (
-    "no page is active: those go first whose mapping was the first to have any, from "
-    "the lowest address on, and those that were used as soon as no others are left. "
+    "no page is active: those go first whose mapping was made first, from the lowest "
+    "address on, and those that were used as soon as no others are left. "
     "Writing takes no time; what is pinned stays"
 )
 
@@ -73,129 +76,136 @@ def _may_swap(origin: _Origin) -> bool:
 
 #: Positions of pages that several may map.
 _Positions: TypeAlias = dict[SharedPages, int]
+#: What comes before something is looked at: a step, or nothing where a guard looks.
+_Look: TypeAlias = Callable[[Named], None]
 
 
-def _tables(vma: vm_area_struct) -> Iterator[tuple[pgtable_t, int]]:
-    """Yield the tables of *vma* and its entries in them, without a step."""
+def _without_a_step(_: Named) -> None:
+    """Look at something as guards do."""
+
+
+def _in_a_step(obj: Named) -> None:
+    """Look at *obj* where others may be changing it."""
+    kind = "zone_page_state_snapshot"
+    if isinstance(obj, _ptlock):
+        obj.looked(obj.look(kind))
+    else:
+        leave(enter(obj, kind), obj, Access.READ)
+
+
+def _tables(vma: vm_area_struct, look: _Look) -> list[tuple[pgtable_t, int]]:
+    """Return the tables of *vma* and its entries in them."""
     state = vma.__dict__
-    start, end, pgd = state["vm_start"], state["vm_end"], state["vm_mm"].pgd
-    for index in range(start >> PMD_SHIFT, (end - 1 >> PMD_SHIFT) + 1):
-        table = pgd.get(index)
-        if table is not None:
-            yield table, _part(table, start, end)
+    start, end, mm = state["vm_start"], state["vm_end"], state["vm_mm"]
+    look(field_of(mm, "pgd"))
+    return [(table, _part(table, start, end)) for table in _in_order(mm, start, end)]
 
 
-def _mlocked(found: anon_vma) -> _Positions:
-    """Return the pages that a mapping with VM_LOCKED keeps for all who map them."""
+def _is_mlocked(vma: vm_area_struct, look: _Look) -> bool:
+    look(field_of(vma, "vm_flags"))
+    return bool(vma.__dict__["vm_flags"] & VM_LOCKED)
+
+
+def _is_going(vma: vm_area_struct, look: _Look) -> bool:
+    """Tell whether :func:`folio_referenced_one` would leave *vma* alone."""
+    mm: mm_struct = vma.__dict__["vm_mm"]
+    look(mm.mm_users)
+    if not mm.mm_users.counter:
+        return True
+    look(mm.flags.bit(MMF_UNSTABLE))
+    return mm.flags._has(MMF_UNSTABLE)
+
+
+def _mlocked(vmas: list[vm_area_struct], look: _Look) -> _Positions:
+    """Return the pages that *vmas*, with VM_LOCKED, keep for all who map them."""
     locked: _Positions = {}
-    for avc in list(found.root.__dict__["rb_root"]):
-        if avc.vma.__dict__["vm_flags"] & VM_LOCKED:
-            for table, mask in _tables(avc.vma):
-                mask &= table.present[MM_ANONPAGES]
-                for folios, shift, part in table.shared:
-                    bits = _moved(part & mask, -shift)
-                    locked[folios] = locked.get(folios, 0) | bits
+    for vma in vmas:
+        for table, mask in _tables(vma, look):
+            look(table.ptl)
+            mask &= table.present[MM_ANONPAGES]
+            for folios, shift, part in table.shared:
+                bits = _moved(part & mask, -shift)
+                locked[folios] = locked.get(folios, 0) | bits
     return locked
 
 
 def _candidates(
-    table: pgtable_t, mask: int, wanted: Wanted, mlocked: _Positions
-) -> int:
-    """Return the entries in *mask* whose pages, mapped or not, are *wanted* and can go.
+    table: pgtable_t, mask: int, wanted: Wanted, mlocked: _Positions, look: _Look
+) -> Iterator[tuple[SharedPages | None, int]]:
+    """Yield pages, mapped or not, of entries in *mask* that are *wanted* and can go.
 
-    Nothing of it is a step.
+    Those of the table alone come as entries, others as positions.
     """
-    found = 0
-    for origin, bits in list(table.exclusive.items()):
-        if wanted(origin):
-            found |= bits & mask
-    for folios, shift, part in table.shared:
-        here = 0
-        for origin, bits in list(folios.origins.items()):
-            if wanted(origin):
-                here |= bits
+    look(table.ptl)
+    shared = table.shared
+    yield None, mask & _of_origins(table.exclusive, wanted)
+    for folios, shift, part in shared:
+        look(folios)
+        here = _moved(part & mask, -shift) & _of_origins(folios.origins, wanted)
         here &= ~(folios.locked | folios.held[0] | folios.pinned)
-        here &= ~mlocked.get(folios, 0)
-        found |= part & mask & _moved(here, shift)
-    return found
-
-
-def _is_home(vma: vm_area_struct, found: anon_vma) -> bool:
-    """Tell, without a step, whether *vma* has its new pages in *found*, unlocked."""
-    state = vma.__dict__
-    return state["anon_vma"] is found and not state["vm_flags"] & VM_LOCKED
+        yield folios, here & ~mlocked.get(folios, 0)
 
 
 def _evictable(
-    found: anon_vma, wanted: Wanted
-) -> Iterator[tuple[vm_area_struct, pgtable_t, int]]:
-    """Yield where there are pages that can go, without a step."""
-    mlocked = _mlocked(found)
-    for avc in list(found.__dict__["rb_root"]):
-        mm: mm_struct = avc.vma.__dict__["vm_mm"]
-        if not _is_home(avc.vma, found):
+    root: anon_vma, wanted: Wanted, look: _Look
+) -> Iterator[tuple[SharedPages | None, int]]:
+    """Yield the *wanted* pages that can go; those that are shared more than once."""
+    mapped = [avc.vma for avc in list(root.__dict__["rb_root"])]
+    locked = [vma for vma in mapped if _is_mlocked(vma, look)]
+    mlocked = _mlocked(locked, look)
+    for vma in mapped:
+        if vma in locked or _is_going(vma, look):
             continue
-        if not mm.mm_users.counter or mm.flags._has(MMF_UNSTABLE):
-            continue
-        for table, mask in _tables(avc.vma):
-            if bits := _candidates(table, mask, wanted, mlocked):
-                yield avc.vma, table, bits
+        for table, mask in _tables(vma, look):
+            yield from _candidates(table, mask, wanted, mlocked, look)
 
 
-def _first(machine: Machine, wanted: Wanted) -> anon_vma | None:
-    """Find one with pages that can go, without a step."""
-    for found in list(machine.alive):
-        if isinstance(found, anon_vma) and any(True for _ in _evictable(found, wanted)):
-            return found
-    return None
+def _that_may_go(wanted: Wanted) -> Wanted:
+    """Narrow *wanted* down to what cgroups let go to swap."""
+    return lambda origin: wanted(origin) and _may_swap(origin)
 
 
 def could_swap_out(wanted: Wanted) -> Callable[[], bool]:
     """Make a guard: is there anything to be swapped out, and room for it?"""
-    machine, slots = current_machine(), nr_swap_pages()
+    lru, slots, wanted = _anon_lru(), nr_swap_pages(), _that_may_go(wanted)
 
-    def check(origin: _Origin) -> bool:
-        return wanted(origin) and _may_swap(origin)
+    def check() -> bool:
+        # A snapshot: whoever evaluates the guard may not be alone with the list.
+        return bool(slots.counter) and any(
+            bits
+            for root in list(lru.members)
+            for _, bits in _evictable(root, wanted, _without_a_step)
+        )
 
-    return lambda: bool(slots.counter) and _first(machine, check) is not None
+    return check
 
 
 def anon_on_node(nid: int) -> int:
-    """Count the pages of a node that could be swapped out, without a step."""
-    if not nr_swap_pages().counter:
+    """Count the pages of a node that could be swapped out.
+
+    Linux keeps counters; here the page tables are looked at, in steps.
+
+    Context: May sleep; takes ``anon_vma`` locks for reading.
+    """
+    if not _free_slots():
         return 0
-
-    def wanted(origin: _Origin) -> bool:
-        return origin[0] == nid and _may_swap(origin)
-
+    wanted = _that_may_go(lambda origin: origin[0] == nid)
     nr = 0
     shared: _Positions = {}
-    for found in list(current_machine().alive):
-        if isinstance(found, anon_vma):
-            for _, table, bits in _evictable(found, wanted):
-                for folios, shift, part in table.shared:
-                    here = shared.get(folios, 0) | _moved(part & bits, -shift)
-                    shared[folios] = here
-                    bits &= ~part
+    roots = _anon_lru().take("zone_reclaimable_pages", wanted)
+    for root in roots:
+        anon_vma_lock_read(root)
+        for folios, bits in _evictable(root, wanted, _in_a_step):
+            if folios is None:
                 nr += bits.bit_count()
+            else:
+                shared[folios] = shared.get(folios, 0) | bits
+        anon_vma_unlock_read(root)
+    _anon_lru().put(roots)
     return nr + sum(map(int.bit_count, shared.values()))
 
 
 # -- taking them in hand ---------------------------------------------------------------
-
-
-def _isolate(wanted: Wanted) -> anon_vma | None:
-    """Choose where pages shall go, in a step, and keep it.
-
-    Whoever takes the mappings down meanwhile does so under its lock, which comes next.
-    """
-    lru = _anon_lru()
-    t = enter(lru, "isolate_lru_folios")
-    found = _first(t.machine, wanted)
-    if found is not None:
-        found.refcount.counter += 1
-    leave(t, lru, Access.READ, "nothing" if found is None else found.name)
-    return found
 
 
 def _isolate_from(
@@ -207,7 +217,7 @@ def _isolate_from(
     *,
     pageout: bool = False,
 ) -> tuple[list[AnonFolios], int]:
-    """Lock the first pages of *vma* in one table, and see which were used there.
+    """Lock up to *nr_pages* of *vma* in one table, and see which were used there.
 
     Those that were are spared. For *pageout* it does not matter, but pages that others
     map, too, or nobody does, are left alone.
@@ -215,27 +225,33 @@ def _isolate_from(
     Context: What keeps the table; takes its lock.
     Return: The pages, and how many were spared.
     """
-    own: anon_vma | None = vma.__dict__["anon_vma"]
-    mlocked = {} if own is None else _mlocked(own)
+    isolated = []
     spin_lock(table.ptl)
-    found = _candidates(table, mask, wanted, mlocked)
-    young = 0 if pageout else found & table.young
-    table.young &= ~young
-    found &= table.present[MM_ANONPAGES] if pageout else ~young
-    found &= _through_nth(found, nr_pages)
-    isolated, anon = [], table.present[MM_ANONPAGES]
+    anon, spared, left = table.present[MM_ANONPAGES], 0, nr_pages
+    young = 0 if pageout else table.young & mask
     for folios, shift, part in table.shared:
-        if hit := part & found:
-            found &= ~hit
-            got = folios.folio_trylock(_moved(hit, -shift), alone=pageout)
+        hit = part & mask & (anon if pageout else ~0)
+        if not hit or left <= 0:
+            continue
+        used = _moved(hit & young, -shift)
+        got, kept = folios.folio_trylock(
+            _moved(hit, -shift), wanted, left, used, alone=pageout
+        )
+        spared |= _moved(kept, shift)
+        if got:
             mapped = got & _moved(hit & anon, -shift)
-            if got:
-                isolated.append(AnonFolios(vma, table, folios, shift, got, mapped))
-    if found:
-        folios = table._share(found, locked=True)
-        isolated.append(AnonFolios(vma, table, folios, 0, found, found))
+            isolated.append(AnonFolios(vma, table, folios, shift, got, mapped))
+            left -= got.bit_count()
+    own = mask & _of_origins(table.exclusive, wanted)
+    spared |= own & young
+    own &= ~young
+    own &= _through_nth(own, left)
+    table.young &= ~spared
+    if own:
+        folios = table._share(own, locked=True)
+        isolated.append(AnonFolios(vma, table, folios, 0, own, own))
     spin_unlock(table.ptl)
-    return isolated, young.bit_count()
+    return isolated, spared.bit_count()
 
 
 # -- swapping out ----------------------------------------------------------------------
@@ -251,8 +267,10 @@ def shrink_folio_list(
     Return: How many have become free, and how many were spared.
     """
     folios = pages.folios
-    spared = 0 if ignore_references else folio_referenced(pages)
-    going = _add_to_swap(folios, pages.bits & ~spared)
+    spared = mlocked = 0
+    if not ignore_references:
+        spared, mlocked = folio_referenced(pages)
+    going = _add_to_swap(folios, pages.bits & ~(spared | mlocked))
     if going:
         try_to_unmap(attrs.evolve(pages, bits=going))
     freed: dict[_Origin, int] = {}
@@ -278,18 +296,20 @@ def _add_to_swap(folios: SharedPages, bits: int) -> int:
     return bits & ~new | added
 
 
-def _shrink_anon_vma(found: anon_vma, nr_pages: int, wanted: Wanted) -> tuple[int, int]:
-    """Swap out up to *nr_pages* of the pages that *found* leads to.
+def _shrink_tree(root: anon_vma, nr_pages: int, wanted: Wanted) -> tuple[int, int]:
+    """Swap out up to *nr_pages* of the pages that *root* leads to.
 
-    Context: Takes its lock for reading, which keeps its mappings and their page tables.
+    Context: Takes its lock for reading, which keeps mappings and their page tables.
         May sleep.
     Return: How many pages were freed, and how many spared.
     """
     freed = spared = 0
-    anon_vma_lock_read(found)
-    for avc in list(found.rb_root):
+    anon_vma_lock_read(root)
+    for avc in list(root.rb_root):
+        if freed >= nr_pages:
+            break
         vma = avc.vma
-        if not _is_home(vma, found) or folio_referenced_one(vma):
+        if _read_flags_once(vma) & VM_LOCKED or folio_referenced_one(vma):
             continue
         start, end = vma.__dict__["vm_start"], vma.__dict__["vm_end"]
         for table in _pte_tables(vma.vm_mm, start, end):
@@ -301,7 +321,7 @@ def _shrink_anon_vma(found: anon_vma, nr_pages: int, wanted: Wanted) -> tuple[in
             for pages in isolated:
                 gone, kept = shrink_folio_list(pages)
                 freed, spared = freed + gone, spared + kept
-    anon_vma_unlock_read(found)
+    anon_vma_unlock_read(root)
     return freed, spared
 
 
@@ -324,18 +344,15 @@ def shrink_anon(nr_pages: int, wanted: Wanted) -> int:
     Context: May sleep; takes ``anon_vma`` locks for reading.
     Return: How many pages were freed.
     """
-    reclaimed = 0
-
-    def check(origin: _Origin) -> bool:
-        return wanted(origin) and _may_swap(origin)
-
-    while reclaimed < nr_pages and _free_slots():
-        found = _isolate(check)
-        if found is None:
-            break
-        got, spared = _shrink_anon_vma(found, nr_pages - reclaimed, check)
-        put_anon_vma(found)
-        if not got and not spared:
-            break
-        reclaimed += got
+    lru, wanted = _anon_lru(), _that_may_go(wanted)
+    reclaimed, spared = 0, 1
+    while spared and reclaimed < nr_pages and _free_slots():
+        spared = 0
+        roots = lru.take("isolate_lru_folios", wanted)
+        for root in roots:
+            if reclaimed >= nr_pages:
+                break
+            got, kept = _shrink_tree(root, nr_pages - reclaimed, wanted)
+            reclaimed, spared = reclaimed + got, spared + kept
+        lru.put(roots)
     return reclaimed

@@ -20,10 +20,11 @@ from ..engine.machine import current_machine
 from ..engine.statics import MachineLocal
 from ..engine.step import enter, leave
 from ..fs.fs_writeback import wakeup_flusher_threads
-from ..linux._primitive import Primitive
+from ..linux._bitmaps import _through_nth
+from ..linux._shared_pages import Wanted
 from ..linux.memcontrol import mem_cgroup
 from ..linux.mm import VM_LOCKED
-from ..linux.mm_types import _Folios, address_space
+from ..linux.mm_types import _Folios, _Origin, address_space
 from ..linux.page_flags import (
     PG_active,
     PG_dirty,
@@ -33,8 +34,8 @@ from ..linux.page_flags import (
     PG_writeback,
 )
 from ..linux.spinlock import spin_lock, spin_unlock
+from ._lru import Lru
 from .filemap_cache import _add_folios, _both, _cache_drop, _within, _without
-from .memory import _through_nth
 from .rmap_file import (
     _mapped_by,
     _unmap_from,
@@ -42,7 +43,6 @@ from .rmap_file import (
     folio_referenced_arg,
     rmap_walk_file,
 )
-from .rmap_unmap import Wanted
 from .swap import folios_put_refs
 from .swapfile import folio_alloc_swap, nr_swap_pages, swap_put_entries_direct
 from .vmscan_anon import _may_swap
@@ -83,61 +83,23 @@ class scan_control:
         return max(self.nr_to_reclaim - self.nr_reclaimed, 0)
 
 
-class _FileLru(Primitive):
-    """The files that have had pages in memory, the oldest first."""
+class _FileLru(Lru[address_space]):
+    """The files that have had pages in memory: those of page cache first."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        #: And how many look at each of those that are not page cache.
-        self.files: dict[address_space, int] = {}
+    def _may_go(self, member: address_space) -> bool:
+        return member.is_shmem
 
-    def add(self, mapping: address_space) -> None:
-        """Note that a file has its first pages in memory."""
-        if not _is_reclaimed(mapping):
-            return
-        t = enter(self, "folio_add_lru")
-        known = mapping in self.files
-        self.files.setdefault(mapping, 0)
-        leave(t, self, Access.READ if known else Access.WRITE, len(self.files))
+    def add(self, member: address_space, *origins: _Origin) -> None:
+        if _is_reclaimed(member):
+            super().add(member, *origins)
 
-    def take(self, kind: str) -> list[address_space]:
-        """Return the files, in a step: those of page cache first.
+    def take(self, kind: str, wanted: Wanted | None = None) -> list[address_space]:
+        found = super().take(kind, wanted)
+        return sorted(found, key=lambda mapping: mapping.is_shmem)
 
-        The others may go as soon as :meth:`put` has given them back.
-        """
-        t = enter(self, kind)
-        files = sorted(self.files, key=lambda mapping: mapping.is_shmem)
-        for mapping in files:
-            self.files[mapping] += mapping.is_shmem
-        leave(t, self, Access.READ, len(files))
-        return files
-
-    def put(self, files: list[address_space]) -> None:
-        """Give files back; for page cache, which stays, that is no step."""
-        if not any(mapping.is_shmem for mapping in files):
-            return
-        t = enter(self, "folio_putback_lru")
-        for mapping in files:
-            self.files[mapping] -= mapping.is_shmem
-        leave(t, self, Access.WRITE, len(files))
-
-    def forget(self, mapping: address_space) -> None:
-        """Take a file off the list that nobody can open any more, if it is there.
-
-        Context: May sleep, as long as reclaim looks at it.
-        """
-        if not _is_reclaimed(mapping):
-            return
-        while True:
-            t = enter(self, "folio_del_lru")
-            held = self.files.get(mapping, 0)
-            if not held:
-                known = self.files.pop(mapping, None) is not None
-            leave(t, self, Access.WRITE if not held and known else Access.READ, held)
-            if not held:
-                return
-            t = enter(self, "folio_wait", lambda: not self.files.get(mapping))
-            leave(t, self, Access.WAIT, blocking=True)
+    def forget(self, member: address_space) -> None:
+        if _is_reclaimed(member):
+            super().forget(member)
 
 
 file_lru = MachineLocal(_FileLru)
@@ -197,7 +159,7 @@ def could_drop(wanted: Wanted) -> Callable[[], bool]:
     """Make a guard: are there *wanted* pages of files that can be reclaimed?"""
     lru = file_lru()
     # A snapshot: whoever evaluates the guard may not be alone with the list.
-    return lambda: any(_evictable(mapping, wanted) for mapping in list(lru.files))
+    return lambda: any(_evictable(mapping, wanted) for mapping in list(lru.members))
 
 
 # -- taking them in hand ---------------------------------------------------------------

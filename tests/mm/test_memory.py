@@ -6,9 +6,10 @@ from __future__ import annotations
 import pytest
 
 from pykmm.errors import KernelWarning
+from pykmm.linux._bitmaps import _through_nth
 from pykmm.linux.mm import VM_HUGETLB, VM_LOCKED, VM_PFNMAP, VM_SHARED, get_mm_rss
 from pykmm.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
-from pykmm.mm.memory import _through_nth, zap_vma_for_reaping, zap_vma_range
+from pykmm.mm.memory import zap_vma_for_reaping, zap_vma_range
 from pykmm.mm.mmap import _map_region
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.mm.swapfile import nr_swap_pages

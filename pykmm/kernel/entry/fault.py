@@ -107,12 +107,12 @@ def _access(mm: mm_struct, addr: int, end: int, *, write: bool) -> int:
     leave(t, upper, Access.READ, "no table" if table is None else "a table")
     if table is None:
         return addr
-    t = enter(table.ptl, "access")
+    t = table.ptl.look("access")
     mask = _pte_mask(addr, end)
     missing = mask & ~_usable(table, write=write)
     first = (missing & -missing).bit_length() - 1
     table.young |= mask & (1 << first) - 1 if missing else mask
-    leave(t, table.ptl, Access.READ, "all there" if not missing else first)
+    table.ptl.looked(t, "all there" if not missing else first)
     return (table.index << PMD_SHIFT) + first * PAGE_SIZE if missing else end
 
 
