@@ -33,6 +33,7 @@ __all__ = [
     "UseAfterFree",
     "WouldWait",
     "call_path",
+    "check_whole",
     "choices",
     "kinds",
     "named_frames",
@@ -55,6 +56,12 @@ class WouldWait(UsageError):
 
     It works on a machine at rest, so what it waits for cannot happen.
     """
+
+
+def check_whole(name: str, value: object, least: int = 1) -> None:
+    """Refuse a *value* for *name* that is no whole number, or is below *least*."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UsageError(f"{name}={value!r} must be a whole number, {least} or more")
 
 
 def choices(values: Sequence[str]) -> str:

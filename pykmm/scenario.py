@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, frozen, validators
 
 from . import workbench
 from .engine.config import Config
 from .engine.machine import Machine
-from .errors import UsageError
+from .errors import UsageError, check_whole
 from .patches.patch import Patch, apply
 
 if TYPE_CHECKING:
@@ -50,12 +50,8 @@ def _is_callable(_: object, __: object, value: Any) -> None:
         )
 
 
-def _above_zero(_: object, attribute: Any, value: Any) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if value is not None and not (whole and value > 0):
-        raise UsageError(
-            f"Scenario: {attribute.name}={value!r} must be a whole number above 0"
-        )
+def _is_positive(_: object, attribute: Any, value: Any) -> None:
+    check_whole(f"Scenario: {attribute.name}", value)
 
 
 @frozen(kw_only=True)
@@ -78,10 +74,12 @@ class Scenario:
     #: Detectors: each is called once for each execution and makes an observer.
     observers: tuple[Callable[[], Observer], ...] = ()
     #: How far to explore where the caller does not say: in executions, in preemptions.
-    executions: int | None = field(default=None, validator=_above_zero)
+    executions: int | None = field(
+        default=None, validator=validators.optional(_is_positive)
+    )
     bound: int | None = None
     #: After how many steps an execution counts as a livelock.
-    max_steps: int = field(default=100_000, validator=_above_zero)
+    max_steps: int = field(default=100_000, validator=_is_positive)
 
     @classmethod
     def of(cls, scenario: Callable[[Any], object] | Scenario) -> Scenario:

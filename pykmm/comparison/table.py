@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from ..errors import UsageError
+from ..errors import UsageError, check_whole
 from ..patches.designs import DESIGNS
 from ..patches.patch import Patch
 from .cells import Cell, as_patch, fill, scene_names, staged
@@ -100,9 +100,7 @@ def compare(
     >>> table.cells["S1", "A"].word("STRAND"), table.cells["S1", "B"].word("STRAND")
     ('some', '')
     """
-    whole = isinstance(executions, int) and not isinstance(executions, bool)
-    if not (whole and executions > 0):
-        raise UsageError(f"executions={executions!r} must be a whole number above 0")
+    check_whole("executions", executions)
     names = [scenario] if isinstance(scenario, str) else list(scenario or scene_names())
     asked = list(DESIGNS if designs is None else designs)
     patches = [as_patch(one) for one in asked]

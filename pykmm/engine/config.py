@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen, validators
 
-from ..errors import UsageError
+from ..errors import UsageError, check_whole
 from .members import found_at_once
+
+if TYPE_CHECKING:
+    import attrs
 
 __all__ = ["BASELINE", "Backend", "Config", "Timers"]
 
@@ -36,22 +41,35 @@ class Timers(Enum):
     IDLE = "idle"
 
 
-def _positive(_: object, attribute: object, value: int) -> None:
-    name = getattr(attribute, "name", "value")
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise UsageError(f"Config: {name}={value!r} must be a whole number above 0")
-
-
-def _flag(_: object, attribute: object, value: int) -> None:
-    name = getattr(attribute, "name", "value")
+def _switch(_: object, attribute: attrs.Attribute[int], value: object) -> None:
     if not isinstance(value, int):
-        raise UsageError(f"Config: {name}={value!r} must be a whole number")
+        raise UsageError(f"Config: {attribute.name}={value!r} must be a whole number")
 
 
-def _not_negative(_: object, attribute: object, value: int) -> None:
-    name = getattr(attribute, "name", "value")
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise UsageError(f"Config: {name}={value!r} must be a whole number, 0 or more")
+def _at_least(
+    least: int,
+) -> Callable[[object, attrs.Attribute[int], object], None]:
+    return lambda _, attribute, value: check_whole(
+        f"Config: {attribute.name}", value, least
+    )
+
+
+_positive = _at_least(1)
+_not_negative = _at_least(0)
+
+
+def _nodes(
+    _: object, attribute: attrs.Attribute[tuple[int, ...]], value: object
+) -> None:
+    if (
+        not isinstance(value, tuple)
+        or not value
+        or not all(type(pages) is int and pages >= 0 for pages in value)
+    ):
+        raise UsageError(
+            f"Config: {attribute.name}={value!r} must be a tuple of a number of pages "
+            "for each node, such as (1 << 20,)"
+        )
 
 
 @frozen(kw_only=True)
@@ -64,10 +82,12 @@ class Config:
     page_size: int = field(default=4096, validator=_positive)
     hz: int = field(default=250, validator=_positive)
     #: Present pages of each node; one node of 4 GiB by default.
-    node_pages: tuple[int, ...] = (1 << 20,)
+    node_pages: tuple[int, ...] = field(default=(1 << 20,), validator=_nodes)
     #: All pages that the allocator manages, if not just what is present.
-    managed_pages: int | None = None
-    total_swap_pages: int = field(default=0, validator=_flag)
+    managed_pages: int | None = field(
+        default=None, validator=validators.optional(_not_negative)
+    )
+    total_swap_pages: int = field(default=0, validator=_not_negative)
     #: vm.nr_hugepages: the pool of huge pages, taken out of memory at boot.
     nr_hugepages: int = field(default=0, validator=_not_negative)
     #: vm.nr_overcommit_hugepages: how many more may be had, as long as there is memory.
@@ -84,9 +104,9 @@ class Config:
         default=None, validator=validators.optional(_positive)
     )
     #: vm.panic_on_oom, vm.oom_kill_allocating_task and vm.oom_dump_tasks.
-    panic_on_oom: int = field(default=0, validator=_flag)
-    oom_kill_allocating_task: int = field(default=0, validator=_flag)
-    oom_dump_tasks: int = field(default=1, validator=_flag)
+    panic_on_oom: int = field(default=0, validator=_switch)
+    oom_kill_allocating_task: int = field(default=0, validator=_switch)
+    oom_dump_tasks: int = field(default=1, validator=_switch)
     CONFIG_MMU: bool = True
     CONFIG_NUMA: bool = True
     CONFIG_MEMCG: bool = True

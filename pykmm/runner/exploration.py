@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from ..detect import campaigns
-from ..errors import Nondeterminism, UsageError
+from ..errors import Nondeterminism, UsageError, check_whole
 from ..scenario import Scenario
 from ..schedulers import Dfs, Subtree
 from .campaign import Campaign
@@ -131,12 +131,12 @@ def _check(
     bound: int | None,
     depth: int | None,
 ) -> None:
-    if executions is not None and not (_is_whole(executions) and executions > 0):
-        raise UsageError(f"executions={executions!r} must be a whole number above 0")
-    if bound is not None and not (_is_whole(bound) and bound >= 0):
-        raise UsageError(f"bound={bound!r} must be a whole number of preemptions")
-    if depth is not None and not (_is_whole(depth) and depth > 0):
-        raise UsageError(f"depth={depth!r} must be a whole number above 0")
+    if executions is not None:
+        check_whole("executions", executions)
+    if bound is not None:
+        check_whole("bound", bound, 0)
+    if depth is not None:
+        check_whole("depth", depth)
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if seconds is not None and not (number and seconds > 0):
         raise UsageError(f"seconds={seconds!r} must be a number above 0")
@@ -145,7 +145,3 @@ def _check(
 def _takes_bound(scheduler: object) -> bool:
     named = SCHEDULERS.get(scheduler) if isinstance(scheduler, str) else None
     return named is not None and named.takes_bound
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +30,8 @@ class Pct:
     """
 
     def __init__(self, depth: int, steps: int, seed: int | str = 0) -> None:
-        for name, value in (("depth", depth), ("steps", steps)):
-            if not isinstance(value, int) or value < 1:
-                raise UsageError(f"{name}={value!r} must be a whole number above 0")
+        check_whole("depth", depth)
+        check_whole("steps", steps)
         lot = random.Random(seed)
         self._random = lot.random
         changes = lot.sample(range(1, steps + 1), min(depth - 1, steps))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,7 @@ class RoundRobin:
     """Let each thread take *quantum* steps, in order of creation, round and round."""
 
     def __init__(self, quantum: int = 1) -> None:
-        if not isinstance(quantum, int) or quantum < 1:
-            raise UsageError(f"quantum={quantum!r} must be a whole number above 0")
+        check_whole("quantum", quantum)
         self.quantum = quantum
         self._left = 0
         self._last: Thread | None = None

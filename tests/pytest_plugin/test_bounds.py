@@ -83,8 +83,8 @@ SENTENCES = (
     "test_given is a test of @given, which runs its body by itself: call *",
     "test_async is async: give the machine's processes programs instead",
     "test_unit does not take kmm_machine: make it an argument",
-    "bound=-1 must be a whole number of preemptions",
-    "Scenario: max_steps=0 must be a whole number above 0",
+    "bound=-1 must be a whole number, 0 or more",
+    "Scenario: max_steps=0 must be a whole number, 1 or more",
     "scheduler='dice' must be *",
 )
 

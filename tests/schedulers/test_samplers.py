@@ -142,7 +142,7 @@ def test_pct_is_never_below_its_bound(program: Program, depth: int) -> None:
 
 @pytest.mark.parametrize(("depth", "steps"), [(0, 5), (2, 0), (1.5, 5), ("2", 5)])
 def test_pct_refuses(depth: object, steps: object) -> None:
-    with pytest.raises(UsageError, match="must be a whole number above 0"):
+    with pytest.raises(UsageError, match="must be a whole number, 1 or more"):
         Pct(depth, steps)
 
 
