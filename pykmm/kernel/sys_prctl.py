@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import Final
 
 from ..engine.annotate import mirrors
-from ..errno import EINVAL
+from ..errno import EINVAL, EPERM
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
+from ..linux.mm import mm_flags_set, mm_flags_test
+from ..linux.mm_types import MMF_HAS_MDWE, MMF_HAS_MDWE_NO_INHERIT
 from ..linux.pid import is_child_reaper
 from ..linux.rculist import list_entries
 from ..linux.sched import current, task_struct, tasklist_lock
@@ -17,9 +19,13 @@ from ..linux.uapi import (
     _NSIG,
     PR_GET_CHILD_SUBREAPER,
     PR_GET_DUMPABLE,
+    PR_GET_MDWE,
     PR_GET_PDEATHSIG,
+    PR_MDWE_NO_INHERIT,
+    PR_MDWE_REFUSE_EXEC_GAIN,
     PR_SET_CHILD_SUBREAPER,
     PR_SET_DUMPABLE,
+    PR_SET_MDWE,
     PR_SET_PDEATHSIG,
 )
 from .exec_state import task_exec_state_get_dumpable, task_exec_state_set_dumpable
@@ -64,11 +70,46 @@ def _set_pdeath_signal(sig: int) -> None:
     read_unlock(tasklist_lock())
 
 
+@mirrors("kernel/sys.c", checked="v7.2", inline=True)
+def get_current_mdwe() -> int:
+    """Return what current's program has forbidden itself, as it was told to."""
+    mm = current().mm
+    assert mm is not None  # a program has one
+    forbidden = 0
+    if mm_flags_test(MMF_HAS_MDWE, mm):
+        forbidden |= PR_MDWE_REFUSE_EXEC_GAIN
+    if mm_flags_test(MMF_HAS_MDWE_NO_INHERIT, mm):
+        forbidden |= PR_MDWE_NO_INHERIT
+    return forbidden
+
+
+@mirrors("kernel/sys.c", checked="v7.2", inline=True)
+def prctl_set_mdwe(bits: int) -> int:
+    """Forbid current's program for good to execute what it wrote.
+
+    Return: 0; -EINVAL for bits that mean nothing, -EPERM if others were set before.
+    """
+    if bits & ~(PR_MDWE_REFUSE_EXEC_GAIN | PR_MDWE_NO_INHERIT):
+        return -EINVAL
+    if bits == PR_MDWE_NO_INHERIT:
+        return -EINVAL
+    before = get_current_mdwe()
+    if before and before != bits:
+        return -EPERM
+    mm = current().mm
+    assert mm is not None  # a program has one
+    if bits & PR_MDWE_NO_INHERIT:
+        mm_flags_set(MMF_HAS_MDWE_NO_INHERIT, mm)
+    if bits & PR_MDWE_REFUSE_EXEC_GAIN:
+        mm_flags_set(MMF_HAS_MDWE, mm)
+    return 0
+
+
 @mirrors(
     "kernel/sys.c",
     checked="v7.2",
-    abridged="subreapers, core dumps and parents' deaths only; what is asked for is "
-    "returned",
+    abridged="subreapers, core dumps, parents' deaths and writable code only; what is "
+    "asked for is returned",
 )
 def prctl(option: int, value: int = 0) -> int:
     """System call: set or ask what holds for the calling process.
@@ -90,4 +131,8 @@ def prctl(option: int, value: int = 0) -> int:
         return 0
     if option == PR_GET_PDEATHSIG:
         return current().pdeath_signal or 0
+    if option == PR_SET_MDWE:
+        return prctl_set_mdwe(value)
+    if option == PR_GET_MDWE:
+        return -EINVAL if value else get_current_mdwe()
     return -EINVAL

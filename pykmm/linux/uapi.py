@@ -69,9 +69,13 @@ __all__ = [
     "PROT_WRITE",
     "PR_GET_CHILD_SUBREAPER",
     "PR_GET_DUMPABLE",
+    "PR_GET_MDWE",
     "PR_GET_PDEATHSIG",
+    "PR_MDWE_NO_INHERIT",
+    "PR_MDWE_REFUSE_EXEC_GAIN",
     "PR_SET_CHILD_SUBREAPER",
     "PR_SET_DUMPABLE",
+    "PR_SET_MDWE",
     "PR_SET_PDEATHSIG",
     "PTRACE_ATTACH",
     "PTRACE_CONT",
@@ -222,6 +226,10 @@ PR_GET_DUMPABLE: Final = 3
 PR_SET_DUMPABLE: Final = 4
 PR_SET_CHILD_SUBREAPER: Final = 36
 PR_GET_CHILD_SUBREAPER: Final = 37
+PR_SET_MDWE: Final = 65
+PR_MDWE_REFUSE_EXEC_GAIN: Final = 1
+PR_MDWE_NO_INHERIT: Final = 2
+PR_GET_MDWE: Final = 66
 
 #: Requests, options and events of ``ptrace()``.
 PTRACE_TRACEME: Final = 0

@@ -53,7 +53,7 @@ from ..linux.vm_flags import VM_ACCESS_FLAGS
 from .gup import populate_vma_page_range
 from .memory import _pte_mask, _pte_tables
 from .mmap_limits import may_expand_vm, vm_stat_account
-from .vma import vma_is_sealed
+from .vma import map_deny_write_exec, vma_is_sealed
 from .vma_iter import vma_iter_end
 from .vma_modify import vma_modify_flags
 
@@ -205,6 +205,8 @@ def _change_all(
         newflags = calc_vm_prot_bits(prot) | vma.vm_flags & ~VM_ACCESS_FLAGS
         # Each VM_MAY* flag stands four bits above the one that it allows.
         if newflags & ~(newflags >> 4) & VM_ACCESS_FLAGS:
+            return -EACCES
+        if map_deny_write_exec(vma.vm_flags, newflags):
             return -EACCES
         reached = min(vma.vm_end, end)
         error, prev = mprotect_fixup(vmi, vma, prev, nstart, reached, newflags)

@@ -13,8 +13,16 @@ from ..engine.annotate import mirrors
 from ..fs.file_table import fput
 from ..linux.kernel import might_sleep
 from ..linux.maple_tree import mas_set
-from ..linux.mm import VM_EXEC, VM_GROWSDOWN, VM_SEALED, VM_SHARED, VM_WRITE
-from ..linux.mm_types import vm_area_struct
+from ..linux.mm import (
+    VM_EXEC,
+    VM_GROWSDOWN,
+    VM_SEALED,
+    VM_SHARED,
+    VM_WRITE,
+    mm_flags_test,
+)
+from ..linux.mm_types import MMF_HAS_MDWE, vm_area_struct
+from ..linux.sched import current
 from .internal import vma_close
 from .memory import unmap_vmas
 from .memory_tables import free_pgtables
@@ -26,6 +34,7 @@ __all__ = [
     "is_data_mapping",
     "is_exec_mapping",
     "is_stack_mapping",
+    "map_deny_write_exec",
     "remove_vma",
     "unmap_region",
     "vma_is_sealed",
@@ -84,3 +93,23 @@ def vma_is_sealed(vma: vm_area_struct) -> bool:
     Context: ``mmap_lock``.
     """
     return bool(vma.vm_flags & VM_SEALED)
+
+
+@mirrors(
+    "mm/vma.h",
+    checked="v7.2",
+    abridged="the flag comes last, as most mappings are not executable and then take "
+    "no step",
+    inline=True,
+)
+def map_deny_write_exec(old: int, new: int) -> bool:
+    """Tell whether a mapping must not go from the flags *old* to *new*.
+
+    Who asked for that with ``PR_SET_MDWE`` can execute only what was executable when
+    it was mapped, and could not be written then.
+    """
+    if not new & VM_EXEC or not (new & VM_WRITE or not old & VM_EXEC):
+        return False
+    mm = current().mm
+    assert mm is not None  # whoever maps has one
+    return mm_flags_test(MMF_HAS_MDWE, mm)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import attrs
 
 from ..engine.annotate import mirrors
-from ..errno import ENOMEM
+from ..errno import EACCES, ENOMEM
 from ..fs.hugetlbfs.inode import hugetlbfs_file_mmap
 from ..lib.maple_tree import mas_destroy
 from ..linux._vma_desc import mmap_action, vm_area_desc
@@ -39,6 +39,7 @@ from .internal import vma_supports_mlock
 from .mmap_limits import may_expand_vm, vm_stat_account
 from .shmem import shmem_zero_setup
 from .util_action import mmap_action_complete, mmap_action_prepare
+from .vma import map_deny_write_exec
 from .vma_file import vma_link_file
 from .vma_init import vm_area_alloc, vm_area_free
 from .vma_iter import (
@@ -273,7 +274,7 @@ def __mmap_region(
     return error or addr
 
 
-@mirrors("mm/vma.c", checked="v7.2", abridged="no sealed files, no MDWE")
+@mirrors("mm/vma.c", checked="v7.2", abridged="no sealed files")
 def mmap_region(
     file: file | None, addr: int, length: int, vm_flags: int, pgoff: int
 ) -> int:
@@ -286,6 +287,8 @@ def mmap_region(
     mm = current().mm
     assert mm is not None  # whoever maps has one
     mmap_assert_write_locked(mm)
+    if map_deny_write_exec(vm_flags, vm_flags):
+        return -EACCES
     return __mmap_region(file, addr, length, vm_flags, pgoff)
 
 

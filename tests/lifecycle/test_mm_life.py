@@ -17,7 +17,6 @@ from pykmm.kernel.fork_mm import get_task_mm, mm_access
 from pykmm.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pykmm.linux.completion import complete, completion, wait_for_completion
 from pykmm.linux.maple_tree import mtree_empty
-from pykmm.linux.mm import mm_flags_set
 from pykmm.linux.mm_types import (
     MM_ANONPAGES,
     MMF_HAS_MDWE,
@@ -39,7 +38,12 @@ from pykmm.linux.sched import EXIT_ZOMBIE, current, task_struct
 from pykmm.linux.sched.mm import mmdrop, mmget, mmget_not_zero, mmgrab
 from pykmm.linux.sched.task import task_locked
 from pykmm.linux.spinlock import spin_lock, spin_unlock, spinlock_t
-from pykmm.linux.uapi import SIGCHLD, SIGKILL
+from pykmm.linux.uapi import (
+    PR_MDWE_REFUSE_EXEC_GAIN,
+    PR_SET_MDWE,
+    SIGCHLD,
+    SIGKILL,
+)
 from pykmm.linux.uapi_sched import CLONE_VM
 from pykmm.mm.mmap_dup import dup_mmap
 from pykmm.mm.oom_kill_reaper import queue_oom_reaper
@@ -52,6 +56,7 @@ from pykmm.syscalls import (
     kill,
     pause,
     pidfd_open,
+    prctl,
     process_mrelease,
 )
 from tests.lifecycle._people import oom_kill
@@ -180,12 +185,17 @@ def test_l76_pages_that_are_still_counted() -> None:
 
 
 def test_l77_flags_that_a_child_starts_with() -> None:
-    """Who is reaped while it copies itself; and there is no PR_SET_MDWE."""
+    """Let somebody be reaped while it copies itself."""
     with boot() as m:
         app = m.spawn("app", anon="64K", oom_score_adj=1000)
         mm = memory(app)
-        mm_flags_set(MMF_HAS_MDWE, mm)
-        app.runs(lambda: (clone(CLONE_VM | SIGCHLD, pause), fork()))
+
+        @app.runs
+        def _() -> None:
+            prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN)
+            clone(CLONE_VM | SIGCHLD, pause)
+            fork()
+
         app.step_to(inside=clone)
         app.step_to(inside=copy_sighand)
         app.step_to(inside=fork)
@@ -199,7 +209,7 @@ def test_l77_flags_that_a_child_starts_with() -> None:
         assert copy.flags._value == 1 << MMF_HAS_MDWE
 
 
-def test_a_flag_that_is_not_to_be_inherited() -> None:
+def test_which_flags_a_copy_starts_with() -> None:
     both = 1 << MMF_HAS_MDWE | 1 << MMF_HAS_MDWE_NO_INHERIT
     assert mmf_init_legacy_flags(both | 1 << MMF_TOPDOWN | 0b111) == (
         1 << MMF_TOPDOWN | 0b100
