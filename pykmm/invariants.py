@@ -224,7 +224,7 @@ class Watch:
         facts += [(e.thread.name, _deed(e)) for e in _story(machine, mm.mm_count)]
         raise RefcountError(
             f"{event.thread.name} drops the last reference on {mm.name}, "
-            f"which has {mm.mm_users.counter} users",
+            f"whose mm_users is {mm.mm_users.counter}",
             facts=facts,
         )
 

@@ -12,9 +12,9 @@ from pykmm.errors import UsageError
 
 from . import compare_walks, compare_why, output
 from .compare_why import scene
-from .explore import pool
 from .output import complain, show, show_json
 from .words import many
+from .workers import workers
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -34,7 +34,7 @@ def run(args: Namespace) -> int:
     if (args.scenario is None) != args.all:
         raise UsageError("compare takes a SCENARIO, or --all: give one of the two")
     scenes = scene_names() if args.all else [scene(args.scenario)]
-    with output.Progress() as line, pool(args.jobs) as executor:
+    with output.Progress() as line, workers(args.jobs) as executor:
         comparison = compare(
             scenes,
             designs=args.designs,

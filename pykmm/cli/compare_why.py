@@ -30,7 +30,7 @@ __all__ = ["run", "scene"]
 def scene(name: str) -> str:
     """Return *name* if it is a scene's."""
     if name not in scene_names():
-        raise names.unknown("scenario to compare", name, dict.fromkeys(scene_names()))
+        raise names.unknown("scenario", name, scene_names(), " to compare")
     return name
 
 
@@ -68,9 +68,8 @@ def _absent(cell: Cell, word: str) -> UsageError:
     """Say that nothing comes to *word*, or that there is no such word."""
     found = [name for name, _ in cell.entries()]
     if word not in {outcome.name for outcome in OUTCOMES}:
-        return names.unknown(
-            f"outcome of {cell.scene} under {cell.design}", word, found
-        )
+        where = f" of {cell.scene} under {cell.design}"
+        return names.unknown("outcome", word, found, where)
     if cell.complete:
         how = f"none of the {many(cell.executions, 'execution')} there are comes"
     else:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,42 +14,25 @@ from . import names, output
 from .ktap import explored, ktap
 from .output import show, show_json
 from .words import command, drawn, many, report_dict, splat
+from .workers import workers
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator, Sequence
-    from concurrent.futures import Executor
-    from contextlib import AbstractContextManager
 
     from pykmm.errors import Report
     from pykmm.runner import Progress, Result
     from pykmm.scenario import Scenario
     from pykmm.trace import Trace
 
-__all__ = ["pool", "run"]
+__all__ = ["run"]
 
 
 def run(args: Namespace) -> int:
     """Explore, then print outcomes, bugs and how complete the answer is."""
     _check(args)
     scenario = names.scenario(args.scenario, args.bug, args.design)
-    resume = None if args.resume is None else _read(args.resume)
-    with output.Progress() as line, pool(args.jobs) as executor:
-        result = explore(
-            scenario,
-            scheduler=args.scheduler,
-            executions=args.executions,
-            seconds=args.seconds,
-            bound=args.bound,
-            depth=args.depth,
-            seed=args.seed,
-            detectors=names.detectors(args.detectors),
-            progress=lambda progress: line.say(_so_far(progress)),
-            executor=executor,
-            carrier=args.carrier,
-            save=None if args.save is None else partial(_write, args.save),
-            resume=resume,
-        )
+    result = _explore(scenario, args)
     if args.json:
         show_json(_as_dict(scenario, args.scheduler, result))
     elif args.ktap:
@@ -59,6 +41,32 @@ def run(args: Namespace) -> int:
         for part in _parts(scenario, result):
             show(part)
     return 1 if result.reports else 0
+
+
+def _explore(scenario: Scenario, args: Namespace) -> Result:
+    resume = None if args.resume is None else _read(args.resume)
+    try:
+        with output.Progress() as line, workers(args.jobs) as executor:
+            return explore(
+                scenario,
+                scheduler=args.scheduler,
+                executions=args.executions,
+                seconds=args.seconds,
+                bound=args.bound,
+                depth=args.depth,
+                seed=args.seed,
+                detectors=names.detectors(args.detectors),
+                progress=lambda progress: line.say(_so_far(progress)),
+                executor=executor,
+                carrier=args.carrier,
+                save=None if args.save is None else partial(_write, args.save),
+                resume=resume,
+            )
+    except UsageError as error:
+        word, _, wrong = str(error).partition(" ")
+        if word != "resume":
+            raise
+        raise UsageError(f"--continue {args.resume} {wrong}") from None
 
 
 def _check(args: Namespace) -> None:
@@ -70,6 +78,8 @@ def _check(args: Namespace) -> None:
             f"--jobs {args.jobs} does not go with --scheduler round_robin, which runs "
             "one execution: drop it"
         )
+    if args.save is not None and not Path(args.save).name:
+        raise UsageError(f"--save {args.save!r} names no file: name one")
     if args.save is not None and not Path(args.save).absolute().parent.is_dir():
         raise UsageError(f"--save {args.save} is in no directory: name another file")
 
@@ -95,16 +105,6 @@ def _write(name: str, text: str) -> None:
         raise UsageError(
             f"--save {name} cannot be written ({error.strerror}): name another file"
         ) from None
-
-
-def pool(jobs: int) -> AbstractContextManager[Executor | None]:
-    """Return *jobs* processes to work in; none for one job."""
-    if jobs == 1:
-        return nullcontext()
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
 
 
 def _so_far(progress: Progress) -> str:

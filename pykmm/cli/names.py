@@ -53,9 +53,11 @@ def detectors(names: Sequence[str] | None) -> Sequence[str] | None:
     return names
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
-    """Make the error for a *name* that no *what* has."""
+def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
+    """Make the error for a *name* that no *what* has, or none *where* it is asked."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     guess = f"did you mean {close[0]}? " if close else ""
-    return UsageError(f"there is no {what} {name!r}: {guess}known are {choices(names)}")
+    return UsageError(
+        f"there is no {what} {name!r}{where}: {guess}known are {choices(names)}"
+    )

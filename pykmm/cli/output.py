@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 
 from pykmm.errors import UsageError
 
@@ -19,7 +20,9 @@ _CLEAR_LINE = "\r\x1b[K"
 
 
 def prepare() -> None:
-    """Let no character that a terminal cannot show stop the output."""
+    """Let neither a closed input nor what a terminal cannot show stop the output."""
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.BytesIO())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -27,6 +30,8 @@ def prepare() -> None:
 
 def show(text: str) -> None:
     """Write *text* to standard output as it is, at once."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed: open it, if only on /dev/null")
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -46,7 +51,9 @@ def show_json(data: object) -> None:
 
 def complain(sentence: str) -> None:
     """Write one line to standard error, whatever *sentence* holds."""
-    print(f"pykmm: {' '.join(sentence.split())}", file=sys.stderr)
+    if sys.stderr is not None:  # as it is where it was closed
+        with suppress(OSError):  # the exit status tells, too
+            print(f"pykmm: {' '.join(sentence.split())}", file=sys.stderr)
 
 
 def give_up() -> None:
@@ -67,7 +74,7 @@ class Progress:
     """
 
     def __init__(self) -> None:
-        self.on = sys.stderr.isatty()
+        self.on = sys.stderr is not None and sys.stderr.isatty()
         self.due = time.monotonic() + _QUIET_SECONDS
         self.drawn = False
 

@@ -37,9 +37,13 @@ class _Parser(argparse.ArgumentParser):
     """An argparse parser that raises instead of printing the usage."""
 
     def error(self, message: str) -> NoReturn:
-        command = self.prog.removeprefix("pykmm").strip()
-        name = f"{command}: " if command else ""
-        raise UsageError(f"{name}{message} (pykmm {command} -h explains)")
+        raise _mistake(self.prog.removeprefix("pykmm").strip(), message)
+
+
+def _mistake(command: str, message: str) -> UsageError:
+    words = f"{command} -h" if command else "-h"
+    name = f"{command}: " if command else ""
+    return UsageError(f"{name}{message} (pykmm {words} explains)")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -47,7 +51,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     words = sys.argv[1:] if argv is None else argv
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         raise unknown("command", words[0], COMMANDS)
-    return _parser().parse_args(words)
+    args, rest = _parser().parse_known_args(words)
+    if rest:
+        command = words[0] if words[0] in COMMANDS else ""
+        raise _mistake(command, f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ thread holds the baton before a run and gets it back when nobody can run.
 from __future__ import annotations
 
 from _thread import allocate_lock
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import StepLimit
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Baton"]
 
-#: How long a host that was interrupted waits for the running thread to notice.
-_PATIENCE_SECONDS = 10.0
+#: How often a host that was interrupted looks whether the running thread has
+#: noticed, and how long it waits each time.
+_GLANCES = 200
+_GLANCE_SECONDS = 0.05
 
 
 class Baton:
@@ -41,6 +44,9 @@ class Baton:
         self.scheduler = scheduler
         self.host = allocate_lock()
         self.host.acquire()
+        #: Whether a thread has the baton. The lock alone cannot tell that to a host
+        #: that was interrupted: it may or may not have got the lock by then.
+        self.away = False
 
     # -- what primitives call -------------------------------------------------
 
@@ -139,7 +145,9 @@ class Baton:
 
     def _hand(self, chosen: Thread | None) -> None:
         if chosen is None:
-            self.host.release()
+            host = self.host
+            self.away = False
+            host.release()
         elif chosen.state is NEW:
             worker = self.machine.pool.take()
             chosen.state = STARTED
@@ -166,19 +174,39 @@ class Baton:
             return
         if chosen is None:
             return
+        self.away = True
         self._hand(chosen)
-        try:
-            self.host.acquire()
-        except BaseException:  # Ctrl-C: stop whoever runs at its next step
-            self.machine.stopping = True
-            self.host.acquire(timeout=_PATIENCE_SECONDS)
-            raise
+        self._wait()
 
     def unwind(self) -> None:
         """Take all started threads down, one after the other."""
+        interrupt: BaseException | None = None
         for t in [x for x in self.machine.live if x.state is STARTED]:
+            if self.away:
+                break  # who has the baton takes no steps: nobody else may run
+            self.away = True
             t.lock.release()  # type: ignore[union-attr]  # set when it started
+            try:
+                self._wait()
+            except BaseException as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+    def _wait(self) -> None:
+        """Wait for the baton; if interrupted, stop whoever has it at its next step."""
+        try:
             self.host.acquire()
+        except BaseException:
+            self.machine.stopping = True
+            for _ in range(_GLANCES):
+                if not self.away:
+                    break
+                with suppress(BaseException):  # it is enough to say it once
+                    self.host.acquire(timeout=_GLANCE_SECONDS)
+            self.host = allocate_lock()
+            self.host.acquire()
+            raise
 
 
 def _too_many(machine: Machine) -> StepLimit:

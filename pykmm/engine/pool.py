@@ -78,11 +78,15 @@ class Pool:
         return worker
 
     def close(self) -> None:
-        """End all workers and wait until they are gone; idempotent."""
+        """End all workers and wait until they are gone; idempotent.
+
+        An interrupt in code that takes no steps leaves a worker busy. Nobody waits
+        for that one: it ends when its job does.
+        """
         for worker in self.all:
-            worker.job = None
-            worker.lock.release()
-        for worker in self.all:
+            if worker.lock.locked():
+                worker.lock.release()
+        for worker in self.idle:
             worker.os_thread.join()
         self.all.clear()
         self.idle.clear()

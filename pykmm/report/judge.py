@@ -60,8 +60,8 @@ def _why_nothing(findings: Findings, name: str) -> str:
             "kills very often)"
         )
     return (
-        f"{name} is not a log with a kernel OOM report: none of its "
-        f"{findings.lines} lines is '... invoked oom-killer' or heads a task table"
+        f"{name} is not a log with a kernel OOM report: no line of "
+        f"{findings.lines} is '... invoked oom-killer' or heads a task table"
     )
 
 

@@ -88,8 +88,8 @@ class Spread:
         try:
             while True:
                 for task in islice(tasks, _AHEAD - len(flying)):
-                    timed = self._timed(campaign, task)
-                    flying.append((timed, self.executor.submit(run_task, timed)))
+                    part = self._limited(campaign, task)
+                    flying.append((part, self.executor.submit(run_task, part)))
                 if not flying:
                     self._stand_behind()
                     return self.search.claim or campaign.reason()
@@ -131,8 +131,10 @@ class Spread:
         if isinstance(self.search, Dfs):
             self.search.resume(None)
 
-    def _timed(self, campaign: Campaign, task: Task) -> Task:
-        """Give *task* what is left of the time."""
+    def _limited(self, campaign: Campaign, task: Task) -> Task:
+        """Give *task* what is left of the time, and of the executions."""
+        if isinstance(self.search, Dfs):  # a sampler's part has its numbers
+            task = evolve(task, executions=campaign.left)
         if campaign.seconds is None:
             return task
         left = campaign.begun + campaign.seconds - perf_counter()

@@ -355,6 +355,6 @@ def test_files_that_are_no_exploration(
     assert "cannot be read (No such file or directory)" in said
     file.write_text("{}")
     said = mistake(cli("explore", toy, "--continue", str(file)))
-    assert "is no saved exploration" in said
+    assert f"--continue {file} is no saved exploration" in said
     said = mistake(cli("explore", toy, "--save", str(file / "in" / "it")))
     assert "is in no directory" in said

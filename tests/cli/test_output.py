@@ -40,6 +40,34 @@ def test_a_full_disk_is_told_in_one_line() -> None:
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("closed", "command", "status", "says"),
+    [
+        ("<&-", "oracle", 0, ""),
+        ("<&-", "report -", 2, "pykmm: standard input is empty: pass a kernel log"),
+        (">&-", "list", 2, "pykmm: standard output is closed: open it"),
+        ("2>&-", "nope", 2, ""),
+        (">&- 2>&-", "list", 2, ""),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell that closes files")
+def test_a_closed_stream_is_no_traceback(
+    closed: str, command: str, status: int, says: str
+) -> None:
+    line = f'"{sys.executable}" -m pykmm {command} {closed}'
+    done = subprocess.run(line, shell=True, capture_output=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (status, b"")
+    assert done.stderr.decode().startswith(says)
+    assert done.stderr.count(b"\n") == (1 if says else 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_where_nobody_can_be_told_the_status_tells() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*HELP[:3], "nope"], stderr=full, check=False, cwd=ROOT)
+    assert done.returncode == 2
+
+
 class Terminal(io.StringIO):
     """A terminal that remembers."""
 

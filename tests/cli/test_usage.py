@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     [
         ([], "no command was given"),
         (["explode"], "there is no command 'explode': did you mean explore?"),
-        (["list", "now"], "unrecognized arguments: now"),
+        (["--now"], "unrecognized arguments: --now (pykmm -h explains)"),
+        (
+            ["list", "now"],
+            "list: unrecognized arguments: now (pykmm list -h explains)",
+        ),
         (["explore"], "required: SCENARIO"),
         (["explore", "x", "--bound", "few"], "--bound: 'few' is not a whole number"),
         (["explore", "x", "--bound", "-1"], "--bound: '-1' is below 0"),
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
             "dot or mermaid",
         ),
         (["report"], "required: FILE"),
+        (["explore", "S0", "--save", ""], "--save '' names no file: name one"),
+        (["explore", "S0", "--save", "/"], "--save '/' names no file: name one"),
         (
             ["explore", "S0", "--seed", "3"],
             "seed=3 does not go with scheduler='dpor': drop it",

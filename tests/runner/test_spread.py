@@ -257,6 +257,14 @@ class Counting(Here):
         return future
 
 
+def test_no_part_of_all_paths_goes_beyond_the_budget() -> None:
+    executor = Counting()
+    what = scenario(lost_update)
+    result = explore(what, scheduler="dfs", executor=executor, executions=7)
+    assert facts(result) == facts(explore(what, scheduler="dfs", executions=7))
+    assert executor.executions <= 7 * executor.tasks
+
+
 @pytest.mark.parametrize("executions", [30, 100, 300])
 def test_little_is_run_that_lies_beyond_a_budget(hurry: None, executions: int) -> None:
     executor = Counting()
