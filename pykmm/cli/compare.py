@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pykmm.comparison import as_markdown, as_text, compare
-from pykmm.comparison.cells import scene_names
-from pykmm.comparison.witnesses import count, failing
-from pykmm.errors import UsageError
-
+from ..comparison import as_markdown, as_text, compare
+from ..comparison.cells import scene_names
+from ..comparison.witnesses import count, failing
+from ..errors import UsageError
 from . import compare_walks, compare_why, output
 from .compare_why import scene
 from .output import complain, show, show_json
@@ -19,7 +18,7 @@ from .workers import workers
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from pykmm.comparison import Comparison
+    from ..comparison import Comparison
 
 __all__ = ["run"]
 

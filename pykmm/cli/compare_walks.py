@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pykmm.comparison.picture import Picture
-from pykmm.comparison.walks import ORDERS, Spread, explored, free_running, meet, spread
-
+from ..comparison.picture import Picture
+from ..comparison.walks import ORDERS, Spread, explored, free_running, meet, spread
 from .output import show, show_json
 
 if TYPE_CHECKING:

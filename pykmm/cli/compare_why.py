@@ -5,15 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pykmm.comparison.cells import fill, scene_names, staged
-from pykmm.comparison.picture import Picture
-from pykmm.engine.scheduler import Schedule
-from pykmm.errors import UsageError
-from pykmm.runner import replay
-from pykmm.runner.once import execute
-from pykmm.scenarios.release import OUTCOMES, Judged
-from pykmm.schedulers import Replay
-
+from ..comparison.cells import fill, scene_names, staged
+from ..comparison.picture import Picture
+from ..engine.scheduler import Schedule
+from ..errors import UsageError
+from ..runner import replay
+from ..runner.once import execute
+from ..scenarios.release import OUTCOMES, Judged
+from ..schedulers import Replay
 from . import names
 from .output import show, show_json
 from .words import command, drawn, many
@@ -21,8 +20,8 @@ from .words import command, drawn, many
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from pykmm.comparison import Cell
-    from pykmm.scenario import Scenario
+    from ..comparison import Cell
+    from ..scenario import Scenario
 
 __all__ = ["run", "scene"]
 

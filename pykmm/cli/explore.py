@@ -7,9 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pykmm.errors import UsageError
-from pykmm.runner import explore, replay
-
+from ..errors import UsageError
+from ..runner import explore, replay
 from . import names, output
 from .ktap import explored, ktap
 from .output import show, show_json
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator, Sequence
 
-    from pykmm.errors import Report
-    from pykmm.runner import Progress, Result
-    from pykmm.scenario import Scenario
-    from pykmm.trace import Trace
+    from ..errors import Report
+    from ..runner import Progress, Result
+    from ..scenario import Scenario
+    from ..trace import Trace
 
 __all__ = ["run"]
 

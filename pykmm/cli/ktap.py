@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from pykmm.detect import DETECTORS
-from pykmm.errors import Report, kinds
-
+from ..detect import DETECTORS
+from ..errors import Report, kinds
 from .words import command, many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pykmm.runner import Result
-    from pykmm.scenario import Scenario
+    from ..runner import Result
+    from ..scenario import Scenario
 
 __all__ = ["Case", "explored", "ktap"]
 

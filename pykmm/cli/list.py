@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pykmm.detect import DETECTORS
-from pykmm.patches.bugs import BUGS
-from pykmm.patches.designs import DESIGNS
-from pykmm.runner import SCHEDULERS
-from pykmm.scenarios import SCENARIOS
-
+from ..detect import DETECTORS
+from ..patches.bugs import BUGS
+from ..patches.designs import DESIGNS
+from ..runner import SCHEDULERS
+from ..scenarios import SCENARIOS
 from .output import show, show_json
 
 if TYPE_CHECKING:

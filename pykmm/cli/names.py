@@ -6,31 +6,31 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from pykmm.errors import UsageError, choices
+from ..errors import UsageError, choices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pykmm.patches.patch import Patch
-    from pykmm.scenario import Scenario
+    from ..patches.patch import Patch
+    from ..scenario import Scenario
 
 __all__ = ["detectors", "scenario", "unknown"]
 
 
 def scenario(name: str, bug: str | None = None, design: str | None = None) -> Scenario:
     """Return the scenario *name*, on a kernel of that *design* that has the *bug*."""
-    from pykmm.scenarios import SCENARIOS
+    from ..scenarios import SCENARIOS
 
     found = SCENARIOS.get(name)
     if found is None:
         raise unknown("scenario", name, SCENARIOS)
     patches = list(found.patches)
     if bug is not None:
-        from pykmm.patches.bugs import BUGS
+        from ..patches.bugs import BUGS
 
         patches.append(_patch("bug", bug, BUGS))
     if design is not None:
-        from pykmm.patches.designs import DESIGNS
+        from ..patches.designs import DESIGNS
 
         patches.append(_patch("design", design, DESIGNS))
     return found.but(patches=tuple(patches))
@@ -45,7 +45,7 @@ def _patch(what: str, name: str, known: Mapping[str, Patch]) -> Patch:
 
 def detectors(names: Sequence[str] | None) -> Sequence[str] | None:
     """Return *names* if each is a detector's; None, for all, stays so."""
-    from pykmm.detect import DETECTORS
+    from ..detect import DETECTORS
 
     for name in names or ():
         if name not in DETECTORS:

@@ -6,8 +6,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from pykmm.oracle import TABLES, decision_table, serve
-
+from ..oracle import TABLES, decision_table, serve
 from .names import unknown
 from .output import show, show_json
 

@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import suppress
 
-from pykmm.errors import UsageError
+from ..errors import UsageError
 
 __all__ = ["Progress", "complain", "give_up", "prepare", "show", "show_json"]
 

@@ -13,8 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Final, NoReturn
 
-from pykmm.errors import UsageError, choices
-
+from ..errors import UsageError, choices
 from .names import unknown
 
 __all__ = ["COMMANDS", "parse"]

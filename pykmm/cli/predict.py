@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pykmm.errors import UsageError
-from pykmm.predict import predict, render, to_dict
-
+from ..errors import UsageError
+from ..predict import predict, render, to_dict
 from .output import Progress, show, show_json
 
 if TYPE_CHECKING:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pykmm.engine.scheduler import Schedule
-from pykmm.errors import UsageError
-from pykmm.runner import explore, replay
-from pykmm.trace import draw
-
+from ..engine.scheduler import Schedule
+from ..errors import UsageError
+from ..runner import explore, replay
+from ..trace import draw
 from . import names
 from .output import show, show_json
 from .words import PREFERRED, command
@@ -17,7 +16,7 @@ from .words import PREFERRED, command
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from pykmm.scenario import Scenario
+    from ..scenario import Scenario
 
 __all__ = ["run"]
 

@@ -6,15 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from pykmm.engine.scheduler import Schedule
-from pykmm.errors import UsageError
-from pykmm.linux.printk import kernel_log
-from pykmm.runner import replay
-from pykmm.trace.ftrace import ftrace
-from pykmm.trace.graph import lock_order_dot, lock_order_mermaid
-from pykmm.trace.perfetto import perfetto
-from pykmm.trace.timeline import timeline_svg
-
+from ..engine.scheduler import Schedule
+from ..errors import UsageError
+from ..linux.printk import kernel_log
+from ..runner import replay
+from ..trace.ftrace import ftrace
+from ..trace.graph import lock_order_dot, lock_order_mermaid
+from ..trace.perfetto import perfetto
+from ..trace.timeline import timeline_svg
 from . import names
 from .output import show, show_json
 from .words import PREFERRED, command, drawn, report_dict, splat
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-    from pykmm.errors import Report
-    from pykmm.runner import Execution
-    from pykmm.trace import Trace
+    from ..errors import Report
+    from ..runner import Execution
+    from ..trace import Trace
 
 __all__ = ["run"]
 

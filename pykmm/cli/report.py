@@ -5,15 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pykmm.errors import UsageError
-from pykmm.report import judge_text, read_log, render, to_dict
-
+from ..errors import UsageError
+from ..report import judge_text, read_log, render, to_dict
 from .output import show, show_json
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from pykmm.report import Verdict
+    from ..report import Verdict
 
 __all__ = ["run"]
 

@@ -7,15 +7,15 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from pykmm.trace import complete, draw
+from ..trace import complete, draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pykmm.engine.scheduler import Schedule
-    from pykmm.errors import Report
-    from pykmm.scenario import Scenario
-    from pykmm.trace import Trace
+    from ..engine.scheduler import Schedule
+    from ..errors import Report
+    from ..scenario import Scenario
+    from ..trace import Trace
 
 __all__ = ["PREFERRED", "command", "drawn", "many", "quoted", "report_dict", "splat"]
 

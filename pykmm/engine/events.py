@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .objects import Named
     from .thread import Thread
 
-__all__ = ["CONFLICTS", "Access", "Event", "conflict"]
+__all__ = ["CONFLICTS", "LOCKS", "LOOKS", "Access", "Event", "conflict"]
 
 
 @found_at_once
@@ -67,6 +67,10 @@ ACQUIRE: Final = Access.ACQUIRE
 RELEASE: Final = Access.RELEASE
 SHARE: Final = Access.SHARE
 UNSHARE: Final = Access.UNSHARE
+
+#: Classes of steps that take or give back a lock, and of those that change nothing.
+LOCKS: Final = (ACQUIRE, RELEASE, SHARE, UNSHARE)
+LOOKS: Final = (READ, Access.WAIT)
 
 _COMMUTE: Final = {
     (Access.READ, Access.READ),

@@ -31,10 +31,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pykmm.errno import EEXIST, EINVAL
-from pykmm.lib import maple_tree_walk
-from pykmm.lib.maple_tree_rcu import lockless_load, lockless_walk
-from pykmm.lib.maple_tree_state import (
+from ..errno import EEXIST, EINVAL
+from . import maple_tree_walk
+from .maple_tree_rcu import lockless_load, lockless_walk
+from .maple_tree_state import (
     ULONG_MAX,
     ZeroEntry,
     ma_none,
@@ -47,8 +47,8 @@ from pykmm.lib.maple_tree_state import (
     maple_tree,
     xa_is_zero,
 )
-from pykmm.lib.maple_tree_walk import mas_pause
-from pykmm.lib.maple_tree_write import (
+from .maple_tree_walk import mas_pause
+from .maple_tree_write import (
     mas_destroy,
     mas_empty_area,
     mas_empty_area_rev,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from pykmm.lib.maple_tree_slots import SlotTable
+    from .maple_tree_slots import SlotTable
 
 __all__ = ["highest_gap", "lowest_gap"]
 

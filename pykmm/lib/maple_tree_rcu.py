@@ -19,14 +19,14 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from pykmm.engine.events import Access
-from pykmm.engine.step import enter, leave
-from pykmm.engine.thread import current_thread
-from pykmm.errors import ContextError
-from pykmm.lib.maple_tree_state import MT_FLAGS_USE_RCU, ma_state, maple_tree
+from ..engine.events import Access
+from ..engine.step import enter, leave
+from ..engine.thread import current_thread
+from ..errors import ContextError
+from .maple_tree_state import MT_FLAGS_USE_RCU, ma_state, maple_tree
 
 if TYPE_CHECKING:
-    from pykmm.engine.thread import Thread
+    from ..engine.thread import Thread
 
 __all__ = ["lockless_load", "lockless_walk"]
 

@@ -21,7 +21,7 @@ import attrs
 # It ships no types; a stub package may be there.
 from sortedcontainers import SortedList  # type: ignore[import-untyped,unused-ignore]
 
-from pykmm.lib.maple_tree_memo import GapMemo
+from .maple_tree_memo import GapMemo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar, final
 
 import attrs
 
-from pykmm.engine.events import Access
-from pykmm.engine.objects import Named
-from pykmm.engine.step import enter, leave
-from pykmm.engine.thread import current_thread
-from pykmm.errors import ContextError, UsageError
-from pykmm.lib.maple_tree_slots import ULONG_MAX, Slot, SlotTable
+from ..engine.events import Access
+from ..engine.objects import Named
+from ..engine.step import enter, leave
+from ..engine.thread import current_thread
+from ..errors import ContextError, UsageError
+from .maple_tree_slots import ULONG_MAX, Slot, SlotTable
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from pykmm.engine.thread import Thread
-    from pykmm.errno import Errno
+    from ..engine.thread import Thread
+    from ..errno import Errno
 
     class _Lock(Protocol):
         """What the owner's lock answers."""

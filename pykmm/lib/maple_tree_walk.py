@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from pykmm.lib.maple_tree_state import (
+from .maple_tree_state import (
     ULONG_MAX,
     ma_active,
     ma_error,
@@ -26,7 +26,7 @@ from pykmm.lib.maple_tree_state import (
 )
 
 if TYPE_CHECKING:
-    from pykmm.lib.maple_tree_slots import Slot
+    from .maple_tree_slots import Slot
 
 __all__ = [
     "mas_find",

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from pykmm.errno import EBUSY, EINVAL
-from pykmm.errors import UsageError
-from pykmm.lib.maple_tree_gaps import highest_gap, lowest_gap
-from pykmm.lib.maple_tree_state import (
+from ..errno import EBUSY, EINVAL
+from ..errors import UsageError
+from .maple_tree_gaps import highest_gap, lowest_gap
+from .maple_tree_state import (
     MA_STATE_PREALLOC,
     ULONG_MAX,
     ZeroEntry,
@@ -26,10 +26,10 @@ from pykmm.lib.maple_tree_state import (
     ma_start,
     ma_state,
 )
-from pykmm.lib.maple_tree_walk import mas_state_walk
+from .maple_tree_walk import mas_state_walk
 
 if TYPE_CHECKING:
-    from pykmm.errno import Errno
+    from ..errno import Errno
 
 __all__ = [
     "mas_destroy",

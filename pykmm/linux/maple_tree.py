@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from pykmm.lib.maple_tree import mas_find, mas_find_rev, mt_find, mt_find_after
-from pykmm.lib.maple_tree_state import (
+from ..lib.maple_tree import mas_find, mas_find_rev, mt_find, mt_find_after
+from ..lib.maple_tree_state import (
     MA_STATE,
     MA_STATE_PREALLOC,
     MT_FLAGS_ALLOC_RANGE,

@@ -11,11 +11,11 @@ brings, and :mod:`~pykmm.predict.render` writes it down.
 
 from __future__ import annotations
 
-from pykmm.predict.forecast import Forecast, JudgedTask, predict
-from pykmm.predict.plain import to_dict
-from pykmm.predict.reap import Reap
-from pykmm.predict.render import TOP, render
-from pykmm.predict.scores import Agreement, Score
+from .forecast import Forecast, JudgedTask, predict
+from .plain import to_dict
+from .reap import Reap
+from .render import TOP, render
+from .scores import Agreement, Score
 
 __all__ = [
     "TOP",

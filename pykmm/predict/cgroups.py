@@ -15,9 +15,9 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from pykmm.errors import UsageError
-from pykmm.predict.parse import parse_number
-from pykmm.predict.source import Folder, Gone, Unreadable, understand
+from ..errors import UsageError
+from .parse import parse_number
+from .source import Folder, Gone, Unreadable, understand
 
 __all__ = ["Group", "Hierarchy", "find_hierarchy"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from pykmm.linux.memcontrol import mem_cgroup
-from pykmm.linux.oom import LONG_MIN, oom_control
-from pykmm.linux.pid import is_global_init
-from pykmm.linux.sched import task_struct
-from pykmm.linux.uapi import OOM_SCORE_ADJ_MIN
-from pykmm.mm.memcontrol import mem_cgroup_get_oom_group, mem_cgroup_scan_tasks
-from pykmm.mm.oom_kill import constrained_alloc, oom_badness, select_bad_process
-from pykmm.predict.machine import Built
+from ..linux.memcontrol import mem_cgroup
+from ..linux.oom import LONG_MIN, oom_control
+from ..linux.pid import is_global_init
+from ..linux.sched import task_struct
+from ..linux.uapi import OOM_SCORE_ADJ_MIN
+from ..mm.memcontrol import mem_cgroup_get_oom_group, mem_cgroup_scan_tasks
+from ..mm.oom_kill import constrained_alloc, oom_badness, select_bad_process
+from .machine import Built
 
 __all__ = ["Choice", "choose"]
 

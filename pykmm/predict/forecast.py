@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 
 from attrs import frozen
 
-from pykmm.errors import UsageError
-from pykmm.linux.uapi import OOM_SCORE_ADJ_MIN
-from pykmm.predict.cgroups import Group, Hierarchy, find_hierarchy
-from pykmm.predict.choice import Choice, choose
-from pykmm.predict.machine import boot, build
-from pykmm.predict.pages import Counting, Pages, counted, counting_of
-from pykmm.predict.reap import Reap, foresee_reap
-from pykmm.predict.scores import Agreement, Score, better, compare, compare_again
-from pykmm.predict.snapshot import PROC, Snapshot, open_proc, read_again, read_snapshot
-from pykmm.predict.source import Folder
-from pykmm.predict.tasks import TaskReading
+from ..errors import UsageError
+from ..linux.uapi import OOM_SCORE_ADJ_MIN
+from .cgroups import Group, Hierarchy, find_hierarchy
+from .choice import Choice, choose
+from .machine import boot, build
+from .pages import Counting, Pages, counted, counting_of
+from .reap import Reap, foresee_reap
+from .scores import Agreement, Score, better, compare, compare_again
+from .snapshot import PROC, Snapshot, open_proc, read_again, read_snapshot
+from .source import Folder
+from .tasks import TaskReading
 
 __all__ = ["Forecast", "JudgedTask", "predict"]
 

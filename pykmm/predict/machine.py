@@ -14,23 +14,23 @@ from contextlib import contextmanager
 
 from attrs import frozen
 
-from pykmm.boot import build_process, build_thread
-from pykmm.engine.config import Config
-from pykmm.kernel.fork import mmput
-from pykmm.linux.completion import completion
-from pykmm.linux.memcontrol import PAGE_COUNTER_MAX, mem_cgroup
-from pykmm.linux.mm_types import (
+from ..boot import build_process, build_thread
+from ..engine.config import Config
+from ..kernel.fork import mmput
+from ..linux.completion import completion
+from ..linux.memcontrol import PAGE_COUNTER_MAX, mem_cgroup
+from ..linux.mm_types import (
     MM_ANONPAGES,
     MM_FILEPAGES,
     MM_SHMEMPAGES,
     MM_SWAPENTS,
     mm_struct,
 )
-from pykmm.linux.sched import EXIT_ZOMBIE, PF_EXITING, task_struct
-from pykmm.predict.cgroups import Hierarchy
-from pykmm.predict.pages import Counting, Pages, counted
-from pykmm.predict.snapshot import Snapshot
-from pykmm.workbench import Machine
+from ..linux.sched import EXIT_ZOMBIE, PF_EXITING, task_struct
+from ..workbench import Machine
+from .cgroups import Hierarchy
+from .pages import Counting, Pages, counted
+from .snapshot import Snapshot
 
 __all__ = ["Built", "boot", "build", "set_counters"]
 

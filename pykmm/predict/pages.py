@@ -14,8 +14,8 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from pykmm.predict.parse import parse_release
-from pykmm.predict.tasks import TaskReading
+from .parse import parse_release
+from .tasks import TaskReading
 
 __all__ = ["Counting", "Pages", "counted", "counting_of", "other_counts"]
 

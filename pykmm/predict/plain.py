@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from pykmm.predict.cgroups import Group
-from pykmm.predict.forecast import Forecast, JudgedTask
-from pykmm.predict.scores import Agreement
+from .cgroups import Group
+from .forecast import Forecast, JudgedTask
+from .scores import Agreement
 
 __all__ = ["to_dict"]
 

@@ -16,14 +16,14 @@ from typing import Final
 
 from attrs import define, evolve, frozen
 
-from pykmm.boot import Region
-from pykmm.engine.config import Config
-from pykmm.linux.mm_types import MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES
-from pykmm.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
-from pykmm.mm.oom_kill import __oom_reap_task_mm
-from pykmm.predict.parse import Memory
-from pykmm.predict.source import Folder, Gone, Unreadable
-from pykmm.workbench import Machine
+from ..boot import Region
+from ..engine.config import Config
+from ..linux.mm_types import MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES
+from ..linux.mmap_lock import mmap_read_lock, mmap_read_unlock
+from ..mm.oom_kill import __oom_reap_task_mm
+from ..workbench import Machine
+from .parse import Memory
+from .source import Folder, Gone, Unreadable
 
 __all__ = ["Reap", "foresee_reap"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pykmm.predict.forecast import Forecast, JudgedTask
-from pykmm.predict.reap import Reap
-from pykmm.predict.scores import Agreement
+from .forecast import Forecast, JudgedTask
+from .reap import Reap
+from .scores import Agreement
 
 __all__ = ["TOP", "render"]
 

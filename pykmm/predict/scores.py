@@ -7,11 +7,11 @@ from enum import Enum
 
 from attrs import frozen
 
-from pykmm.fs.proc.base import proc_oom_score
-from pykmm.predict.machine import Built, boot, build, set_counters
-from pykmm.predict.pages import Counting, counted, other_counts
-from pykmm.predict.snapshot import Snapshot
-from pykmm.predict.tasks import TaskReading
+from ..fs.proc.base import proc_oom_score
+from .machine import Built, boot, build, set_counters
+from .pages import Counting, counted, other_counts
+from .snapshot import Snapshot
+from .tasks import TaskReading
 
 __all__ = ["Agreement", "Score", "better", "compare", "compare_again"]
 

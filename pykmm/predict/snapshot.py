@@ -13,10 +13,10 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from pykmm.errors import UsageError
-from pykmm.predict.parse import parse_meminfo, parse_number
-from pykmm.predict.source import Folder, Gone, Unreadable, understand
-from pykmm.predict.tasks import TaskReading, mark_vfork_children, read_task
+from ..errors import UsageError
+from .parse import parse_meminfo, parse_number
+from .source import Folder, Gone, Unreadable, understand
+from .tasks import TaskReading, mark_vfork_children, read_task
 
 __all__ = ["PROC", "Snapshot", "open_proc", "read_again", "read_snapshot"]
 

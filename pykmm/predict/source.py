@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Final, Self, TypeVar
 
-from pykmm.errors import UsageError
+from ..errors import UsageError
 
 __all__ = ["Folder", "Gone", "Unreadable", "understand"]
 

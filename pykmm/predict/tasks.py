@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import evolve, frozen
 
-from pykmm.errors import UsageError
-from pykmm.linux.sched import PF_FORKNOEXEC, PF_KTHREAD
-from pykmm.predict.parse import Memory, Stat, parse_number, parse_stat, parse_status
-from pykmm.predict.source import Folder, Gone, Unreadable, understand
+from ..errors import UsageError
+from ..linux.sched import PF_FORKNOEXEC, PF_KTHREAD
+from .parse import Memory, Stat, parse_number, parse_stat, parse_status
+from .source import Folder, Gone, Unreadable, understand
 
 __all__ = ["TaskReading", "mark_vfork_children", "read_task"]
 

@@ -10,14 +10,14 @@ a :class:`Selector` chooses on it, :mod:`~pykmm.report.judge` compares, and
 
 from __future__ import annotations
 
-from pykmm.report.eras import EraRules
-from pykmm.report.historic import PlainSelector, Selection
-from pykmm.report.judge import Selector, judge, judge_text
-from pykmm.report.parse import parse
-from pykmm.report.render import render, render_one, summary_line, to_dict
-from pykmm.report.source import read_log
-from pykmm.report.verdict import JudgedRow, Outcome, Verdict
-from pykmm.report.world import RebuiltTask, RebuiltWorld, rebuild
+from .eras import EraRules
+from .historic import PlainSelector, Selection
+from .judge import Selector, judge, judge_text
+from .parse import parse
+from .render import render, render_one, summary_line, to_dict
+from .source import read_log
+from .verdict import JudgedRow, Outcome, Verdict
+from .world import RebuiltTask, RebuiltWorld, rebuild
 
 __all__ = [
     "EraRules",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from pykmm.report.model import OomReport
+from .model import OomReport
 
 __all__ = ["KernelChoice", "kernel_choice", "whats_missing"]
 

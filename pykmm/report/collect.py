@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from pykmm.report import grammar
-from pykmm.report.model import (
+from . import grammar
+from .model import (
     Header,
     KillLine,
     Line,

@@ -16,7 +16,7 @@ from enum import Enum
 
 from attrs import frozen
 
-from pykmm.report.model import KillLine, OomReport
+from .model import KillLine, OomReport
 
 __all__ = ["ERAS", "Badness", "EraFinding", "EraRules", "Ties", "find_era"]
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from pykmm.report.choice import KernelChoice
-from pykmm.report.eras import Badness
-from pykmm.report.model import OomReport
-from pykmm.report.trials import Trial, equals, tie_word
-from pykmm.report.world import RebuiltTask
+from .choice import KernelChoice
+from .eras import Badness
+from .model import OomReport
+from .trials import Trial, equals, tie_word
+from .world import RebuiltTask
 
 __all__ = [
     "agrees",

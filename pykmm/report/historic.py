@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from pykmm.report.eras import Badness, EraRules, Ties
-from pykmm.report.world import RebuiltTask, RebuiltWorld
+from .eras import Badness, EraRules, Ties
+from .world import RebuiltTask, RebuiltWorld
 
 __all__ = [
     "BADNESS",

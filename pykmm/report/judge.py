@@ -13,16 +13,16 @@ from collections.abc import Collection, Iterator
 
 from attrs import evolve
 
-from pykmm.errors import UsageError
-from pykmm.report import explain
-from pykmm.report.choice import KernelChoice, kernel_choice, whats_missing
-from pykmm.report.eras import find_era
-from pykmm.report.live import LiveSelector
-from pykmm.report.model import OomReport
-from pykmm.report.parse import Findings, parse
-from pykmm.report.trials import Selector, Trial, agreement_range, trials
-from pykmm.report.verdict import JudgedRow, Outcome, Verdict
-from pykmm.report.world import RebuiltTask, RebuiltWorld, rebuild
+from ..errors import UsageError
+from . import explain
+from .choice import KernelChoice, kernel_choice, whats_missing
+from .eras import find_era
+from .live import LiveSelector
+from .model import OomReport
+from .parse import Findings, parse
+from .trials import Selector, Trial, agreement_range, trials
+from .verdict import JudgedRow, Outcome, Verdict
+from .world import RebuiltTask, RebuiltWorld, rebuild
 
 __all__ = ["Selector", "judge", "judge_text"]
 

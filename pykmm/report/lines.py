@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pykmm.report.model import Line
+from .model import Line
 
 __all__ = ["message", "read_lines"]
 

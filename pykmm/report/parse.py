@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pykmm.report import grammar
-from pykmm.report.collect import Collector
-from pykmm.report.lines import read_lines
-from pykmm.report.model import Line, OomReport, Usage
+from . import grammar
+from .collect import Collector
+from .lines import read_lines
+from .model import Line, OomReport, Usage
 
 __all__ = ["Findings", "parse"]
 

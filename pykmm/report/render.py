@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pykmm.report.model import OomReport
-from pykmm.report.verdict import JudgedRow, Outcome, Verdict
+from .model import OomReport
+from .verdict import JudgedRow, Outcome, Verdict
 
 __all__ = ["render", "render_one", "summary_line", "to_dict"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pykmm.errors import UsageError
+from ..errors import UsageError
 
 __all__ = ["read_log"]
 

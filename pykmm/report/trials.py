@@ -15,9 +15,9 @@ from typing import Protocol
 
 from attrs import frozen
 
-from pykmm.report.eras import Badness, EraRules, Ties
-from pykmm.report.historic import Selection, is_candidate
-from pykmm.report.world import RebuiltTask, RebuiltWorld
+from .eras import Badness, EraRules, Ties
+from .historic import Selection, is_candidate
+from .world import RebuiltTask, RebuiltWorld
 
 __all__ = ["Selector", "Trial", "agreement_range", "totalpages_to_try", "trials"]
 

@@ -7,7 +7,7 @@ from enum import Enum
 
 from attrs import frozen
 
-from pykmm.report.model import OomReport
+from .model import OomReport
 
 __all__ = ["JudgedRow", "Outcome", "Verdict"]
 

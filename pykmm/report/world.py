@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 from attrs import evolve, frozen
 
-from pykmm.report.model import Memory, OomReport, TaskRow, Usage
+from .model import Memory, OomReport, TaskRow, Usage
 
 __all__ = ["Domain", "RebuiltTask", "RebuiltWorld", "node_list", "rebuild"]
 

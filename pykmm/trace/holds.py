@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from pykmm.engine.events import Access
+from ..engine.events import Access
 
 if TYPE_CHECKING:
     from .record import Trace

@@ -13,8 +13,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from pykmm.engine.events import Access
-
+from ..engine.events import Access
 from .calls import Calls
 from .holds import holds
 from .watch import short_names

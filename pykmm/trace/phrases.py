@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from ..engine.events import LOCKS, LOOKS
 from .watch import UNKNOWN, alias, before, short_names, split
-from .weights import LOCKS, LOOKS, weight_of
+from .weights import weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
 
-from pykmm.engine.events import CONFLICTS, Access
-from pykmm.engine.objects import Named
-from pykmm.errors import Report, UsageError
-
+from ..engine.events import CONFLICTS, Access
+from ..engine.objects import Named
+from ..errors import Report, UsageError
 from .values import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pykmm.engine.events import Event
-    from pykmm.engine.machine import Machine
-    from pykmm.engine.thread import Thread
+    from ..engine.events import Event
+    from ..engine.machine import Machine
+    from ..engine.thread import Thread
 
 __all__ = ["FORMAT", "Ending", "Life", "Step", "Trace", "Waiter", "meet", "outside"]
 

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pykmm.errors import named_frames
-
+from ..engine.events import LOOKS
+from ..errors import named_frames
 from .calls import Calls
 from .columns import draw
 from .record import outside
-from .weights import LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pykmm.errors import Report
-
+    from ..errors import Report
     from .record import Trace
 
 __all__ = ["complete", "splat"]

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pykmm.engine.events import Access
-from pykmm.errors import UsageError
+from ..engine.events import LOCKS, LOOKS, Access
+from ..errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,8 +33,6 @@ AT_MOST = 4
 UNKNOWN = "?"
 FREED = "-"
 _NUMBER = re.compile(r"-?\d+")
-_LOCKS = (Access.ACQUIRE, Access.RELEASE, Access.SHARE, Access.UNSHARE)
-_LOOKS = (Access.READ, Access.WAIT)
 
 
 def _by_object(trace: Trace) -> dict[str, list[Step]]:
@@ -45,11 +43,11 @@ def _by_object(trace: Trace) -> dict[str, list[Step]]:
 
 
 def _is_counter(steps: Sequence[Step]) -> bool:
-    return all(_NUMBER.fullmatch(s.value) and s.access not in _LOCKS for s in steps)
+    return all(_NUMBER.fullmatch(s.value) and s.access not in LOCKS for s in steps)
 
 
 def _changed(steps: Sequence[Step]) -> bool:
-    return any(s.access not in _LOOKS for s in steps)
+    return any(s.access not in LOOKS for s in steps)
 
 
 def choose(trace: Trace, *, prefer: Sequence[str] = ()) -> tuple[str, ...]:
@@ -81,7 +79,7 @@ def _rank(name: str, steps: Sequence[Step], prefer: Sequence[str]) -> tuple[int,
 
 def _count_change(step: Step) -> int:
     """Return by how much *step* changed a reference count; 0 if it is no such step."""
-    if step.access in _LOOKS:
+    if step.access in LOOKS:
         return 0
     words = step.kind.split("_")
     return words.count("inc") - words.count("dec")
@@ -107,7 +105,7 @@ def _resolve(name: str, objects: Sequence[str]) -> str:
 
 def before(step: Step) -> str:
     """Return what the object held before *step*, if the step tells."""
-    if step.access in _LOOKS:
+    if step.access in LOOKS:
         return step.value
     change = _count_change(step)
     if change and _NUMBER.fullmatch(step.value):

@@ -11,17 +11,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pykmm.engine.events import CONFLICTS, Access
+from ..engine.events import CONFLICTS, LOCKS, LOOKS, Access
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .record import Step, Trace
 
-__all__ = ["LOCKS", "LOOKS", "RunningWeight", "family", "weigh", "weight_of"]
-
-LOCKS = (Access.ACQUIRE, Access.RELEASE, Access.SHARE, Access.UNSHARE)
-LOOKS = (Access.READ, Access.WAIT)
+__all__ = ["RunningWeight", "family", "weigh", "weight_of"]
 
 _WATCHED = 8.0
 _PASSED_ON = 3.0

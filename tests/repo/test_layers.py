@@ -191,6 +191,18 @@ def _at_home(module: str, homes: tuple[str, ...]) -> bool:
     )
 
 
+def test_the_package_names_itself_in_one_way(
+    package: dict[str, Source], assert_none: Check
+) -> None:
+    assert_none(
+        source.at(node.lineno, f"import {node.module} relatively")
+        for source in package.values()
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ImportFrom) and not node.level
+        if (node.module or "").partition(".")[0] == "pykmm"
+    )
+
+
 def test_the_plugin_costs_other_suites_nothing(
     package: dict[str, Source], assert_none: Check
 ) -> None:
