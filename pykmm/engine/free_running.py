@@ -202,11 +202,8 @@ class FreeRunning:
             return True
 
     def _start(self, t: Thread) -> None:
+        t.state = ThreadState.STARTED
         with self.count:
-            if t.state is not ThreadState.NEW:
-                self.active -= 1
-                return
-            t.state = ThreadState.STARTED
             worker = self.machine.pool.take()
         t.lock = worker.lock
         worker.give(lambda worker: self._carry(t, worker))

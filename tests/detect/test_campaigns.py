@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import pytest
 
@@ -14,6 +13,7 @@ from pykmm.errors import DataRace, LockInversion, UsageError
 from pykmm.runner import explore, replay
 from pykmm.scenario import Scenario
 from tests.detect.programs import Body, explored
+from tests.free_threaded import races
 
 
 def racy(_: Machine) -> Sequence[Body]:
@@ -66,29 +66,11 @@ def test_replay_has_detectors_and_can_do_without() -> None:
     assert replay(scenario, report.schedule, detectors=()).findings == ()
 
 
-def races_of_free_threads(seed: int, *, locked: bool) -> list[str]:
-    """Let three threads add five times each, as the operating system likes."""
-    seen: list[str] = []
-    watch = Serialized(Kcsan(lambda report: seen.append(report.summary)))
-    with Machine(backend=Backend.FREE, observers=[watch], seed=seed, jitter=2) as m:
-        x, lock = PlainCell(0), Mutex()
-
-        def add() -> None:
-            for _ in range(5):
-                with lock if locked else nullcontext():
-                    x.set(x.get() + 1)
-
-        for number in range(3):
-            m.thread(f"t{number}", add)
-        m.run()
-    return seen
-
-
 @pytest.mark.parametrize("locked", [True, False])
 def test_races_are_found_on_free_running_threads(locked: bool) -> None:
     """By order, not by luck: whatever the operating system does."""
     for seed in range(20):
-        assert bool(races_of_free_threads(seed, locked=locked)) is not locked
+        assert bool(races(seed, locked=locked)) is not locked
 
 
 def test_a_finding_stops_free_running_threads() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from pykmm.engine import Cell, Machine, Pool
-from pykmm.errors import Report
+from pykmm.engine import Pool
 from pykmm.runner import explore
 from pykmm.runner.once import execute
 from pykmm.runner.shorten import shorten
 from pykmm.schedulers import Dfs, RandomWalk
 from tests.litmus import programs as p
-from tests.litmus.harness import Program, explore_bare, litmus, run
+from tests.litmus.harness import Program, explore_bare, litmus
+from tests.runner.programs import bug_beside_noise
 
 
 def fewest(program: Program) -> dict[str, int]:
@@ -75,18 +75,5 @@ def test_a_wild_schedule_is_tamed(seed: int) -> None:
 
 
 def test_steps_that_did_not_lead_to_the_bug_are_left_out() -> None:
-    def program(m: Machine) -> object:
-        x, y = Cell(0), Cell(0)
-
-        def noise() -> None:
-            for number in range(5):
-                y.set(number)
-
-        def buggy() -> None:
-            if x.get():
-                raise Report("x was set")
-
-        return run(m, noise, lambda: x.set(1), buggy)
-
-    result = explore(litmus(program))
+    result = explore(litmus(bug_beside_noise))
     assert [report.schedule for report in result.reports] == ["t1*2 t2*2"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from pykmm.engine import Cell, Machine, Pool, Scheduler
-from pykmm.errors import Nondeterminism, Report, UsageError
+from pykmm.engine import Cell, Machine, PlainCell, Pool, Scheduler
+from pykmm.errors import Nondeterminism, UsageError
 from pykmm.patches.bugs import BUGS
 from pykmm.runner import explore, replay, shrink
 from pykmm.runner.once import Execution, execute
@@ -15,6 +15,7 @@ from pykmm.scenarios import SCENARIOS
 from pykmm.schedulers import Dfs, RandomWalk
 from tests.litmus import programs as p
 from tests.litmus.harness import Program, litmus, run
+from tests.runner.programs import bug_beside_noise
 
 Rank = tuple[int, int]
 
@@ -68,12 +69,12 @@ def test_who_changes_nothing_does_not_use_up_the_search() -> None:
     scenario = litmus(lost_twice)
     with Pool() as pool:
 
-        def run(scheduler: Scheduler) -> Execution:
+        def once(scheduler: Scheduler) -> Execution:
             return execute(scenario, scheduler, pool=pool)
 
-        walks = (run(RandomWalk(seed)) for seed in range(1000))
+        walks = (once(RandomWalk(seed)) for seed in range(1000))
         wild = next(walk for walk in walks if walk.outcome == 1)
-        shrinker = Shrinker(run, lambda execution: execution.outcome == 1, wild)
+        shrinker = Shrinker(once, lambda execution: execution.outcome == 1, wild)
         assert shrinker.shrink().preemptions == 1
         assert shrinker.tries > 0
 
@@ -98,22 +99,27 @@ def test_a_choice_of_one_s_own_is_kept() -> None:
     assert str(shrink(scenario, wild, keep=lambda e: False)) == wild
 
 
+def test_a_report_is_kept() -> None:
+    scenario = litmus(bug_beside_noise)
+    assert str(shrink(scenario, "t0*2 t1 t0*2 t1 t0 t2*2")) == "t1*2 t2*2"
+
+
 def test_a_finding_of_a_detector_is_kept() -> None:
-    def program(m: Machine) -> object:
-        x, y = Cell(0), Cell(0)
+    def program(m: Machine) -> None:
+        x, ready = PlainCell(0), Cell(0)
 
-        def noise() -> None:
-            for number in range(5):
-                y.set(number)
+        def late() -> None:
+            if ready.get():
+                x.set(2)
 
-        def buggy() -> None:
-            if x.get():
-                raise Report("x was set")
-
-        return run(m, noise, lambda: x.set(1), buggy)
+        run(m, late, lambda: x.set(1), lambda: ready.set(1))
 
     scenario = litmus(program)
-    assert str(shrink(scenario, "t0*2 t1 t0*2 t1 t0 t2*2")) == "t1*2 t2*2"
+    # It comes to the same in every order, but only in some there are two to race.
+    assert not replay(scenario, shrink(scenario, "t0*2 t1*2 t2*2")).findings
+    small = shrink(scenario, "t1 t2 t0 t2 t0 t1 t0")
+    assert str(small) == "t1*2 t2*2 t0*3"
+    assert len(replay(scenario, small).findings) == 1
 
 
 def test_what_ran_is_what_is_returned() -> None:

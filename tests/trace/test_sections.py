@@ -123,6 +123,18 @@ def test_where_a_thread_is_preempted_weighs() -> None:
     assert weights[1] > weights[0] == weights[2]
 
 
+def test_a_jump_of_the_clock_weighs_as_what_is_passed_on() -> None:
+    trace = steps(
+        ("a", "jiffies", Access.BARRIER, ""),
+        ("a", "own", WRITE, ""),
+        ("a", "passed", WRITE, ""),
+        ("b", "passed", READ, ""),
+    )
+    jump, own, *passed = weigh(trace, ())
+    assert passed == [jump, jump]
+    assert jump > own
+
+
 def test_alike_objects_count_once() -> None:
     trace = steps(
         ("a", "mm#1.pte[0x8000].ptl", WRITE, ""),
