@@ -182,11 +182,16 @@ class SpreadTree:
     def _branch_off(self, walk: _Walk, campaign: Campaign) -> None:
         """Begin walks at the leaves that *walk* would come to last.
 
-        They are the largest. Where a number of executions ends it all, those that it
-        would come to first.
+        They are the largest. More may be planned for leaves behind a step that may do
+        one thing or another, so these are for their own walk. Where a number of
+        executions ends it all, those that it would come to first.
         """
         following = walk.next_leaf
-        leaves = [(i, b) for i, b in _ahead(walk.frontier) if not leaf(b).away]
+        leaves = [
+            (index, branch)
+            for index, branch in _ahead(walk.frontier)
+            if not leaf(branch).away and all(step.is_sure for step in chain(branch))
+        ]
         many = self.near
         if campaign.left is None:
             leaves.reverse()
@@ -222,7 +227,9 @@ class SpreadTree:
         if walk.number not in self.walks:
             return  # it was called back
         reader = Reader(part.stand, self.world)
+        away = _away(walk.frontier)
         walk.frontier = read(part.stand, self.world, reader)
+        self._call_back(away - _away(walk.frontier))  # another leaf leads there
         walk.spoiled = part.stand["spoiled"]
         walk.grown = part.seconds >= _SECONDS
         walk.stopped = walk is not self.first and bool(walk.spoiled or part.reason)
@@ -287,7 +294,7 @@ class SpreadTree:
                 continue
             if walk.going is not None:
                 walk.going.cancel()
-            self._call_back({b.away for b in _all(walk.frontier) if b.away})
+            self._call_back(_away(walk.frontier))
 
 
 def _fits(walk: _Walk, ahead: _Walk) -> bool:
@@ -362,6 +369,11 @@ def _below(frontier: Frontier, index: int, branch: Branch) -> Frontier:
         True,
         [entry for entry in frontier.unsure if entry[0] < index],
     )
+
+
+def _away(frontier: Frontier) -> set[int]:
+    """Return the numbers of those who explore leaves of their own."""
+    return {branch.away for branch in _all(frontier) if branch.away}
 
 
 def _all(frontier: Frontier) -> Iterator[Branch]:

@@ -223,6 +223,9 @@ class Bounded(Subtree):
         del redundant, cut
         return tuple(self.past.tids.values())
 
+    def _settle(self) -> None:
+        """Keep all that is planned: what leads there may be a preemption too many."""
+
     def _in_another_place(self, step: Step, race: Race) -> Step:
         """Return *step*: it is only asked whose it is."""
         del race

@@ -12,9 +12,11 @@ Partial Order Reduction" (J. ACM 64(4), 2017; POPL 2014). Departures:
 - Where nothing is planned, whoever is about to change what another thread has been
   seen to wait for lets that one go on first. Then it is there to see whether it has
   to wait, which is guessed otherwise.
-- What a reversed step will do is guessed from all that steps of its kind have done
+- What a reversed step will do is guessed from all that its kind has done
   (:mod:`.steps`). The guess is on the safe side: nothing is lost, but an execution
   may turn out redundant. Where classes do not depend on outcomes none does.
+- What was planned beside a step that does less than was guessed is taken out if the
+  step leads there. A leaf behind a guess covers only itself: a sleeper may cover it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from ..errors import Livelock, Nondeterminism, StepLimit
 from .explorer import Redundant, Verdict
 from .past import Past
 from .steps import LOOKS, NOWHERE, Step, World, depends
-from .wakeup import ANYBODY, PLANS, Branch, explored
+from .wakeup import ANYBODY, PLANS, Branch, explored, settle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -251,6 +253,7 @@ class Dpor:
             self._reset()
             return Verdict.RESTART
         self.world.relied = True
+        self._settle()
         self._link(set(machine.cuts))
         redundant = isinstance(machine.failure, Redundant)
         cut_short = not redundant and _was_cut_short(machine)
@@ -274,6 +277,21 @@ class Dpor:
                 planned.kind != step.kind or planned.oid not in (step.oid, NOWHERE)
             ):
                 raise Nondeterminism(index, planned.kind, [step.kind])
+
+    def _settle(self) -> None:
+        """Drop what was planned beside steps only because they might have done more."""
+        below: list[Branch] = []
+        taken = list(zip(self._nodes, self.past.steps, strict=False))[self._fixed :]
+        for node, step in reversed(taken):
+            if node.planned:
+                known = Branch(step)
+                known.branches = below
+                if not node.planned.is_sure:
+                    settle(known, node.branches)
+                node.branches.insert(0, known)
+            below = node.branches if node.planned else []
+        for node, _ in taken:
+            del node.branches[: node.planned is not None]
 
     def _link(self, cuts: set[int]) -> None:
         past = self.past

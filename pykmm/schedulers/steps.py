@@ -147,6 +147,12 @@ class Step:
                 found[oid] = found.get(oid, 0) | bits
         return found
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is known what it does: one class, and no life that it may end."""
+        single = not self.bits & (self.bits - 1)
+        return single and not any(o & 1 and bits & WRITE for o, bits in self.more)
+
     def died(self) -> Step:
         """Return the same step as one in which a bug was found."""
         step = Step(self.tid, self.kind, self.oid, self.bits, self.gated, self.more)
@@ -266,7 +272,7 @@ class World:
         known = self.classes.get(kind, 0)
         if bits & ~known:
             self.classes[kind] = known | bits
-            if known and against(bits) & ~against(known):
+            if known:
                 self.news |= self.relied
 
     def saw_death(self, kind: str, oid: int, struct: int) -> int:

@@ -2,11 +2,12 @@
 """A part of what :class:`~.dpor.Dpor` explores, to be left and taken up again.
 
 All executions below a leaf of a wakeup tree are a matter of their own. A leaf covers
-whatever else is planned for it, so nothing outside adds to them, and who sleeps at
-the leaf is known as soon as it is there. The other way round it does happen: a race
-below the leaf may have to be reversed above it. Such plans are kept in their order
-for whoever explores the tree above, to be made when the leaf's turn has come. Then
-all is as if one explorer had gone through everything, one execution after the other.
+whatever else is planned for it if it is known for sure what leads there, so nothing
+outside adds to them, and who sleeps at the leaf is known as soon as it is there. The
+other way round it does happen: a race below the leaf may have to be reversed above it.
+Such plans are kept in their order for whoever explores the tree above, to be made when
+the leaf's turn has come. Then all is as if one explorer had gone through everything,
+one execution after the other.
 """
 
 from __future__ import annotations

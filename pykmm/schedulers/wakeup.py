@@ -29,6 +29,7 @@ __all__ = [
     "insert",
     "offer",
     "plan",
+    "settle",
 ]
 
 #: No number of a thread; what :attr:`Fork.sleeper` can be as well.
@@ -82,7 +83,13 @@ def initial(step: Step, sequence: list[Step]) -> int:
 
 
 def insert(branches: list[Branch], sequence: list[Step]) -> None:
-    """Add *sequence* below *branches* unless some leaf covers it."""
+    """Add *sequence* below *branches* unless some leaf covers it.
+
+    A leaf behind a step of which it is not known what it does covers nothing longer:
+    that step may turn out to commute with somebody asleep, so that nothing is explored
+    from there but what is planned.
+    """
+    sure = True
     while True:
         for branch in branches:
             place = initial(branch.step, sequence)
@@ -92,13 +99,33 @@ def insert(branches: list[Branch], sequence: list[Step]) -> None:
             break
         if place < len(sequence):
             sequence = sequence[:place] + sequence[place + 1 :]
+        sure = sure and branch.step.is_sure
         branches = branch.branches
-        if not branches or not sequence:
+        if not sequence or (sure and not branches):
             return
     for step in sequence:
         added = Branch(step)
         branches.append(added)
         branches = added.branches
+
+
+def settle(known: Branch, others: list[Branch]) -> None:
+    """Take out of *others* what *known* leads to, now that its steps are known.
+
+    What is left over of it then is added below *known*, unless it is covered there.
+    """
+
+    def stays(branch: Branch, before: list[Step]) -> bool:
+        sequence = [*before, branch.step]
+        if branch.branches:
+            branch.branches[:] = [b for b in branch.branches if stays(b, sequence)]
+            return bool(branch.branches)
+        if initial(known.step, sequence) < 0:
+            return True
+        insert([known], sequence)
+        return False
+
+    others[:] = [branch for branch in others if stays(branch, [])]
 
 
 def explored(fork: Fork, step: Step) -> None:

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How many Mazurkiewicz traces a program has, counted without the explorer.
+
+Nothing here knows the engine's access classes, sleep sets or wakeup trees. Two steps
+depend on each other by the rules of A. Mazurkiewicz (1977) for reads, writes and
+locks, which :func:`commute` spells out by the names of the primitives. Prefixes of
+executions that differ in the order of independent steps only lead to the same state,
+so it is enough to go on from one of them: a breadth-first walk over their classes, as
+each class is reached from the one a step shorter.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+from attrs import define, field
+
+from pykmm.engine import Access, Event, Pool, Thread
+from pykmm.runner.once import Execution, execute
+from pykmm.schedulers import Dpor, Redundant, Verdict
+from tests.litmus.harness import Program, litmus
+
+#: Steps that only look, those that share a lock, and additions nobody looks at.
+LOOKING = {"read", "load_acquire"}
+SHARING = {"read_lock", "read_unlock"}
+#: Steps that change something if they succeed.
+TRYING = {"cas", "trylock"}
+
+#: What somebody did, how often they had done something, and what came before it.
+Fact = tuple[Hashable, ...]
+#: How many steps of each thread came before, itself included.
+Past = dict[Hashable, int]
+
+
+def commute(a: tuple[str, bool], b: tuple[str, bool]) -> bool:
+    """Tell whether steps on one object, by name and success, may come in any order."""
+
+    def looks(step: tuple[str, bool]) -> bool:
+        kind, hit = step
+        return kind in LOOKING or (kind in TRYING and not hit)
+
+    return (
+        (looks(a) and looks(b))
+        or (a[0] in SHARING and b[0] in SHARING)
+        or (a[0] == b[0] == "add")
+    )
+
+
+def trace_of(events: Sequence[Event]) -> frozenset[Fact]:
+    """Return what is the same for all executions in one class: each step's past."""
+    pasts: dict[Hashable, Past] = {}
+    touched: dict[Hashable, list[tuple[tuple[str, bool], Past]]] = {}
+    known: list[tuple[Thread, Past]] = []
+    facts = []
+    for event in events:
+        me = event.thread.key
+        past = dict(pasts[me] if me in pasts else _before_birth(event.thread, known))
+        step = event.kind, event.access is not Access.READ
+        before = touched.setdefault(event.obj.uid, [])
+        for other, other_past in before:
+            if not commute(step, other):
+                for who, many in other_past.items():
+                    past[who] = max(past.get(who, 0), many)
+        past[me] = past.get(me, 0) + 1
+        pasts[me] = past
+        before.append((step, past))
+        known.append((event.thread, past))
+        facts.append((me, past[me], step, frozenset(past.items())))
+    return frozenset(facts)
+
+
+def _before_birth(t: Thread, known: list[tuple[Thread, Past]]) -> Past:
+    own = (past for thread, past in reversed(known[: t.born]) if thread is t.creator)
+    return next(own, {})
+
+
+@define
+class Walk:
+    """All classes of prefixes, each visited once."""
+
+    seen: dict[frozenset[Fact], frozenset[Hashable]] = field(factory=dict)
+    plans: list[tuple[int, ...]] = field(factory=lambda: [()])
+    path: list[int] = field(factory=list)
+    plan: tuple[int, ...] = ()
+
+    def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
+        """Follow the plan, then go on as long as that leads to a new class."""
+        del running
+        place = len(self.path)
+        unborn = next((i for i, t in enumerate(enabled) if _is_unborn(t)), None)
+        if place < len(self.plan):
+            choice = self.plan[place]
+        elif unborn is not None:
+            choice = unborn  # nothing depends on a thread's beginning
+        else:
+            state = trace_of(enabled[0].machine.events)
+            may = frozenset(t.key for t in enabled)
+            if state in self.seen:
+                assert self.seen[state] == may, "one class, one state"
+                raise Redundant
+            self.seen[state] = may
+            choice = 0
+            plans = [(*self.path, i) for i in range(1, len(enabled))]
+            self.plans += reversed(plans)
+        self.path.append(choice)
+        return enabled[choice]
+
+
+def _is_unborn(t: Thread) -> bool:
+    return t.kind == "start" and t.guard is None and t.obj is None
+
+
+@define
+class Found:
+    """The traces of a program, how often each was run, and what they come to."""
+
+    traces: Counter[frozenset[Fact]] = field(factory=Counter)
+    outcomes: set[str] = field(factory=set)
+
+    def add(self, execution: Execution) -> None:
+        self.traces[trace_of(execution.events)] += 1
+        self.outcomes.add(execution.label)
+
+
+def classes(program: Program, at_most: int = 50_000) -> Found:
+    """Find the traces of *program* in no more than so many executions."""
+    walk, found = Walk(), Found()
+    with Pool() as pool:
+        for _ in range(at_most):
+            if not walk.plans:
+                return found
+            walk.plan, walk.path = walk.plans.pop(), []
+            execution = execute(litmus(program), walk, pool=pool)
+            if not isinstance(execution.machine.failure, Redundant):
+                found.add(execution)
+    raise AssertionError(f"more than {at_most} executions")
+
+
+def explored(program: Program) -> Found:
+    """Run all that the explorer runs, but for what is redundant."""
+    dpor, found = Dpor(), Found()
+    with Pool() as pool:
+        while (scheduler := dpor.begin()) is not None:
+            execution = execute(litmus(program), scheduler, pool=pool)
+            verdict = dpor.end(execution.machine)
+            if verdict is Verdict.RESTART:
+                found = Found()
+            elif verdict is Verdict.NEW:
+                found.add(execution)
+    return found
+
+
+def check(program: Program) -> int:
+    """Compare the explorer with the count; return how many traces there are."""
+    truth, clever = classes(program), explored(program)
+    assert clever.outcomes == truth.outcomes
+    assert clever.traces.keys() == truth.traces.keys()
+    assert set(clever.traces.values()) == {1}, "one execution for each trace"
+    return len(truth.traces)
