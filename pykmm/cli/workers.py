@@ -7,10 +7,12 @@ the first one to decide, so the others are started with the signal blocked.
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import contextmanager
-from multiprocessing import active_children
+from multiprocessing import active_children, parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
+from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +41,21 @@ class _Context(SpawnContext):
     Process = _Worker
 
 
+def _end_with_parent() -> None:
+    """Have this process end when the first one does, even if that was killed.
+
+    What it works at could go on for hours, and nobody would ever ask for the answer.
+    """
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, name="watch the parent", daemon=True).start()
+
+
 @contextmanager
 def workers(jobs: int) -> Iterator[Executor | None]:
     """Give *jobs* processes to work in; none for one job.
@@ -50,7 +67,10 @@ def workers(jobs: int) -> Iterator[Executor | None]:
         return
     from concurrent.futures import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(jobs, mp_context=_Context()) as executor:
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=_Context(), initializer=_end_with_parent
+    )
+    with pool as executor:
         try:
             yield executor
         except BaseException:
