@@ -35,7 +35,7 @@ from .mempolicy_alloc import alloc_pages
 from .page_alloc import __free_pages
 from .swap import folios_put_refs
 from .swapfile import swap_put_entries_direct
-from .vmscan_file import file_lru
+from .vmscan_lru import file_lru
 
 __all__ = ["filemap_fault", "folio_end_writeback"]
 

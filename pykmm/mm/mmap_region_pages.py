@@ -25,7 +25,7 @@ from ..linux.refcount import refcount_inc
 from .filemap_cache import _cache_fill, _cache_missing
 from .memory_tables import _install_upper, _missing_upper
 from .page_counter import page_counter_charge
-from .vmscan_file import file_lru
+from .vmscan_lru import file_lru
 
 __all__ = ["_Supply", "_cache", "_populate_huge", "_populate_run"]
 

@@ -41,6 +41,7 @@ from ..linux.mmu_notifier import (
     mmu_notifier_range,
 )
 from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.vm_flags import _read_flags_once
 from .filemap_cache import _add_folios, _in_window, _of_window, _offset
 from .memcontrol import get_mem_cgroup_from_mm
 from .memory import _pte_tables
@@ -49,12 +50,13 @@ from .page_writeback import folio_mark_dirty
 from .rmap_unmap import _part
 
 __all__ = [
+    "_entries",
     "_mapped_by",
-    "_unmap_from",
     "folio_mkclean",
     "folio_referenced",
     "folio_referenced_arg",
     "rmap_walk_file",
+    "try_to_unmap",
 ]
 
 _MANY: Final = (
@@ -91,18 +93,21 @@ def _mapped_by(vma: vm_area_struct, pages: _Folios) -> Iterator[_Folios]:
 
 
 @mirrors("mm/rmap.c", checked="v7.2", abridged=_MANY)
-def rmap_walk_file(mapping: address_space, pages: _Folios, rmap_one: _One) -> None:
+def rmap_walk_file(mapping: address_space, pages: _Folios, rmap_one: _One) -> int:
     """Visit the page tables in which *pages* may be mapped, parents before children.
 
     Context: The pages are locked; takes ``i_mmap_rwsem`` for reading. May sleep.
+    Return: How many mappings the file has.
     """
     i_mmap_lock_read(mapping)
-    for vma in _by_offset(mapping):
+    mappings = _by_offset(mapping)
+    for vma in mappings:
         state = vma.__dict__
         for table in _pte_tables(vma.vm_mm, state["vm_start"], state["vm_end"]):
             if _in_window(pages, _offset(vma, table)):
                 rmap_one(vma, table, pages)
     i_mmap_unlock_read(mapping)
+    return len(mappings)
 
 
 # -- who uses them ---------------------------------------------------------------------
@@ -156,8 +161,8 @@ def folio_referenced(
     pra = folio_referenced_arg(memcg)
 
     def visit(vma: vm_area_struct, table: pgtable_t, pages: _Folios) -> None:
+        vm_flags = _read_flags_once(vma)
         counts = not invalid_folio_referenced_vma(vma, pra)
-        vm_flags = vma.__dict__["vm_flags"]
         spin_lock(table.ptl)
         bits = _entries(vma, table, pages)
         young = bits & table.young
@@ -178,18 +183,22 @@ def folio_referenced(
 # -- taking them away ------------------------------------------------------------------
 
 
-def _unmap_from(vma: vm_area_struct, table: pgtable_t, pages: _Folios) -> None:
-    """Unmap *pages* in one table, unless they are locked there: try_to_unmap_one().
+def _unmap_from(
+    vma: vm_area_struct, table: pgtable_t, pages: _Folios, stuck: _Folios
+) -> bool:
+    """Unmap *pages* in one table; those that are locked there are *stuck*.
 
     Context: As :func:`rmap_walk_file`; takes the table's lock.
+    Return: Whether any was unmapped.
     """
-    if vma.__dict__["vm_flags"] & VM_LOCKED:
-        return
     mm, first = vma.vm_mm, table.index << PMD_SHIFT
     change = mmu_notifier_range(MMU_NOTIFY_CLEAR, mm, first, first + PMD_SIZE)
     mmu_notifier_invalidate_range_start(change)
     spin_lock(table.ptl)
     bits = _entries(vma, table, pages)
+    if bits and _read_flags_once(vma) & VM_LOCKED:
+        _add_folios(stuck, _of_window(bits, _offset(vma, table)))
+        bits = 0
     if bits:
         if dirty := bits & table.dirty:
             mapping = vma.__dict__["vm_file"].f_mapping
@@ -199,6 +208,33 @@ def _unmap_from(vma: vm_area_struct, table: pgtable_t, pages: _Folios) -> None:
         add_mm_counter(mm, _member(vma), -bits.bit_count())
     spin_unlock(table.ptl)
     mmu_notifier_invalidate_range_end(change)
+    return bool(bits)
+
+
+@mirrors("mm/rmap.c", checked="v7.2", abridged=_MANY)
+def try_to_unmap(mapping: address_space, pages: _Folios) -> _Folios:
+    """Unmap *pages* wherever they are mapped, but where they are locked.
+
+    Linux knows from a page's references that somebody maps it after all. Here the
+    mappings are gone through again, until fork has copied no entry into one that had
+    been visited.
+
+    Context: As :func:`rmap_walk_file`; takes the tables' locks.
+    Return: Those that are locked somewhere.
+    """
+    stuck: _Folios = {}
+    again = True
+
+    def visit(vma: vm_area_struct, table: pgtable_t, pages: _Folios) -> None:
+        nonlocal again
+        again |= _unmap_from(vma, table, pages, stuck)
+
+    while again:
+        again = False
+        stuck.clear()
+        if rmap_walk_file(mapping, pages, visit) == 1:
+            break
+    return stuck
 
 
 # -- who has written to them -----------------------------------------------------------

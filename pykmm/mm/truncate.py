@@ -20,6 +20,7 @@ from ..linux.mm_types import _Folios, _Origin, address_space
 from ..linux.page_flags import PG_dirty, PG_locked, PG_writeback
 from ..linux.spinlock import spin_lock, spin_unlock
 from .filemap_cache import (
+    _add_folios,
     _any_locked,
     _cache_drop,
     _swap_drop,
@@ -28,9 +29,10 @@ from .filemap_cache import (
     _without,
 )
 from .memory_mapping import unmap_mapping_pages, unmap_mapping_range
+from .rmap_file import _mapped_by
 from .swap import folios_put_refs
 from .swapfile import swap_put_entries_direct
-from .vmscan_file import _still_mapped, file_lru
+from .vmscan_lru import file_lru
 
 __all__ = [
     "mapping_evict_folio",
@@ -115,6 +117,15 @@ def _drop(
     leave(t, field, Access.WRITE, sum(gone.values()))
     spin_unlock(mapping.i_pages_lock)
     return gone, slots, left
+
+
+def _still_mapped(mapping: address_space, pages: _Folios) -> _Folios:
+    """Return which of *pages* somebody maps, without a step."""
+    found: _Folios = {}
+    for vma in list(mapping.__dict__["i_mmap"]):
+        for part in _mapped_by(vma, pages):
+            _add_folios(found, part)
+    return found
 
 
 @mirrors("mm/truncate.c", checked="v7.2", abridged=_AT_ONCE)

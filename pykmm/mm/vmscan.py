@@ -20,14 +20,8 @@ from ..linux._shared_pages import Wanted
 from ..linux.memcontrol import mem_cgroup, mem_cgroup_is_descendant
 from ..linux.mmzone import DEF_PRIORITY, pglist_data
 from .vmscan_anon import anon_on_node, could_swap_out, shrink_anon
-from .vmscan_file import (
-    could_drop,
-    file_lru,
-    file_pages,
-    scan_control,
-    shrink_active_list,
-    shrink_inactive_list,
-)
+from .vmscan_file import scan_control, shrink_active_list, shrink_inactive_list
+from .vmscan_lru import could_drop, file_lru, file_pages
 
 __all__ = [
     "SWAP_CLUSTER_MAX",

@@ -8,7 +8,7 @@ is unmapped first. Reclaim locks what it has in its hands, and a fault waits for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
@@ -16,15 +16,12 @@ import attrs
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
-from ..engine.machine import current_machine
-from ..engine.statics import MachineLocal
 from ..engine.step import enter, leave
 from ..fs.fs_writeback import wakeup_flusher_threads
 from ..linux._bitmaps import _through_nth
 from ..linux._shared_pages import Wanted
 from ..linux.memcontrol import mem_cgroup
-from ..linux.mm import VM_LOCKED
-from ..linux.mm_types import _Folios, _Origin, address_space
+from ..linux.mm_types import _Folios, address_space
 from ..linux.page_flags import (
     PG_active,
     PG_dirty,
@@ -34,23 +31,17 @@ from ..linux.page_flags import (
     PG_writeback,
 )
 from ..linux.spinlock import spin_lock, spin_unlock
-from ._lru import Lru
 from .filemap_cache import _add_folios, _both, _cache_drop, _within, _without
 from .rmap_file import (
-    _mapped_by,
-    _unmap_from,
     folio_referenced,
     folio_referenced_arg,
-    rmap_walk_file,
+    try_to_unmap,
 )
 from .swap import folios_put_refs
-from .swapfile import folio_alloc_swap, nr_swap_pages, swap_put_entries_direct
-from .vmscan_anon import _may_swap
+from .swapfile import _free_slots, folio_alloc_swap, swap_put_entries_direct
+from .vmscan_lru import _evictable
 
 __all__ = [
-    "could_drop",
-    "file_lru",
-    "file_pages",
     "scan_control",
     "shrink_active_list",
     "shrink_inactive_list",
@@ -76,90 +67,18 @@ class scan_control:
     nr_scanned: int = 0
     #: Those met that were dirty, or on their way to the disk.
     nr_dirty: int = 0
+    #: Those met that somebody maps with VM_LOCKED: they are left alone from then on.
+    mlocked: dict[address_space, _Folios] = attrs.field(factory=dict)
 
     @property
     def missing(self) -> int:
         """How many pages have still to be found."""
         return max(self.nr_to_reclaim - self.nr_reclaimed, 0)
 
-
-class _FileLru(Lru[address_space]):
-    """The files that have had pages in memory: those of page cache first."""
-
-    def _may_go(self, member: address_space) -> bool:
-        return member.is_shmem
-
-    def add(self, member: address_space, *origins: _Origin) -> None:
-        if _is_reclaimed(member):
-            super().add(member, *origins)
-
-    def take(self, kind: str, wanted: Wanted | None = None) -> list[address_space]:
-        found = super().take(kind, wanted)
-        return sorted(found, key=lambda mapping: mapping.is_shmem)
-
-    def forget(self, member: address_space) -> None:
-        if _is_reclaimed(member):
-            super().forget(member)
-
-
-file_lru = MachineLocal(_FileLru)
-
-
-def _is_reclaimed(mapping: address_space) -> bool:
-    """Tell whether pages of a file can ever be reclaimed: huge ones never can."""
-    if mapping.is_shmem:
-        return bool(current_machine().config.total_swap_pages)
-    return mapping.is_linked
-
-
-def _may_go(mapping: address_space, wanted: Wanted) -> Wanted:
-    """Narrow *wanted* down to what can go from a file: shmem needs a place in swap."""
-    if not mapping.is_shmem:
-        return wanted
-    room = bool(nr_swap_pages().counter)
-    return lambda origin: room and wanted(origin) and _may_swap(origin)
-
-
-# -- what there is ---------------------------------------------------------------------
-
-
-def _mlocked(mapping: address_space, pages: _Folios) -> _Folios:
-    """Return which of *pages* somebody maps with VM_LOCKED, without a step."""
-    found: _Folios = {}
-    for vma in list(mapping.__dict__["i_mmap"]):
-        if vma.__dict__["vm_flags"] & VM_LOCKED:
-            for part in _mapped_by(vma, pages):
-                _add_folios(found, part)
-    return found
-
-
-def _evictable(mapping: address_space, wanted: Wanted) -> _Folios:
-    """Return the *wanted* pages that nobody locks, in memory or by the page."""
-    found: _Folios = {}
-    wanted = _may_go(mapping, wanted)
-    for origin, pages in list(mapping.__dict__["_i_origins"].items()):
-        if wanted(origin):
-            _add_folios(found, dict(pages))
-    if not found:
-        return found
-    found = _without(found, dict(mapping._flags[PG_locked]))
-    return _without(found, _mlocked(mapping, found))
-
-
-def file_pages(mapping: address_space, wanted: Wanted) -> int:
-    """Count, in a step, the pages of a file that can be reclaimed."""
-    field = field_of(mapping, "i_pages")
-    t = enter(field, "zone_page_state_snapshot")
-    found = sum(bits.bit_count() for bits in _evictable(mapping, wanted).values())
-    leave(t, field, Access.READ, found)
-    return found
-
-
-def could_drop(wanted: Wanted) -> Callable[[], bool]:
-    """Make a guard: are there *wanted* pages of files that can be reclaimed?"""
-    lru = file_lru()
-    # A snapshot: whoever evaluates the guard may not be alone with the list.
-    return lambda: any(_evictable(mapping, wanted) for mapping in list(lru.members))
+    def cull_mlocked(self, mapping: address_space, pages: _Folios) -> None:
+        """Note pages that had not to be looked at."""
+        _add_folios(self.mlocked.setdefault(mapping, {}), pages)
+        self.nr_scanned -= _nr(pages)
 
 
 # -- taking them in hand ---------------------------------------------------------------
@@ -196,7 +115,7 @@ def isolate_lru_folios(
     """
     field = field_of(mapping, "i_pages")
     t = enter(field, "isolate_lru_folios")
-    found = _evictable(mapping, sc.wanted)
+    found = _without(_evictable(mapping, sc.wanted), sc.mlocked.get(mapping, {}))
     flagged = mapping._flags[PG_active]
     if active:
         found = _without(found, _without(found, flagged))
@@ -249,9 +168,9 @@ def folio_check_references(
 
 @mirrors("mm/vmscan.c", checked="v7.2", abridged=_BY_OFFSET)
 def __remove_mapping(
-    mapping: address_space, isolated: _Isolated, found: _Verdict
+    mapping: address_space, isolated: _Isolated, found: _Verdict, stuck: _Folios
 ) -> tuple[int, int]:
-    """Take what is clean and nobody maps any more out of the cache, and unlock all.
+    """Take what is clean, and not *stuck*, out of the cache, and unlock all.
 
     What is dirty, or being written, is active until it has been.
 
@@ -263,7 +182,6 @@ def __remove_mapping(
     flags = mapping._flags
     spin_lock(mapping.i_pages_lock)
     t = enter(field, "__remove_mapping")
-    stuck = _still_mapped(mapping, found.reclaim)
     later = _both(isolated.writeback, flags[PG_writeback])
     _add_folios(later, _both(found.reclaim, flags[PG_dirty]))
     freed = _without(_without(found.reclaim, stuck), later)
@@ -271,7 +189,8 @@ def __remove_mapping(
     if mapping.is_shmem:
         _add_folios(mapping._swapped, freed)
     flags[PG_locked] = _without(flags[PG_locked], pages)
-    flags[PG_referenced] = _without(flags[PG_referenced], pages)
+    seen = _without(pages, found.pra.locked)
+    flags[PG_referenced] = _without(flags[PG_referenced], seen)
     _add_folios(flags[PG_referenced], found.referenced)
     _add_folios(flags[PG_active], found.activate)
     _add_folios(flags[PG_active], stuck)
@@ -281,15 +200,6 @@ def __remove_mapping(
     spin_unlock(mapping.i_pages_lock)
     folios_put_refs(gone)
     return sum(gone.values()), _nr(later)
-
-
-def _still_mapped(mapping: address_space, pages: _Folios) -> _Folios:
-    """Return which of *pages* could not be unmapped: locked, or copied by fork."""
-    found: _Folios = {}
-    for vma in list(mapping.__dict__["i_mmap"]):
-        for part in _mapped_by(vma, pages):
-            _add_folios(found, part)
-    return found
 
 
 def _batches(mapping: address_space, sc: scan_control) -> Iterator[_Isolated]:
@@ -314,17 +224,19 @@ def shrink_inactive_list(mapping: address_space, sc: scan_control) -> None:
 
     Context: May sleep; takes ``i_mmap_rwsem`` for reading, and page-table locks.
     """
+    if mapping.is_shmem and not _free_slots():
+        return
     for isolated in _batches(mapping, sc):
         pages = isolated.pages
         going = _without(pages, isolated.writeback)
         found = folio_check_references(mapping, going, sc)
+        sc.cull_mlocked(mapping, found.pra.locked)
         slots = folio_alloc_swap(_nr(found.reclaim)) if mapping.is_shmem else 0
         if mapping.is_shmem:
             found = attrs.evolve(found, reclaim=_first(found.reclaim, slots))
         mapped = {c: b & found.pra.mapped.get(c, 0) for c, b in found.reclaim.items()}
-        if any(mapped.values()):
-            rmap_walk_file(mapping, mapped, _unmap_from)
-        freed, later = __remove_mapping(mapping, isolated, found)
+        stuck = try_to_unmap(mapping, mapped) if any(mapped.values()) else {}
+        freed, later = __remove_mapping(mapping, isolated, found, stuck)
         if slots > freed:
             swap_put_entries_direct(slots - freed)
         sc.nr_reclaimed += freed
@@ -339,12 +251,16 @@ def shrink_active_list(mapping: address_space, sc: scan_control) -> None:
 
     Context: As :func:`shrink_inactive_list`.
     """
+    if mapping.is_shmem and not _free_slots():
+        return
     pages = isolate_lru_folios(mapping, sc, 0, active=True).pages
     if not pages:
         return
     pra = folio_referenced(mapping, pages, sc.target_mem_cgroup)
+    sc.cull_mlocked(mapping, pra.locked)
     field, flags = field_of(mapping, "i_pages"), mapping._flags
     t = enter(field, "move_folios_to_lru")
     flags[PG_locked] = _without(flags[PG_locked], pages)
-    flags[PG_active] = _without(flags[PG_active], _without(pages, pra.executed))
+    idle = _without(_without(pages, pra.executed), pra.locked)
+    flags[PG_active] = _without(flags[PG_active], idle)
     leave(t, field, Access.WRITE, _nr(pages))
