@@ -133,8 +133,8 @@ def synchronize_group_exit(tsk: task_struct, code: int) -> None:
 @mirrors(
     "kernel/exit.c",
     checked="v7.2",
-    abridged="accounting, namespaces and IPC are left out: nothing between "
-    "exit_mm() and exit_notify() waits here, so real exits are slower",
+    abridged="accounting, namespaces and IPC are left out: between exit_mm() and "
+    "exit_notify() only closed files make it wait, so real exits are slower",
 )
 def do_exit(code: int) -> None:
     """End current. Does not return: its thread is unwound.

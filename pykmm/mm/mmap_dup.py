@@ -149,7 +149,7 @@ def _undo(mm: mm_struct, vmi: vma_iterator, first_left: vm_area_struct | None) -
 @mirrors(
     "mm/mmap.c",
     checked="v7.2",
-    abridged="no uprobes, userfaultfd, KSM or huge pages; stores need no memory",
+    abridged="no uprobes, userfaultfd, KSM or khugepaged; stores need no memory",
 )
 def dup_mmap(mm: mm_struct, oldmm: mm_struct) -> int:
     """Copy all mappings of *oldmm* into the empty *mm*.

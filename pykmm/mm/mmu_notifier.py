@@ -236,7 +236,7 @@ def mn_hlist_invalidate_end(
 @mirrors(
     "mm/mmu_notifier.c",
     checked="v7.2",
-    abridged="no other locks to take: there is no rmap",
+    abridged="there is always memory for it, and no signal ends it",
 )
 @must_hold("mm.mmap_lock")
 def __mmu_notifier_register(subscription: mmu_notifier, mm: mm_struct) -> int:

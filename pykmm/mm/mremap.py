@@ -11,7 +11,7 @@ from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.step import enter, leave
-from ..errno import ENOMEM
+from ..linux.fs import i_mmap_lock_write, i_mmap_unlock_write
 from ..linux.mm import (
     PAGE_SHIFT,
     PMD_MASK,
@@ -55,6 +55,27 @@ class pagetable_move_control:
     need_rmap_locks: bool = False
 
 
+@mirrors("mm/mremap.c", checked="v7.2")
+def take_rmap_locks(vma: vm_area_struct) -> None:
+    """Keep out whoever comes to *vma* from a page, and would look for it twice in vain.
+
+    Context: ``mmap_lock`` for writing. May sleep.
+    """
+    if vma.vm_file is not None:
+        i_mmap_lock_write(vma.vm_file.f_mapping)
+    if vma.anon_vma is not None:
+        anon_vma_lock_write(vma.anon_vma)
+
+
+@mirrors("mm/mremap.c", checked="v7.2")
+def drop_rmap_locks(vma: vm_area_struct) -> None:
+    """Give back what :func:`take_rmap_locks` took."""
+    if vma.anon_vma is not None:
+        anon_vma_unlock_write(vma.anon_vma)
+    if vma.vm_file is not None:
+        i_mmap_unlock_write(vma.vm_file.f_mapping)
+
+
 @mirrors("mm/mremap.c", checked="v7.2", abridged=_BY_TABLE)
 def move_page_tables(pmc: pagetable_move_control) -> int:
     """Move what is mapped at the old addresses to the new ones, where nothing is.
@@ -94,9 +115,14 @@ def _move_table(
     """
     mm, by = pmc.new.vm_mm, pmc.new_addr - pmc.old_addr
     if stop - start == PMD_SIZE and not by & ~PMD_MASK:
-        moved = move_normal_pmd(mm, old, (start + by) >> PMD_SHIFT)
+        index = start + by >> PMD_SHIFT
+        if _upper_alloc(mm, index):
+            return start
+        take_rmap_locks(pmc.old)
+        moved = move_normal_pmd(mm, old, index)
+        drop_rmap_locks(pmc.old)
         if moved:
-            return None if moved > 0 else start
+            return None
     while start < stop:
         part = min(stop, (start + by | PMD_SIZE - 1) + 1 - by)
         new = pte_alloc(mm, start + by >> PMD_SHIFT)
@@ -108,14 +134,13 @@ def _move_table(
 
 
 @mirrors("mm/mremap.c", checked="v7.2", abridged=_BY_TABLE)
-def move_normal_pmd(mm: mm_struct, table: pgtable_t, index: int) -> int:
+def move_normal_pmd(mm: mm_struct, table: pgtable_t, index: int) -> bool:
     """Hang a whole page-table page at another place.
 
-    Context: ``mmap_lock`` for writing. May sleep.
-    Return: 1; 0 if there is a page-table page at *index*; -ENOMEM.
+    Context: ``mmap_lock`` for writing, and the locks of :func:`take_rmap_locks`; takes
+        ``page_table_lock``.
+    Return: False if there is a page-table page at *index*.
     """
-    if _upper_alloc(mm, index):
-        return -ENOMEM
     upper = field_of(mm, "pgd")
     spin_lock(mm.page_table_lock)
     t = enter(upper, "pmd_populate")
@@ -125,13 +150,13 @@ def move_normal_pmd(mm: mm_struct, table: pgtable_t, index: int) -> int:
         table._renumber(index)
     leave(t, upper, Access.WRITE if free else Access.READ, index)
     spin_unlock(mm.page_table_lock)
-    return int(free)
+    return free
 
 
 @mirrors(
     "mm/mremap.c",
     checked="v7.2",
-    abridged="takes a table's entries at once; files do not know their mappings",
+    abridged="takes a table's entries at once",
 )
 def move_ptes(
     pmc: pagetable_move_control, old: pgtable_t, new: pgtable_t, mask: int
@@ -140,9 +165,8 @@ def move_ptes(
 
     Context: As :func:`move_page_tables`; takes the locks of both tables.
     """
-    rmap = pmc.old.anon_vma if pmc.need_rmap_locks else None
-    if rmap is not None:
-        anon_vma_lock_write(rmap)
+    if pmc.need_rmap_locks:
+        take_rmap_locks(pmc.old)
     spin_lock(old.ptl)
     if new is not old:
         spin_lock(new.ptl)
@@ -151,5 +175,5 @@ def move_ptes(
     if new is not old:
         spin_unlock(new.ptl)
     spin_unlock(old.ptl)
-    if rmap is not None:
-        anon_vma_unlock_write(rmap)
+    if pmc.need_rmap_locks:
+        drop_rmap_locks(pmc.old)

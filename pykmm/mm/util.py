@@ -33,6 +33,7 @@ from ..linux.mman import (
 from ..linux.printk import pr_warn
 from ..linux.sched import current
 from ..linux.sysctl import ctl_table, proc_handler
+from .hugetlb_pool import hugetlb_total_pages
 
 __all__ = [
     "__vm_enough_memory",
@@ -111,7 +112,7 @@ def init_vm_util_sysctls() -> None:
     register_sysctl_init("vm", vm_util_table)
 
 
-@mirrors("mm/util.c", checked="v7.2", abridged="no huge pages are set aside")
+@mirrors("mm/util.c", checked="v7.2")
 def vm_commit_limit() -> int:
     """Return how many pages mode 2 lets the machine promise.
 
@@ -122,7 +123,8 @@ def vm_commit_limit() -> int:
     if kbytes:
         allowed = kbytes >> _KB
     else:
-        allowed = config.totalram_pages * mmap_sysctls().overcommit_ratio // 100
+        small = config.totalram_pages - hugetlb_total_pages()
+        allowed = small * mmap_sysctls().overcommit_ratio // 100
     return allowed + config.total_swap_pages
 
 

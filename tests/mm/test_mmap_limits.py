@@ -31,6 +31,7 @@ from pykmm.linux.uapi_mman import (
     PROT_READ,
 )
 from pykmm.mm._conservation import _books
+from pykmm.mm.util import vm_commit_limit
 from pykmm.syscalls import (
     brk,
     madvise,
@@ -198,6 +199,20 @@ def test_huge_pages_are_rounded_and_never_merge() -> None:
     with Machine(Config(node_pages=(4096,), nr_hugepages=2)) as m:
         assert runs(m, program) == ((2, True, 0), -EINVAL, 0, 1)
         assert _books() == []
+
+
+def test_mode_2_promises_nothing_that_huge_pages_have() -> None:
+    config = Config(node_pages=(PAGES,), nr_hugepages=3, nr_overcommit_hugepages=1)
+
+    def program() -> list[int]:
+        limits = [vm_commit_limit()]
+        assert mmap(0, 4 << 21, RW, ANON | MAP_HUGETLB) > 0  # one more than the pool
+        limits.append(vm_commit_limit())
+        setting("overcommit_kbytes", 400)
+        return [*limits, vm_commit_limit()]
+
+    with Machine(config) as m:
+        assert runs(m, program) == [(PAGES - 3 * 512) // 2, (PAGES - 4 * 512) // 2, 100]
 
 
 def test_what_is_sealed_stays(m: Machine) -> None:
