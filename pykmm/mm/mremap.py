@@ -28,13 +28,15 @@ from ..linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start,
     mmu_notifier_range,
 )
-from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.spinlock import spin_lock, spin_lock_nested, spin_unlock
 from .hugetlb_move import move_hugetlb_page_tables
 from .internal import anon_vma_lock_write, anon_vma_unlock_write
 from .memory import _look_up, _pte_mask
 from .memory_tables import _upper_alloc, pte_alloc
 
 __all__ = ["move_page_tables", "pagetable_move_control"]
+
+_SINGLE_DEPTH_NESTING: Final = 1
 
 _BY_TABLE: Final = (
     "tables of the upper levels never move, so a move of whole GiB leaves some behind "
@@ -169,7 +171,7 @@ def move_ptes(
         take_rmap_locks(pmc.old)
     spin_lock(old.ptl)
     if new is not old:
-        spin_lock(new.ptl)
+        spin_lock_nested(new.ptl, _SINGLE_DEPTH_NESTING)
     by = pmc.new_addr - pmc.old_addr >> PAGE_SHIFT
     old._move_to(new, mask, by - (new.index - old.index) * PTRS_PER_PTE)
     if new is not old:

@@ -172,16 +172,18 @@ def folio_referenced(pages: AnonFolios) -> tuple[int, int]:
 def try_to_unmap(pages: AnonFolios) -> None:
     """Let swap entries take the place of all that map *pages*, but locked mappings.
 
-    What only one entry maps is where it was found, and nowhere else.
+    What only one entry maps is where it was found.
 
     Context: As :func:`rmap_walk_anon`; takes the tables' locks.
     """
-    if pages.are_elsewhere:
-        rmap_walk_anon(pages, try_to_unmap_one)
-        return
-    start, end = pages.vma.__dict__["vm_start"], pages.vma.__dict__["vm_end"]
-    mask = _part(pages.table, start, end)
-    try_to_unmap_one(pages.vma, pages.table, mask, pages)
+    if not pages.are_elsewhere:
+        start, end = pages.vma.__dict__["vm_start"], pages.vma.__dict__["vm_end"]
+        mask = _part(pages.table, start, end)
+        try_to_unmap_one(pages.vma, pages.table, mask, pages)
+        # Fork may have come in between.
+        if not pages.folios.mapped_elsewhere(pages.bits, 0):
+            return
+    rmap_walk_anon(pages, try_to_unmap_one)
 
 
 @mirrors("mm/rmap.c", checked="v7.2", abridged="pages that are pinned stay")
