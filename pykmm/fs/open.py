@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from ..drivers.char.mem import devlist
 from ..engine.annotate import mirrors
+from ..engine.machine import current_machine
 from ..engine.objects import Root
 from ..engine.statics import MachineLocal
 from ..errno import EBADF, EMFILE, ENOENT, Errno
 from ..linux.fs import FMODE_READ, FMODE_WRITE
+from ..linux.mm import PAGE_SIZE
 from ..linux.mm_types import address_space, file
 from ..linux.proc_fs import ProcFile
 from ..linux.spinlock import spinlock_t
 from ..linux.uapi import O_CREAT, O_RDWR, O_WRONLY
+from ..mm.swapfile import SWAP_FILE
 from .file import fd_install, file_close_fd, filp_close
 from .proc.root import proc_open
 
-__all__ = ["close", "do_sys_open"]
+__all__ = ["close", "do_sys_open", "file_open_name"]
 
 _DEVICES = "/dev/"
 
@@ -41,9 +44,11 @@ def _open_plain(filename: str, flags: int, size: int = 0) -> file | Errno:
     Context: Takes the lock of the files.
     """
     inodes = _inodes()
+    if filename == SWAP_FILE:  # there from the beginning, if there is swap
+        size = current_machine().config.total_swap_pages * PAGE_SIZE
     with inodes.lock:
         mapping = inodes.by_path.get(filename)
-        if mapping is None and flags & O_CREAT:
+        if mapping is None and (size or flags & O_CREAT):
             mapping = inodes.by_path[filename] = address_space(_i_size=size)
     if mapping is None:
         return -ENOENT
@@ -88,22 +93,28 @@ def _mode(flags: int) -> int:
     checked="v7.2",
     abridged="plain files are there to be mapped only, and anybody may open them",
 )
-def do_sys_open(filename: str, flags: int) -> int | Errno:
-    """System call: open a file below ``/proc``, a device, or a plain file, which may
-    be made.
+def file_open_name(filename: str, flags: int) -> ProcFile | file | Errno:
+    """Open a file below ``/proc``, a device, or a plain file, which may be made.
 
     Context: May sleep.
-    Return: The descriptor; -ENOENT for no such file, -EACCES if its mode forbids it,
-        -EPERM if its driver does, -EMFILE.
+    Return: The file; -ENOENT for no such file, -EACCES if its mode forbids it, -EPERM
+        if its driver does.
     """
     if filename.startswith("/proc/"):
-        found: ProcFile | file | Errno = proc_open(
-            filename.removeprefix("/proc/"), flags
-        )
-    elif filename.startswith(_DEVICES):
-        found = _open_device(filename, flags)
-    else:
-        found = _open_plain(filename, flags)
+        return proc_open(filename.removeprefix("/proc/"), flags)
+    if filename.startswith(_DEVICES):
+        return _open_device(filename, flags)
+    return _open_plain(filename, flags)
+
+
+@mirrors("fs/open.c", checked="v7.2")
+def do_sys_open(filename: str, flags: int) -> int | Errno:
+    """System call: open a file, see :func:`file_open_name`.
+
+    Context: May sleep.
+    Return: The descriptor; an error, or -EMFILE.
+    """
+    found = file_open_name(filename, flags)
     if isinstance(found, Errno):
         return found
     fd = fd_install(found, flags=flags)

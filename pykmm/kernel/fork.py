@@ -24,6 +24,7 @@ from ..linux.mmu_notifier import mmu_notifier_subscriptions_destroy
 from ..linux.sched import current, task_struct
 from ..linux.sched.mm import mmdrop
 from ..mm.mmap import exit_mmap
+from ..mm.swapfile import _forget_swapped
 
 __all__ = [
     "__mmdrop",
@@ -84,6 +85,7 @@ def __mmput(mm: mm_struct) -> None:
     """
     BUG_ON(mm.mm_users.counter, f"{mm.name} is torn down with users")
     exit_mmap(mm)
+    _forget_swapped(mm)
     mmdrop(mm)
 
 

@@ -9,11 +9,11 @@ from typing import Final
 from attrs import define
 
 from ..engine.annotate import mirrors
-from .compiler import READ_ONCE
+from .compiler import READ_ONCE, WRITE_ONCE
 from .gfp_types import __GFP_FS, __GFP_THISNODE, GFP_KERNEL
 from .memcontrol import mem_cgroup
 from .mm_types import mm_struct
-from .sched import task_struct
+from .sched import current, task_struct
 
 __all__ = [
     "ABORTED",
@@ -23,9 +23,11 @@ __all__ = [
     "LONG_MIN",
     "__GFP_FS",
     "__GFP_THISNODE",
+    "clear_current_oom_origin",
     "oom_constraint",
     "oom_control",
     "oom_task_origin",
+    "set_current_oom_origin",
     "tsk_is_oom_victim",
 ]
 
@@ -78,6 +80,18 @@ class oom_control:
 def oom_task_origin(p: task_struct) -> bool:
     """Tell whether *p* asked to be the first to go (swapoff and the like)."""
     return READ_ONCE(p.signal).oom_flag_origin
+
+
+@mirrors("include/linux/oom.h", checked="v7.2", inline=True)
+def set_current_oom_origin() -> None:
+    """Ask for current's process to be the first to go."""
+    WRITE_ONCE(current().signal).oom_flag_origin = True
+
+
+@mirrors("include/linux/oom.h", checked="v7.2", inline=True)
+def clear_current_oom_origin() -> None:
+    """Ask for current's process to be treated as all others again."""
+    WRITE_ONCE(current().signal).oom_flag_origin = False
 
 
 @mirrors("include/linux/oom.h", checked="v7.2", inline=True)

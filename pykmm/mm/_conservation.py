@@ -37,7 +37,7 @@ from .filemap_cache import _in_window, _without
 from .gup_pages import pinned
 from .memory import _pte_mask
 from .page_alloc_freelist import nr_free_pages
-from .swapfile import nr_swap_pages
+from .swapfile import _swap, nr_swap_pages
 
 __all__ = ["_books"]
 
@@ -64,7 +64,7 @@ def _books() -> list[str]:
     swapped = sum(_own_entries(mm, MM_SWAPENTS) for mm in spaces)
     swapped += sum((p.swaps[0] | p.cached).bit_count() for p in shared)
     swapped += sum(_swapped(mapping) for mapping in files)
-    slots = machine.config.total_swap_pages
+    slots = _swap().total_swap_pages.counter
     if nr_swap_pages().counter + swapped != slots:
         wrong.append(
             f"{nr_swap_pages().counter} swap slots free, {swapped} used, of {slots}"

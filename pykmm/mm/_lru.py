@@ -10,7 +10,7 @@ only who reclaims takes steps that conflict with these.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from ..engine.events import Access
 from ..engine.objects import Named
@@ -33,6 +33,9 @@ def _age(uid: Hashable) -> tuple[object, ...]:
 class Lru(Primitive, Generic[_T]):
     """What leads to pages of one sort, and how many look at it now."""
 
+    #: What Linux calls the function that adds to it, gives back, and takes off.
+    _KINDS: ClassVar = ("folio_add_lru", "folio_putback_lru", "lruvec_del_folio")
+
     def __init__(self) -> None:
         super().__init__()
         #: Where pages came from that a member has had, if that is to be told.
@@ -50,7 +53,7 @@ class Lru(Primitive, Generic[_T]):
 
         Context: Any; something keeps *member*.
         """
-        t = enter(self, "folio_add_lru")
+        t = enter(self, self._KINDS[0])
         self.members.setdefault(member, {}).update(dict.fromkeys(origins))
         leave(t, self, Access.ADD)
 
@@ -76,7 +79,7 @@ class Lru(Primitive, Generic[_T]):
         kept = list(filter(self._may_go, members))
         if not kept:
             return
-        t = enter(self, "folio_putback_lru")
+        t = enter(self, self._KINDS[1])
         for member in kept:
             self.kept[member] -= 1
         leave(t, self, Access.UNSHARE, len(kept))
@@ -86,7 +89,7 @@ class Lru(Primitive, Generic[_T]):
 
         Context: May sleep. Nobody adds *member* any more.
         """
-        t = enter(self, "lruvec_del_folio")
+        t = enter(self, self._KINDS[2])
         self.members.pop(member, None)
         kept = self.kept.get(member, 0)
         leave(t, self, Access.ADD, kept)

@@ -27,7 +27,7 @@ from ..linux.sched.task import get_task_struct, put_task_struct
 from ..linux.spinlock import spin_lock_irq, spin_unlock_irq
 from .memcontrol_v1 import memcg1_oom_recover
 from .page_counter import page_counter_margin, page_counter_uncharge
-from .swapfile import nr_swap_pages
+from .swapfile import nr_swap_pages, total_swap_pages
 
 __all__ = [
     "get_mem_cgroup_from_current",
@@ -106,7 +106,7 @@ def mem_cgroup_get_max(memcg: mem_cgroup) -> int:
     swap = memcg.swap_max_pages
     if memcg.legacy:
         swap = memcg.memsw_max_pages - pages
-    return pages + min(swap, current_machine().config.total_swap_pages)
+    return pages + min(swap, total_swap_pages())
 
 
 # -- what the OOM killer looks at ------------------------------------------------------
@@ -164,6 +164,7 @@ def mem_cgroup_swap_full() -> bool:
 
     Context: Any; may be old when it arrives.
     """
+    # While the area is being emptied there are less than none.
     free = atomic_long_read(nr_swap_pages())
     return free * 2 < current_machine().config.total_swap_pages
 

@@ -31,6 +31,7 @@ from ..linux.mm import (
 )
 from ..linux.mm_types import (
     MM_ANONPAGES,
+    MM_SWAPENTS,
     NR_MM_COUNTERS,
     mm_struct,
     pgtable_t,
@@ -49,6 +50,7 @@ from .memory import _ALL_ENTRIES, _look_up, _pte_mask
 from .memory_tables import _alloc_tables, _install_upper, _missing_upper
 from .memory_wp import folio_prealloc
 from .swap import folio_add_lru
+from .swapfile import _note_swapped
 
 __all__ = ["copy_page_range", "vma_needs_copy"]
 
@@ -178,6 +180,8 @@ def copy_pte_range(
     dst.protnone |= src.protnone & mask
     spin_unlock(src.ptl)
     for member, pages in rss:
+        if member == MM_SWAPENTS:
+            _note_swapped(mm)
         add_mm_counter(mm, member, pages)
     spin_unlock(dst.ptl)
     while pinned:

@@ -62,7 +62,7 @@ from .mmap_limits import vm_stat_account
 from .mmap_region_pages import _cache, _populate_huge, _populate_run, _Supply
 from .rmap import _anon_vma_at_boot
 from .swap import folio_add_lru
-from .swapfile import _swap_alloc
+from .swapfile import _note_swapped, _swap_alloc
 from .vma_file import vma_link_file
 from .vma_init import vm_area_alloc
 from .vma_ops import (
@@ -278,7 +278,9 @@ def _populate(mm: mm_struct, vma: vm_area_struct, plan: _Plan) -> None:
         for member, first, nr in plan.runs():
             start = vma.vm_start + (first << PAGE_SHIFT)
             made += _populate_run(mm, start, nr, member, supply, plan.shared)
-    _swap_alloc(plan.swapped)
+    if plan.swapped:
+        _swap_alloc(plan.swapped)
+        _note_swapped(mm)
     supply.commit()
     if plan.has_anon:
         for origin in supply.used:

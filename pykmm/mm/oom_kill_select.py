@@ -46,6 +46,7 @@ from ..linux.uapi import OOM_SCORE_ADJ_MIN
 from .memcontrol import mem_cgroup_get_max, mem_cgroup_scan_tasks
 from .mempolicy import mempolicy_in_oom_domain
 from .oom_kill_victim import find_lock_task_mm, oom_unkillable_task
+from .swapfile import total_swap_pages
 
 __all__ = [
     "constrained_alloc",
@@ -135,11 +136,12 @@ def constrained_alloc(oc: oom_control) -> oom_constraint:
     if oc.memcg is not None:
         oc.totalpages = mem_cgroup_get_max(oc.memcg) or 1
         return oom_constraint.CONSTRAINT_MEMCG
-    oc.totalpages = config.totalram_pages + config.total_swap_pages
+    swap = total_swap_pages()
+    oc.totalpages = config.totalram_pages + swap
     if not config.CONFIG_NUMA or not oc.zonelist or oc.gfp_mask & __GFP_THISNODE:
         return oom_constraint.CONSTRAINT_NONE
     if oc.nodemask is not None and not _nodes_with_memory() <= oc.nodemask:
-        oc.totalpages = config.total_swap_pages + _present(oc.nodemask)
+        oc.totalpages = swap + _present(oc.nodemask)
         return oom_constraint.CONSTRAINT_MEMORY_POLICY
     cpuset_limited = False
     for nid in _zonelist(oc.nodemask, highest_zoneidx):
@@ -147,7 +149,7 @@ def constrained_alloc(oc: oom_control) -> oom_constraint:
             cpuset_limited = True
     if cpuset_limited:
         mems = cpuset_current_mems_allowed()
-        oc.totalpages = config.total_swap_pages + _present(mems)
+        oc.totalpages = swap + _present(mems)
         return oom_constraint.CONSTRAINT_CPUSET
     return oom_constraint.CONSTRAINT_NONE
 

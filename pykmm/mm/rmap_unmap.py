@@ -42,6 +42,7 @@ from ..linux.pgtable import SharedPages
 from ..linux.spinlock import spin_lock, spin_unlock
 from ..linux.vm_flags import _read_flags_once
 from .memory import _pte_mask, _pte_tables
+from .swapfile import _note_swapped
 
 __all__ = [
     "AnonFolios",
@@ -203,6 +204,7 @@ def try_to_unmap_one(
     if entries and not _read_flags_once(vma) & VM_LOCKED:
         nr = table._swap_out(pages.folios, entries)
     if nr:
+        _note_swapped(mm)
         add_mm_counter(mm, MM_ANONPAGES, -nr)
         add_mm_counter(mm, MM_SWAPENTS, nr)
     spin_unlock(table.ptl)

@@ -28,7 +28,7 @@ from ..linux.printk import printk_dump
 from .hugetlb_pool import the_hstate
 from .internal import K
 from .slab_common import slab_pages
-from .swapfile import nr_swap_pages
+from .swapfile import _swap, nr_swap_pages
 from .vmstat import memory_by_use
 
 __all__ = [
@@ -141,7 +141,7 @@ def _show_hugetlb(nid: int, nr: Uses) -> None:
 def _show_swap(nr: Uses) -> None:
     printk_dump(f"{nr['NR_SWAPCACHE']} pages in swap cache")
     printk_dump(f"Free swap  = {K(nr_swap_pages().counter)}kB")
-    printk_dump(f"Total swap = {K(current_machine().config.total_swap_pages)}kB")
+    printk_dump(f"Total swap = {K(_swap().total_swap_pages.counter)}kB")
 
 
 def _show(

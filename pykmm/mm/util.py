@@ -34,6 +34,7 @@ from ..linux.printk import pr_warn
 from ..linux.sched import current
 from ..linux.sysctl import ctl_table, proc_handler
 from .hugetlb_pool import hugetlb_total_pages
+from .swapfile import total_swap_pages
 
 __all__ = [
     "__vm_enough_memory",
@@ -125,7 +126,7 @@ def vm_commit_limit() -> int:
     else:
         small = config.totalram_pages - hugetlb_total_pages()
         allowed = small * mmap_sysctls().overcommit_ratio // 100
-    return allowed + config.total_swap_pages
+    return allowed + total_swap_pages()
 
 
 @mirrors("mm/util.c", checked="v7.2")
@@ -156,7 +157,8 @@ def _may_promise(mm: mm_struct, pages: int, cap_sys_admin: bool) -> bool:
         return True
     if mode == OVERCOMMIT_GUESS:
         config = current_machine().config
-        return pages <= config.totalram_pages + config.total_swap_pages
+        ram = config.totalram_pages
+        return pages <= ram or pages <= ram + total_swap_pages()
     allowed = vm_commit_limit()
     if not cap_sys_admin:
         allowed -= mmap_sysctls().admin_reserve_kbytes >> _KB

@@ -171,7 +171,7 @@ def could_swap_out(wanted: Wanted) -> Callable[[], bool]:
 
     def check() -> bool:
         # A snapshot: whoever evaluates the guard may not be alone with the list.
-        return bool(slots.counter) and any(
+        return slots.counter > 0 and any(
             bits
             for root in list(lru.members)
             for _, bits in _evictable(root, wanted, _without_a_step)

@@ -107,7 +107,7 @@ def could_drop(wanted: Wanted) -> Callable[[], bool]:
     lru, slots = file_lru(), nr_swap_pages()
 
     def there_are_some(mapping: address_space) -> bool:
-        if mapping.is_shmem and not slots.counter:
+        if mapping.is_shmem and slots.counter <= 0:
             return False
         found = _evictable(mapping, wanted)
         return bool(

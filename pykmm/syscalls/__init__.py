@@ -55,6 +55,8 @@ from .memory import (
     process_vm_readv,
     process_vm_writev,
     setrlimit,
+    swapoff,
+    swapon,
     touch,
 )
 from .process import (
@@ -157,6 +159,8 @@ __all__ = [
     "sigpending",
     "sigprocmask",
     "sigsuspend",
+    "swapoff",
+    "swapon",
     "tgkill",
     "tkill",
     "touch",

@@ -17,6 +17,7 @@ from ..mm import mremap_call as _mremap
 from ..mm import mseal as _mseal
 from ..mm import oom_kill as _oom_kill
 from ..mm import process_vm_access as _vm_access
+from ..mm import swapfile_off as _swapfile
 from ._return import syscall
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "process_vm_readv",
     "process_vm_writev",
     "setrlimit",
+    "swapoff",
+    "swapon",
     "touch",
 ]
 
@@ -55,6 +58,8 @@ mlock2 = syscall(_mlock.mlock2)
 munlock = syscall(_mlock.munlock)
 mlockall = syscall(_mlock.mlockall)
 munlockall = syscall(_mlock.munlockall)
+swapoff = syscall(_swapfile.swapoff)
+swapon = syscall(_swapfile.swapon)
 
 
 @syscall

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from pykmm import Machine
+from pykmm.engine import Config
 from pykmm.errno import ECHILD, ENOENT, ESRCH
 from pykmm.kernel.fork_copy import copy_sighand
 from pykmm.kernel.fork_mm import dup_mm
 from pykmm.kernel.pid import find_task_by_vpid, pid_task
-from pykmm.linux.compiler import WRITE_ONCE
 from pykmm.linux.mm import mm_flags_test
 from pykmm.linux.mm_types import MMF_MULTIPROCESS
 from pykmm.linux.pid import PIDTYPE_PID, PIDTYPE_TGID, is_global_init
@@ -37,6 +37,8 @@ from pykmm.linux.uapi_sched import (
     CLONE_VFORK,
     CLONE_VM,
 )
+from pykmm.mm.swapfile import SWAP_FILE
+from pykmm.mm.swapfile_off import try_to_unuse
 from pykmm.syscalls import (
     clone,
     close,
@@ -53,11 +55,13 @@ from pykmm.syscalls import (
     pthread_create,
     read,
     setuid,
+    swapoff,
     wait4,
     write,
 )
 from pykmm.workbench import Process
 from tests.lifecycle._people import oom_kill
+from tests.lifecycle.pages_setup import maps
 
 NOBODY = 65534
 THREAD = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD
@@ -244,13 +248,11 @@ def test_l16_what_the_killer_knows_of_the_parent_is_not_inherited() -> None:
         _set_adj("self", 500)
         fork()
 
-    def swapoff() -> None:
-        # As who swaps off does: a task of its group is to be the first to go.
-        WRITE_ONCE(current().signal).oom_flag_origin = True
-
-    with Machine() as m:
+    with Machine(Config(total_swap_pages=64)) as m:
+        maps(m.spawn("other"), {"kind": "anon", "swapped_pages": 4})
         app = m.spawn("app", anon="16K", threads=2)
-        app.threads[1].runs(swapoff)
+        app.threads[1].runs(lambda: swapoff(SWAP_FILE))
+        app.threads[1].step_to(inside=try_to_unuse)
         app.runs(body)
         app.step_to(inside=copy_sighand)
         oom_kill(m)

@@ -20,6 +20,7 @@ from ...linux.sched import task_struct
 from ...linux.sched.task import put_task_struct
 from ...linux.uapi import OOM_ADJUST_MAX, OOM_DISABLE, OOM_SCORE_ADJ_MAX
 from ...mm.oom_kill import oom_badness
+from ...mm.swapfile import total_swap_pages
 from .base_oom import get_proc_task, oom_adj_write, oom_score_adj_write
 from .generic import simple_read_from_buffer
 
@@ -47,8 +48,7 @@ def proc_oom_score(task: task_struct) -> int:
 
     Context: As :func:`oom_badness`.
     """
-    config = current_machine().config
-    totalpages = config.totalram_pages + config.total_swap_pages
+    totalpages = current_machine().config.totalram_pages + total_swap_pages()
     badness = oom_badness(task, totalpages)
     if badness == LONG_MIN:
         return 0

@@ -17,6 +17,7 @@ from ...linux.mm_types import mm_struct
 from ...linux.sched.mm import mmdrop
 from ...linux.wait import wait_event_idle, wait_queue_head_t, wake_up_all
 from ...mm.mmap import exit_mmap
+from ...mm.swapfile import _forget_swapped
 from ..patch import Patch
 
 __all__ = ["complete_all", "patch", "submit"]
@@ -71,4 +72,5 @@ def __mmput(mm: mm_struct) -> None:
         wait_event_idle(_requests().wait, lambda: READ_ONCE(request).done)
         request._free()
     exit_mmap(mm)
+    _forget_swapped(mm)
     mmdrop(mm)
