@@ -89,32 +89,26 @@ def mutex_lock_killable(lock: mutex) -> int:
     Context: May sleep. A free mutex is taken even by a task that is being killed.
     Return: 0, or -EINTR without the mutex.
     """
-    might_sleep()
-    if _try(lock, "mutex_lock_killable"):
-        return 0
-    if look_at_signals(Sleep.KILLABLE):
-        return -EINTR
-    t = wait_for(lock, "mutex_lock_killable_wait", lock._idle, Sleep.KILLABLE)
-    if t is None:
-        return -EINTR
-    _take(lock, t, waited=True)
-    return 0
+    return _lock_or_give_up(lock, "mutex_lock_killable", Sleep.KILLABLE)
 
 
-@mirrors("kernel/locking/mutex.c", checked="v7.2", inline=True)
+@mirrors("kernel/locking/mutex.c", checked="v7.2", abridged=_ORDER, inline=True)
 def mutex_lock_interruptible(lock: mutex) -> int:
     """Take the mutex, or give up when a signal comes while it is somebody else's.
 
     Context: May sleep. A free mutex is taken whatever signal is pending.
     Return: 0, or -EINTR without the mutex.
     """
+    return _lock_or_give_up(lock, "mutex_lock_interruptible", Sleep.INTERRUPTIBLE)
+
+
+def _lock_or_give_up(lock: mutex, kind: str, sleep: Sleep) -> int:
     might_sleep()
-    if _try(lock, "mutex_lock_interruptible"):
+    if _try(lock, kind):
         return 0
-    if look_at_signals(Sleep.INTERRUPTIBLE):
+    if look_at_signals(sleep):
         return -EINTR
-    kind = "mutex_lock_interruptible_wait"
-    t = wait_for(lock, kind, lock._idle, Sleep.INTERRUPTIBLE)
+    t = wait_for(lock, f"{kind}_wait", lock._idle, sleep)
     if t is None:
         return -EINTR
     _take(lock, t, waited=True)

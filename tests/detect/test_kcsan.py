@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which accesses race: what looks like an order and is none, marks, and reports."""
+"""Which accesses race: what looks like an order and is none, and marks."""
 
 from __future__ import annotations
 
@@ -38,8 +38,6 @@ from pykmm.linux.rwsem import (
     up_read,
     up_write,
 )
-from pykmm.runner import explore, replay
-from pykmm.scenario import Scenario
 from pykmm.workbench import Machine as Workbench
 from tests.detect.programs import Body, Setup, between, found, races
 
@@ -287,75 +285,6 @@ def test_a_plain_write_may_meet_a_marked_read_unless_one_is_strict() -> None:
             m.thread(f"t{number}", body)
         with pytest.raises(DataRace, match="reads \\(READ_ONCE\\) it"):
             m.run()
-
-
-# -- reports ------------------------------------------------------------------------
-
-
-TEXT = """\
-BUG: data-race in write() / look()
-
-  t0 writes PlainCell#1 and t1 reads it, and nothing orders the two
-
-  write          by t0 at step 1  write
-  read           by t1 at step 3  look
-  value changed  0 -> 7
-  found in       t1               look
-
-replay: t0*2 t1*2
-"""
-
-
-def one_writes_seven(_: Machine) -> Sequence[Body]:
-    x = PlainCell(0)
-
-    def write() -> None:
-        x.set(7)
-
-    def look() -> int:
-        return x.get()
-
-    return [write, look]
-
-
-def test_a_report_shows_both_sides_and_the_change() -> None:
-    report = found(one_writes_seven)
-    assert report is not None
-    assert report.render() == TEXT
-
-
-def test_both_orders_of_a_race_are_one_report_and_hide_no_outcome() -> None:
-    def program(m: Machine) -> object:
-        x = PlainCell(0)
-        m.thread("w", lambda: x.set(1))
-        reader = m.thread("r", x.get)
-        m.run()
-        return reader.result
-
-    scenario = Scenario(name="race", function=program, machine=Machine)
-    result = explore(scenario)
-    assert sorted(result.values) == [0, 1]
-    (report,) = result.reports
-    assert report.kind == "data-race"
-    again = replay(scenario, report.schedule)
-    assert [finding.summary for finding in again.findings] == [report.summary]
-    assert again.report is None
-    ended = replay(scenario, report.schedule, report=report)
-    assert ended.report is not None
-    assert ended.report.summary == report.summary
-
-
-def test_all_races_of_an_execution_are_found() -> None:
-    def program(_: Machine) -> Sequence[Body]:
-        cells = [PlainCell(0) for _ in range(3)]
-
-        def write() -> None:
-            for cell in cells:
-                cell.set(1)
-
-        return [write, write]
-
-    assert len(races(program)) == 3
 
 
 def test_a_task_that_another_looks_at_plainly() -> None:

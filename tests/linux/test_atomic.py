@@ -55,9 +55,21 @@ def test_operation(events, kind, call, before, answer, after, access):
     assert seen == [(answer, after)]
 
 
-def test_dropping_below_zero_names_object_value_and_culprit(machine):
+def test_whose_drop_is_the_last_is_told_where_nobody_may_care(events):
+    told = []
+
+    def body():
+        v = a.atomic_t(2)
+        told.extend([a._drop(v), v.counter, a._drop(v), v.counter])
+
+    assert events(body) == [("atomic_dec_and_call", "DROP")] * 2
+    assert told == [False, 1, True, 0]
+
+
+@pytest.mark.parametrize("drop", [a.atomic_dec_and_test, a._drop])
+def test_dropping_below_zero_names_object_value_and_culprit(machine, drop):
     v = a.atomic_t(0)
-    machine.thread("culprit", lambda: a.atomic_dec_and_test(v))
+    machine.thread("culprit", lambda: drop(v))
     with pytest.raises(RefcountError, match="drops below zero: 0 -> -1") as e:
         machine.run()
     assert e.value.summary.startswith("atomic_t#1 ")

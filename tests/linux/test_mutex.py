@@ -47,7 +47,8 @@ def test_events(events):
         ("h h v v v k k h v", 0, ["READ", "READ", "ACQUIRE", "RELEASE"]),
     ],
 )
-def test_killable(scripted, victim, script, result, steps):
+@pytest.mark.parametrize("take", [x.mutex_lock_killable, x.mutex_lock_interruptible])
+def test_who_is_killed_gives_up(scripted, victim, script, result, steps, take):
     with scripted(script) as m:
         lock, task = x.mutex(), victim()
 
@@ -56,7 +57,7 @@ def test_killable(scripted, victim, script, result, steps):
             x.mutex_unlock(lock)
 
         def wait():
-            ret = x.mutex_lock_killable(lock)
+            ret = take(lock)
             if ret == 0:
                 x.mutex_unlock(lock)
             return ret
@@ -70,3 +71,34 @@ def test_killable(scripted, victim, script, result, steps):
         mine = [e.access.name for e in m.events if e.thread is v]
         assert mine[1:] == steps
         assert lock.contended == (len(steps) > 2 or result != 0)
+
+
+@pytest.mark.parametrize(
+    ("take", "script", "result"),
+    [
+        (x.mutex_lock_killable, "h h v v v k k h v", 0),
+        (x.mutex_lock_interruptible, "h h v v v k k v h", -EINTR),
+    ],
+)
+def test_a_signal_that_does_not_kill_ends_an_interruptible_wait_only(
+    scripted, victim, take, script, result
+):
+    with scripted(script) as m:
+        lock, task = x.mutex(), victim()
+
+        def hold():
+            x.mutex_lock(lock)
+            x.mutex_unlock(lock)
+
+        def wait():
+            ret = take(lock)
+            if ret == 0:
+                x.mutex_unlock(lock)
+            return ret
+
+        m.thread("h", hold)
+        v = m.thread("v", wait)
+        v.task = task
+        m.thread("k", lambda: task.kill(v, fatal=False))
+        m.run()
+        assert v.result == result
