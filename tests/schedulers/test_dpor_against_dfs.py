@@ -242,10 +242,12 @@ def program(
 
 #: What makes a thread that takes steps of its own.
 HEAVY = {"call": 4, "drop": 2, "wait_event": 3, "wake_up": 2, "join": 5}
+HEAVY |= {"increment": 3, "timer": 3, "cancel": 1, "repeat": 4, "either": 3, "catch": 3}
 NESTING = (
     *("if", "lock", "try", "share", "own", "spawn", "rcu"),
     *("down_read", "down_write", "down_try"),
     *("mutex", "join"),
+    *("repeat", "either", "catch", "try_or_swap"),
 )
 
 
