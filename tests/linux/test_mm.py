@@ -36,7 +36,9 @@ from pykmm.linux.mmap_lock import (
     mmap_write_lock,
     mmap_write_lock_killable,
     mmap_write_unlock,
+    vma_start_write,
 )
+from pykmm.linux.vm_flags import _reset_flags_once
 from pykmm.mm.internal import K
 
 
@@ -263,3 +265,20 @@ def test_a_look_at_the_counters_of_a_dead_address_space_is_reported(machine):
     for look in (m.get_mm_rss_sum, m.mm_pgtables_bytes):
         with pytest.raises(UseAfterFree):
             look(made)
+
+
+def test_flags_that_reclaim_looks_at_change_under_the_mapping_s_lock(machine, mm):
+    vma = _vma(mm, 0, 4096)
+
+    def changes(first):
+        mmap_write_lock(mm)
+        first(vma)
+        _reset_flags_once(vma, m.VM_READ | m.VM_WRITE)
+        mmap_write_unlock(mm)
+
+    machine.thread("locks", lambda: changes(vma_start_write))
+    machine.run()
+    assert vma.__dict__["vm_flags"] == m.VM_READ | m.VM_WRITE
+    machine.thread("forgets", lambda: changes(lambda _: None))
+    with pytest.raises(ContextError, match="vm_area_struct#1 is not write-locked"):
+        machine.run()
