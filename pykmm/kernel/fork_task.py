@@ -18,6 +18,7 @@ from ..linux.sched.signal import signal_struct
 from ..linux.sched.task import task_lock, task_unlock
 from ..linux.uaccess import put_user
 from ..linux.uapi_futex import FUTEX_WAKE
+from .futex.core_robust import futex_exec_release, futex_exit_release
 from .futex.syscalls import do_futex
 
 __all__ = [
@@ -101,21 +102,23 @@ def mm_release(tsk: task_struct, mm: mm_struct | None) -> None:
         complete_vfork_done(tsk)
 
 
-@mirrors("kernel/fork.c", checked="v7.2", abridged="no robust futexes")
+@mirrors("kernel/fork.c", checked="v7.2")
 def exit_mm_release(tsk: task_struct, mm: mm_struct | None) -> None:
     """Tell of the end of current's life in *mm*.
 
     Context: As :func:`mm_release`.
     """
+    futex_exit_release(tsk)
     mm_release(tsk, mm)
 
 
-@mirrors("kernel/fork.c", checked="v7.2", abridged="no robust futexes")
+@mirrors("kernel/fork.c", checked="v7.2")
 def exec_mm_release(tsk: task_struct, mm: mm_struct | None) -> None:
     """Tell that current is about to leave *mm* for another one.
 
     Context: As :func:`mm_release`.
     """
+    futex_exec_release(tsk)
     mm_release(tsk, mm)
 
 

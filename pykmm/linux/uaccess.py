@@ -59,6 +59,15 @@ class UserWord(Primitive):
         leave(t, self, Access.READ, value)
         return value
 
+    def cmpxchg(self, old: int, new: int) -> bool:
+        """Make an *old* number a *new* one; tell whether it was, in a step."""
+        t = enter(self, "cmpxchg")
+        same = self.value == old
+        if same:
+            self.value = new
+        leave(t, self, Access.WRITE if same else Access.READ, self.value)
+        return same
+
 
 @mirrors("include/linux/uaccess.h", checked="v7.2", abridged="no fault", inline=True)
 def put_user(x: int, ptr: UserWord | None) -> int:

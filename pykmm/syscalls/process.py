@@ -20,7 +20,7 @@ from ..kernel import sys_prctl as _prctl
 from ..kernel.entry.common import NewProgram
 from ..kernel.fork_clone import clone3 as _clone3
 from ..kernel.fork_clone import kernel_clone
-from ..kernel.futex.syscalls import do_futex
+from ..kernel.futex import syscalls as _futex
 from ..kernel.pid import pid_vnr
 from ..linux.pid import PIDTYPE_TGID
 from ..linux.sched import current
@@ -57,6 +57,7 @@ __all__ = [
     "pthread_create",
     "pthread_join",
     "ptrace",
+    "set_robust_list",
     "vfork",
     "wait4",
     "waitid",
@@ -169,7 +170,7 @@ def futex(
 
     Return: 0 for who was woken, or how many were; or a negative errno.
     """
-    return do_futex(word, op, val, bitset)
+    return _futex.do_futex(word, op, val, bitset)
 
 
 def pthread_join(tid: UserWord) -> None:
@@ -214,6 +215,7 @@ def gettid() -> int:
 
 
 prctl = syscall(_prctl.prctl)
+set_robust_list = syscall(_futex.set_robust_list)
 ptrace = syscall(_ptrace.ptrace)
 waitid = syscall(_wait.kernel_waitid)
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The system call — ``kernel/futex/syscalls.c``."""
+"""The system calls — ``kernel/futex/syscalls.c``."""
 
 from __future__ import annotations
 
 from ...engine.annotate import mirrors
-from ...errno import ENOSYS
+from ...errno import EINVAL, ENOSYS
+from ...linux.sched import current
 from ...linux.uaccess import UserWord
 from ...linux.uapi_futex import (
     FUTEX_BITSET_MATCH_ANY,
@@ -13,11 +14,12 @@ from ...linux.uapi_futex import (
     FUTEX_WAIT_BITSET,
     FUTEX_WAKE,
     FUTEX_WAKE_BITSET,
+    robust_list_head,
 )
 from .futex import FLAGS_CLOCKRT, futex_to_flags
 from .waitwake import futex_wait, futex_wake
 
-__all__ = ["do_futex"]
+__all__ = ["do_futex", "set_robust_list"]
 
 
 @mirrors(
@@ -44,3 +46,17 @@ def do_futex(
     if cmd in (FUTEX_WAKE, FUTEX_WAKE_BITSET):
         return futex_wake(uaddr, flags, val, val3)
     return -ENOSYS
+
+
+@mirrors("kernel/futex/syscalls.c", checked="v7.2")
+def set_robust_list(
+    head: robust_list_head | None, length: int = robust_list_head.size
+) -> int:
+    """System call: say where the list of current's locks is.
+
+    Return: 0, or -EINVAL for another size of its head.
+    """
+    if length != robust_list_head.size:
+        return -EINVAL
+    current().robust_list = head
+    return 0

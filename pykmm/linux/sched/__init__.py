@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..memcontrol import mem_cgroup
     from ..pid_namespace import pid_namespace
     from ..uaccess import UserWord
+    from ..uapi_futex import robust_list_head
     from .exec_state import task_exec_state
     from .signal import sighand_struct, signal_struct
 
@@ -215,6 +216,8 @@ class task_struct(Struct):
     #: Where the program wants a thread's number, and a 0 at its end.
     set_child_tid: UserWord | None = owned(default=None)
     clear_child_tid: UserWord | None = owned(default=None)
+    #: Of its locks, which are given up at its end.
+    robust_list: robust_list_head | None = owned(default=None)
     #: Of ``nsproxy`` only where its children's numbers come from; None: as its own.
     pid_ns_for_children: pid_namespace | None = owned(default=None)
     #: How it ended or, while it is traced, why it stands still: its own then, and

@@ -11,6 +11,7 @@ from __future__ import annotations
 from ...engine.statics import MachineLocal
 from ...kernel import fork_task
 from ...kernel.fork_task import mm_release
+from ...kernel.futex.core_robust import futex_exit_release
 from ...linux.mm_types import mm_struct
 from ...linux.sched import task_struct
 from ...linux.uaccess import copy_from_user
@@ -56,4 +57,5 @@ def exit_mm_release(tsk: task_struct, mm: mm_struct | None) -> None:
     head = _lists().heads.get(tsk)
     if head is not None and not copy_from_user(head, _HEAD_SIZE):
         _lists().walked.append(tsk)
+    futex_exit_release(tsk)
     mm_release(tsk, mm)
