@@ -244,7 +244,7 @@ def init_multi_vma_prep(vma: vm_area_struct, vmg: vma_merge_struct) -> VmaPrepar
     anon = vma.anon_vma
     if anon is None and adjust is not None:
         anon = adjust.anon_vma
-    return VmaPrepare(vma, adjust, vma.vm_file, anon, None, *remove)
+    return VmaPrepare(vma, vma.vm_file, anon, None, *remove)
 
 
 @mirrors("mm/vma.c", checked="v7.2")

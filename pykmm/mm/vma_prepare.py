@@ -31,11 +31,11 @@ __all__ = [
 class VmaPrepare:
     """Which mappings a change is about: Linux's ``struct vma_prepare``.
 
-    *vma* changes, and *adj_next* with it; *insert* is new, the others go.
+    *vma* changes; *insert* is new, the others go. That a neighbour changes with it
+    matters only where mappings are found by their addresses.
     """
 
     vma: vm_area_struct
-    adj_next: vm_area_struct | None = None
     file: file | None = None
     anon_vma: anon_vma | None = None
     insert: vm_area_struct | None = None
@@ -46,10 +46,15 @@ class VmaPrepare:
 @mirrors("mm/vma.c", checked="v7.2")
 def init_vma_prep(vma: vm_area_struct) -> VmaPrepare:
     """Describe a change of *vma* alone."""
-    return VmaPrepare(vma, None, vma.vm_file, vma.anon_vma)
+    return VmaPrepare(vma, vma.vm_file, vma.anon_vma)
 
 
-@mirrors("mm/vma.c", checked="v7.2")
+@mirrors(
+    "mm/vma.c",
+    checked="v7.2",
+    abridged="files and anon_vmas list their mappings in no order, so none is taken "
+    "out to be put in at its new place",
+)
 def vma_prepare(vp: VmaPrepare) -> None:
     """Keep out whoever finds the mappings by their pages, until vma_complete().
 

@@ -15,7 +15,7 @@ from pykmm.engine.standing import Point
 from pykmm.runner import explore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 
 @define
@@ -43,13 +43,6 @@ class Interrupted:
     def release(self) -> None:
         """Release the lock."""
         self.inner.release()
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = threading.active_count()
-    yield
-    assert threading.active_count() == before
 
 
 def interrupt(

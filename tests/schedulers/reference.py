@@ -13,8 +13,6 @@ from pykmm.runner.once import execute
 from pykmm.schedulers import Explorer, Verdict
 from tests.litmus.harness import Program, litmus
 
-Order = frozenset[tuple[Hashable, Hashable]]
-
 
 @define
 class Seen:
