@@ -28,14 +28,14 @@ FLAGS = MREMAP_MAYMOVE | MREMAP_FIXED
 
 
 class Held:
-    """Notes which locks for finding mappings are held in steps of a kind."""
+    """Notes which locks for finding mappings are held in steps of some kinds."""
 
-    def __init__(self, kind: str, ending: str) -> None:
-        self.kind, self.ending = kind, ending
+    def __init__(self, ending: str, *kinds: str) -> None:
+        self.ending, self.kinds = ending, kinds
         self.found: list[list[str]] = []
 
     def event(self, event: Event) -> None:
-        if event.kind == self.kind and event.obj.name.endswith(self.ending):
+        if event.kind in self.kinds and event.obj.name.endswith(self.ending):
             names = [lock.name.partition(".")[2] for lock in event.thread.held]
             self.found.append([n for n in names if n in ("i_mmap_rwsem", "rwsem")])
 
@@ -77,7 +77,7 @@ def test_a_table_moves_under_the_locks_of_its_file_and_of_its_pages(
 ) -> None:
     found = watch(
         m,
-        Held("pmd_populate", ".pgd"),
+        Held(".pgd", "pmd_populate"),
         lambda: map_file(open("/file", O_RDWR), HERE, 2 * MIB, flags),
         lambda: mremap(HERE, 2 * MIB, 2 * MIB, FLAGS, THERE),
     )
@@ -98,7 +98,7 @@ def test_entries_do_where_both_places_could_be_looked_at_too_early_or_too_late(
     to = THERE + (1 if joins else 2) * PAGE
     found = watch(
         m,
-        Held("spin_lock", ".ptl"),
+        Held(".ptl", "spin_lock", "spin_lock_nested"),
         before,
         lambda: mremap(HERE, 3 * PAGE, 3 * PAGE, FLAGS, to),
     )
