@@ -8,20 +8,21 @@ it is found by the process's number.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.objects import Named
 from ..engine.step import enter, leave
-from ..engine.thread import Sleep, current_thread
+from ..engine.thread import Sleep
 from ..errno import EAGAIN
 from ..kernel.cgroup.cgroup import _replace_leader
 from ..kernel.exit_release import release_task
 from ..kernel.pid import exchange_tids, transfer_pid
 from ..kernel.signal_deliver import zap_other_threads
 from ..kernel.signal_queue import _ptrace
-from ..linux._waiting import fatal_or_any, look_at_signals
+from ..linux._waiting import look_at_signals, or_signal
 from ..linux.bug import BUG_ON
 from ..linux.compiler import READ_ONCE, data_race
 from ..linux.pid import PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_TGID
@@ -58,17 +59,20 @@ _SIGLOCK = (
 )
 
 
+def _nobody_left(sig: signal_struct) -> bool:
+    return not sig.__dict__["notify_count"]
+
+
+def _is_dead(leader: task_struct) -> bool:
+    return bool(leader.__dict__["exit_state"])
+
+
 def _schedule(obj: Named, ready: Callable[[], bool]) -> None:
     """Sleep killably until what *obj* tells is *ready*."""
     if look_at_signals(Sleep.KILLABLE):
         return
-    here = current_thread()
-    t = enter(
-        obj,
-        "schedule",
-        lambda: ready() or fatal_or_any(here, Sleep.KILLABLE),
-        Sleep.KILLABLE,
-    )
+    guard = or_signal(obj, ready, Sleep.KILLABLE)
+    t = enter(obj, "schedule", guard, Sleep.KILLABLE)
     leave(t, obj, Access.READ, None, blocking=True)
 
 
@@ -113,9 +117,7 @@ def _kill_others(tsk: task_struct, sig: signal_struct) -> bool:
     sig.notify_count = others if thread_group_leader(tsk) else others - 1
     while sig.notify_count:
         spin_unlock_irq(lock)
-        _schedule(
-            field_of(sig, "notify_count"), lambda: not sig.__dict__["notify_count"]
-        )
+        _schedule(field_of(sig, "notify_count"), partial(_nobody_left, sig))
         if _is_killed(tsk):
             _give_up(tsk)
             return False
@@ -142,10 +144,7 @@ def _lock_dead_leader(tsk: task_struct, leader: task_struct) -> bool:
         if leader.exit_state:
             return True
         write_unlock_irq(tasklist_lock())
-        _schedule(
-            field_of(leader, "exit_state"),
-            lambda: bool(leader.__dict__["exit_state"]),
-        )
+        _schedule(field_of(leader, "exit_state"), partial(_is_dead, leader))
         if _is_killed(tsk):
             _give_up(tsk)
             return False

@@ -9,6 +9,7 @@ memory and memory without a task.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..engine.annotate import extern, mirrors
 from ..engine.events import Access
@@ -97,11 +98,13 @@ def _park(state: core_state, own: core_thread) -> None:
     leave(t, parked, Access.ADD, len(state._parked))
 
 
+def _may_go_on(own: core_thread) -> bool:
+    return own.__dict__["task"] is None
+
+
 def _schedule_parked(own: core_thread) -> None:
     task = field_of(own, "task")
-    t = enter(
-        task, "schedule", lambda: own.__dict__["task"] is None, Sleep.INTERRUPTIBLE
-    )
+    t = enter(task, "schedule", partial(_may_go_on, own), Sleep.INTERRUPTIBLE)
     leave(t, task, Access.READ, None, blocking=True)
 
 

@@ -90,7 +90,7 @@ def __refrigerator(check_kthr_stop: bool) -> bool:
 def _schedule_frozen() -> None:
     """Sleep until thawed; a system that is suspended so is not hung."""
     state = current()._state.bit(TASK_FROZEN)
-    t = enter(state, "schedule", lambda: not state.value, Sleep.INTERRUPTIBLE)
+    t = enter(state, "schedule", state._is_clear, Sleep.INTERRUPTIBLE)
     leave(t, state, Access.WAIT, 0, True)
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
@@ -46,15 +48,14 @@ def _kill_all(ns: pid_namespace) -> None:
         read_unlock(tasklist_lock())
 
 
+def _has(ns: pid_namespace, numbers: int) -> bool:
+    return bool(ns.__dict__["pid_allocated"] == numbers)
+
+
 def _wait_for_numbers(ns: pid_namespace, left: int) -> None:
     """Sleep until only *left* numbers are in use; no signal ends that."""
     allocated = field_of(ns, "pid_allocated")
-    t = enter(
-        allocated,
-        "schedule",
-        lambda: ns.__dict__["pid_allocated"] == left,
-        Sleep.INTERRUPTIBLE,
-    )
+    t = enter(allocated, "schedule", partial(_has, ns, left), Sleep.INTERRUPTIBLE)
     leave(t, allocated, Access.READ, left, blocking=True)
 
 

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
 from ..engine.step import enter, leave
-from ..engine.thread import Sleep, current_thread
+from ..engine.thread import Sleep
 from ..errno import EPERM, ERESTARTNOINTR
-from ..linux._waiting import fatal_or_any
+from ..linux._waiting import or_signal
 from ..linux.bug import BUG_ON
 from ..linux.compiler import READ_ONCE
 from ..linux.mutex import mutex_lock_interruptible, mutex_unlock
@@ -148,16 +150,9 @@ def ptrace_set_stopped(task: task_struct) -> None:
 def _wait_for_trap(task: task_struct) -> None:
     """Wait, killably, until a stopped task has become a traced one."""
     jobctl = field_of(task, "jobctl")
-    here = current_thread()
-    t = enter(
-        jobctl,
-        "wait_on_bit",
-        lambda: (
-            not task.__dict__["jobctl"] & JOBCTL_TRAPPING
-            or fatal_or_any(here, Sleep.KILLABLE)
-        ),
-        Sleep.KILLABLE,
-    )
+    trapped = partial(task._lacks, JOBCTL_TRAPPING)
+    guard = or_signal(jobctl, trapped, Sleep.KILLABLE)
+    t = enter(jobctl, "wait_on_bit", guard, Sleep.KILLABLE)
     leave(t, jobctl, Access.READ, task.__dict__["jobctl"], blocking=True)
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
@@ -67,12 +69,7 @@ def _schedule_while(bit: int) -> None:
     """Stand still as long as *bit* is set in ``jobctl``, which its waker clears."""
     task = current()
     jobctl = field_of(task, "jobctl")
-    t = enter(
-        jobctl,
-        "schedule",
-        lambda: not task.__dict__["jobctl"] & bit,
-        Sleep.INTERRUPTIBLE,
-    )
+    t = enter(jobctl, "schedule", partial(task._lacks, bit), Sleep.INTERRUPTIBLE)
     leave(t, jobctl, Access.READ, task.__dict__["jobctl"], blocking=True)
 
 

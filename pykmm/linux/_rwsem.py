@@ -48,10 +48,6 @@ class Waiter:
         self.timeout = thread.machine.clock.now + -(-thread.machine.config.hz // 250)
         self.handoff_set = False
 
-    def is_woken(self) -> bool:
-        """Be the guard of the sleep."""
-        return self.woken
-
     def is_overdue(self) -> bool:
         """Tell whether it has waited too long for others to overtake it."""
         machine = self.thread.machine
@@ -76,6 +72,11 @@ class rw_semaphore(Lock):
     def _may_be_stolen(self) -> bool:
         """Tell whether somebody who does not queue may take it."""
         return self.writer is None and not self.readers and not self.handoff
+
+    def _lets_go(self, thread: Thread) -> bool:
+        """Be the guard of the sleep of who has queued: whether it was woken."""
+        queue = [*self.queue]
+        return next((waiter.woken for waiter in queue if waiter.thread is thread), True)
 
     def _state(self) -> str:
         """Spell the lock's state: its holders, and how many wait."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -256,12 +257,13 @@ class SharedPages(Primitive):
 
     # -- the swap cache ----------------------------------------------------------------
 
+    def _unlocked(self, bits: int) -> bool:
+        return not self.locked & bits
+
     def swap_cache_get_folio(self, bits: int) -> int:
         """Return which slots in *bits* have their page in memory, too.
 
-        Waits until nobody has locked any of them, in a step of its own.
-
-        Context: May sleep.
+        Context: May sleep, in a step of its own, until nobody has locked any of them.
         """
         while True:
             t = enter(self, "swap_cache_get_folio")
@@ -269,7 +271,7 @@ class SharedPages(Primitive):
             leave(t, self, Access.READ, found.bit_count())
             if not locked:
                 return found
-            t = enter(self, "folio_lock", lambda: not self.locked & bits)
+            t = enter(self, "folio_lock", partial(self._unlocked, bits))
             leave(t, self, Access.WAIT, blocking=True)
 
     def swap_cache_alloc_folio(self, bits: int, origin: _Origin) -> int:

@@ -72,6 +72,10 @@ class vma_refcnt(Lock):
     def _field(self) -> str:
         return "vm_refcnt"
 
+    def _has(self, refs: int) -> bool:
+        """Be the guard of who waits until only so many are left."""
+        return self.refs == refs
+
     def _state(self) -> str:
         """Spell the count."""
         return f"{self.refs}, readers excluded" if self.excludes else str(self.refs)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ..engine.events import Access
+from ..engine.guards import AnyOf
 from ..engine.step import enter, leave
 from ..engine.thread import Sleep, Thread, current_thread
 from ..errors import WouldWait
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
         def _signal_object(self) -> Named: ...
 
 
-__all__ = ["fatal_or_any", "look_at_signals", "refuse_host", "wait_for"]
+__all__ = ["fatal_or_any", "look_at_signals", "or_signal", "refuse_host", "wait_for"]
 
 
 def fatal_or_any(t: Thread, sleep: Sleep) -> bool:
@@ -66,6 +67,20 @@ def look_at_signals(sleep: Sleep) -> bool:
     return pending
 
 
+def or_signal(
+    obj: Named, ready: Callable[[], object], sleep: Sleep
+) -> Callable[[], object]:
+    """Make a guard of *ready*, which looks at *obj*: a signal lets current go on, too.
+
+    What *sleep* says about signals holds.
+    """
+    t = current_thread()
+    if not sleep.hears_signals or t.task is None:
+        return ready
+    signals = cast("_Signalled", t.task)._signal_object
+    return AnyOf((obj, ready), (signals, _hearing(t, sleep)))
+
+
 def refuse_host(t: Thread, obj: Named) -> None:
     """Tell the host, between two runs, that there is nobody to wait for.
 
@@ -86,12 +101,8 @@ def wait_for(
     Return: The running thread, inside its step on *obj*, which the caller ends;
         None if a signal came first: then the step is over and did nothing.
     """
-    if not sleep.hears_signals:
-        return enter(obj, kind, ready, sleep)
-    t = current_thread()
-    heard = _hearing(t, sleep)
-    t = enter(obj, kind, lambda: ready() or heard(), sleep)
-    if ready() or t.machine.stopping:
+    t = enter(obj, kind, or_signal(obj, ready, sleep), sleep)
+    if not sleep.hears_signals or ready() or t.machine.stopping:
         return t
     leave(t, obj, Access.WAIT, "signal", True)
     return None

@@ -48,6 +48,13 @@ class Bit(Named):
     def name(self) -> str:
         return f"{self.word.name}[{self.nr}]"
 
+    def _field(self) -> str:
+        return f"{self.word._field()}[{self.nr}]"
+
+    def _is_clear(self) -> bool:
+        """Be the guard of who waits for that."""
+        return not self.value
+
 
 class Bits(Primitive):
     """A word of flags, such as ``mm->flags``.

@@ -10,6 +10,8 @@ until it has waited for 4 ms. The state and the queue are in :mod:`._rwsem`.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.step import enter, leave
@@ -81,7 +83,7 @@ def _down_read(sem: rw_semaphore, kind: str, sleep: Sleep) -> int:
     leave(t, sem, Access.ADD, sem._state())
     # A reader that has been granted the lock no longer looks at its signals.
     if waiter.woken or not look_at_signals(sleep):
-        granted = wait_for(sem, f"{kind}_wait", waiter.is_woken, sleep)
+        granted = wait_for(sem, f"{kind}_wait", partial(sem._lets_go, t), sleep)
         if granted is not None:
             granted.held.append(sem)
             leave(granted, sem, Access.WAIT, sem._state(), True)
@@ -167,7 +169,7 @@ def _down_write(sem: rw_semaphore, kind: str, sleep: Sleep) -> int:
     waiter = enqueue(sem, t, sleep, writes=True)
     leave(t, sem, Access.WRITE, sem._state())
     while not look_at_signals(sleep):
-        woken = wait_for(sem, f"{kind}_wait", waiter.is_woken, sleep)
+        woken = wait_for(sem, f"{kind}_wait", partial(sem._lets_go, t), sleep)
         if woken is None:
             break
         waiter.woken = False

@@ -7,6 +7,7 @@ for: whoever changes that afterwards finds the sleeper in the queue.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..engine.annotate import mirrors
@@ -55,10 +56,6 @@ class wait_queue_entry:
         self.sleep = sleep
         self.woken = False
 
-    def is_woken(self) -> bool:
-        """Be the guard of the sleep."""
-        return self.woken
-
 
 class wait_queue_head_t(Primitive):
     """Who waits for something to change."""
@@ -66,6 +63,10 @@ class wait_queue_head_t(Primitive):
     def __init__(self, owner: Struct | None = None) -> None:
         super().__init__(owner)
         self.entries: list[wait_queue_entry] = []
+
+    def _lets_go(self, thread: Thread) -> bool:
+        """Be the guard of the sleep of who has queued: whether it was woken."""
+        return all(entry.thread is not thread for entry in [*self.entries])
 
 
 def init_waitqueue_head(wq: wait_queue_head_t) -> None:
@@ -105,7 +106,7 @@ def _sleep(
         return True
     here = current_thread()
     here.condition = condition
-    t = wait_for(wq, "schedule", entry.is_woken, entry.sleep)
+    t = wait_for(wq, "schedule", partial(wq._lets_go, here), entry.sleep)
     here.condition = None
     if t is None:
         return True

@@ -7,6 +7,7 @@ But for waiting, all of this is for those who take the step, and hold the lock.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from ..engine.events import Access
 from ..engine.fields import field_of
@@ -132,6 +133,12 @@ def _any_locked(mapping: address_space, first: int, nr: int, *flags: pageflags) 
     )
 
 
+def _none_locked(
+    mapping: address_space, first: int, nr: int, *flags: pageflags
+) -> bool:
+    return not _any_locked(mapping, first, nr, *flags)
+
+
 def _wait_on_locked(
     mapping: address_space, first: int, nr: int, *flags: pageflags
 ) -> None:
@@ -140,7 +147,7 @@ def _wait_on_locked(
     Context: May sleep.
     """
     field = field_of(mapping, "i_pages")
-    t = enter(field, "folio_lock", lambda: not _any_locked(mapping, first, nr, *flags))
+    t = enter(field, "folio_lock", partial(_none_locked, mapping, first, nr, *flags))
     leave(t, field, Access.WAIT, blocking=True)
 
 

@@ -9,12 +9,14 @@ freed memory, raised the limit or killed it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.step import enter, leave
 from ..engine.thread import Sleep, current_thread
 from ..errno import EINVAL
+from ..linux._waiting import or_signal
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.kernel import might_sleep
 from ..linux.memcontrol import (
@@ -167,13 +169,9 @@ def _sleep(memcg: mem_cgroup, entry: wait_queue_entry) -> None:
 
     User space may take its time, so a machine at rest may have such a sleeper.
     """
-    task = current()
     wq = memcg._oom_waitq
-
-    def ready() -> bool:
-        return entry.woken or task._fatal_signal_pending()
-
-    t = enter(wq, "schedule", ready, Sleep.INTERRUPTIBLE)
+    guard = or_signal(wq, partial(wq._lets_go, entry.thread), Sleep.KILLABLE)
+    t = enter(wq, "schedule", guard, Sleep.INTERRUPTIBLE)
     leave(t, wq, Access.WAIT, len(wq.entries), True)
 
 

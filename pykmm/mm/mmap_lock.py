@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.step import enter, leave
@@ -60,7 +62,7 @@ def _wait_for_readers(vma: vm_area_struct, state: Sleep) -> int:
     count = vma.vm_refcnt
     if not look_at_signals(state):
         kind = "vma_start_write_wait"
-        t = wait_for(count, kind, lambda: count.refs == 1, state)
+        t = wait_for(count, kind, partial(count._has, 1), state)
         if t is not None:
             vma.__dict__["vm_lock_seq"] = vma.vm_mm.mm_lock_seq
             count.excludes = False
@@ -80,7 +82,7 @@ def __vma_exclude_readers_for_detach(vma: vm_area_struct) -> None:
         May sleep.
     """
     count = vma.vm_refcnt
-    t = enter(count, "vma_mark_detached_wait", lambda: not count.refs)
+    t = enter(count, "vma_mark_detached_wait", partial(count._has, 0))
     count.excludes = False
     leave(t, count, Access.WRITE, count._state(), True)
 

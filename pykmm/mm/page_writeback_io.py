@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
@@ -50,15 +52,17 @@ def writeback_get_folio(mapping: address_space) -> tuple[_Folios, bool]:
     return pages, bool(left)
 
 
+def _no_dirty_locked(mapping: address_space) -> bool:
+    """Tell, without a step, whether nobody has locked a dirty page."""
+    # Snapshots: a guard is asked beside others.
+    flags = mapping._flags
+    return not _both(dict(flags[PG_dirty]), dict(flags[PG_locked]))
+
+
 def _wait_for_dirty(mapping: address_space) -> None:
     """Wait, in a step, until nobody has locked a dirty page."""
-    field, flags = field_of(mapping, "i_pages"), mapping._flags
-
-    def unlocked() -> bool:
-        # Snapshots: a guard is asked beside others.
-        return not _both(dict(flags[PG_dirty]), dict(flags[PG_locked]))
-
-    t = enter(field, "folio_lock", unlocked)
+    field = field_of(mapping, "i_pages")
+    t = enter(field, "folio_lock", partial(_no_dirty_locked, mapping))
     leave(t, field, Access.WAIT, blocking=True)
 
 

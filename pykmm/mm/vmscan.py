@@ -87,7 +87,7 @@ def reclaim_throttle() -> None:
     if current_thread().is_boot:
         return
     bit = the_wb().state.bit(WB_start_all)
-    t = enter(bit, "reclaim_throttle", lambda: not bit.value)
+    t = enter(bit, "reclaim_throttle", bit._is_clear)
     leave(t, bit, Access.WAIT, blocking=True)
 
 

@@ -40,7 +40,6 @@ from typing import TYPE_CHECKING
 from .dpor import is_pending
 from .explorer import Redundant, Verdict
 from .past import Past
-from .races import racing
 from .record import Clock, Race
 from .steps import LOCKING, LOOKS, RELEASE, UNSHARE, against, conflicts
 from .subtree import Subtree
@@ -75,8 +74,7 @@ class _Past(Past):
 
     def pending(self, step: Step) -> list[Race]:
         """Return the races of a step that was not taken."""
-        own, since = self.clock(step.tid), self.since(step.tid)
-        races, clock = racing(self, step, own, since, stuck=True)
+        races, clock = self._pending(step)
         self.ends[step.tid, len(self.clocks)] = clock
         return races + self._shut(step, stuck=True)
 
@@ -85,7 +83,7 @@ class _Past(Past):
         if not step.gated:
             return []
         clock, since = self.clock(step.tid), self.since(step.tid)
-        door = self.guard(step, stuck=stuck)
+        guard = self.guard(step, stuck=stuck)
         locking = step.bits & LOCKING
         return [
             Race(index)
@@ -95,7 +93,7 @@ class _Past(Past):
             and bits & (RELEASE | UNSHARE if classes & locking else ~LOOKS)
             and bits & against(classes)
             and clock[self.steps[index].tid] < index
-            and not (door and self.doors.get(index, {}).get(door))
+            and not self.was_open(step, guard, index)
         ]
 
 

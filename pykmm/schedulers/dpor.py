@@ -240,8 +240,10 @@ class Dpor:
 
     def end(self, machine: Machine) -> Verdict:
         """Find the races of *machine* and plan their reversals."""
-        past = self.past
-        self._ready = False
+        past, self._ready = self.past, False
+        redundant = isinstance(machine.failure, Redundant)
+        cut_short = not redundant and _was_cut_short(machine)
+        past.rests = not (redundant or cut_short)
         past.meet(machine)
         past.read(machine)
         if len(machine.steps) > len(machine.events):
@@ -255,8 +257,6 @@ class Dpor:
         self.world.relied = True
         self._settle()
         self._link(set(machine.cuts))
-        redundant = isinstance(machine.failure, Redundant)
-        cut_short = not redundant and _was_cut_short(machine)
         if cut_short:
             self._run_out(machine)
         self._link_pending(machine, self._left(redundant=redundant, cut=cut_short))

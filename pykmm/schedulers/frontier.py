@@ -21,7 +21,7 @@ from .steps import Known, Step, World
 from .wakeup import ANYBODY, Branch, explored
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["Frontier", "Place", "Reader", "Writer", "read", "write"]
 
@@ -225,7 +225,7 @@ def read(data: Plain, world: World, reader: Reader | None = None) -> Frontier:
             (tid(t), kind, oid(o)): tuple(map(oid, others))
             for t, kind, o, others in data["gates"]
         },
-        {kind: tuple(map(tuple, doors)) for kind, doors in data["guards"].items()},
+        {kind: tuple(map(_hashable, doors)) for kind, doors in data["guards"].items()},
         {oid(o): tuple(map(tid, waiters)) for o, waiters in data["waits"]},
         data["barriers"],
         data["relied"],
@@ -253,5 +253,5 @@ def _plain(value: object) -> Plain:
     return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
 
 
-def _hashable(value: Plain) -> Hashable:
+def _hashable(value: Plain) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, list) else value

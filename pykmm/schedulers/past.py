@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..engine.events import Access
+from ..engine.guards import answer, place_of, questions
+from .asked import Asked
 from .races import racing
 from .record import Clock, Race, Record, join
 from .steps import (
@@ -21,13 +23,15 @@ from .steps import (
     NOWHERE,
     SHARE,
     WRITE,
-    Door,
     Step,
     World,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from ..engine.events import Event
+    from ..engine.guards import Door
     from ..engine.machine import Machine
     from ..engine.objects import Named, Struct
     from ..engine.thread import Thread
@@ -53,16 +57,22 @@ class Past(Record):
         self._oids: dict[int, int] = {}
         self._cache: dict[tuple[int, int, int, str, bool, int], Step] = {}
         self.met = 0
+        #: Whether whoever has not gone on could not, as far as the execution goes.
+        self.rests = True
         self._deaths = 0
         self._shared = 0
-        #: Doors of objects to look at before each step.
-        self.watched: tuple[Door, ...] = ()
+        #: Doors to look at before each step, by place; and by object, once looked up.
+        self.watched: dict[object, tuple[Door, ...]] = {}
+        self._doors: dict[int, tuple[Door, ...]] = {}
 
     # -- a new execution -----------------------------------------------------
 
     def watch(self) -> None:
         """From now on ask objects what is known to guard steps on them."""
-        self.watched = self.world.doors
+        doors = self.world.doors
+        if doors != self.watched:
+            self.watched = doors
+            self._doors.clear()
 
     def rewind(self, length: int) -> None:
         """Forget all events from *length* on; another machine will go on there."""
@@ -83,6 +93,7 @@ class Past(Record):
         self.tids.clear()
         self.threads.clear()
         self._oids.clear()
+        self.rests = True
         self.met = self._deaths = 0
         self._shared = length
 
@@ -167,23 +178,43 @@ class Past(Record):
         more = world.more(tid, t.kind, oid, bits)
         step = Step(tid, t.kind, oid, bits, t.guard is not None, more)
         if t.guard is not None:
-            step.door = world.saw_guard(t.kind, t.guard, t.obj)
+            step.guard = self._asked(t, taken=False)
         return step
 
     def look(self, t: Thread, index: int) -> None:
         """Look at the object of *t*, which is about to take the step of that number."""
-        obj = t.obj
         if t.guard is not None and index not in self.guarded:
-            door = self.world.saw_guard(t.kind, t.guard, obj)
-            if door is not None:
-                self.guarded[index] = door
-        if self.watched and index not in self.doors:
-            own = type(obj).__name__
+            self.guarded[index] = self._asked(t, taken=True)
+        obj = t.obj
+        if self.watched and obj is not None and index not in self.doors:
+            oid = self._oid(obj)
+            doors = self._doors.get(oid)
+            if doors is None:
+                doors = self._doors[oid] = self._doors_of(obj)
             self.doors[index] = {
-                (name, method, *args): bool(getattr(obj, str(method))(*args))
-                for name, method, *args in self.watched
-                if name == own
+                door: answer(obj, door, self._thread) for door in doors
             }
+
+    def _doors_of(self, obj: Named) -> tuple[Door, ...]:
+        found = self.watched.get(type(obj).__name__, ())
+        if obj.owner is not None:
+            found += self.watched.get(place_of(obj), ())
+        return found
+
+    def _asked(self, t: Thread, *, taken: bool) -> Asked:
+        """Note what guards the next step of *t*, which is *taken* now or never."""
+        assert t.guard is not None
+        assert t.obj is not None
+        parts = questions(t.guard, t.obj)
+        self.world.saw_guard(t.kind, [part.door for part in parts])
+        shut = False if self.rests or self.tids[t] in self.held_up[-1] else None
+        return Asked(
+            tuple((self._oid(part.obj), part.door) for part in parts),
+            tuple(bool(part.ask()) if taken else shut for part in parts),
+        )
+
+    def _thread(self, key: Hashable) -> Thread | None:
+        return self.threads.get(self.world.tids.get(key, -1))
 
     def _read_death(self, machine: Machine, struct: Struct) -> bool:
         """Mark the step that freed *struct*; False if it has not ended yet."""
@@ -243,10 +274,11 @@ class Past(Record):
         """Order the next event behind others; return the races it is in."""
         index = len(self.clocks)
         step = self.steps[index]
-        races, clock = racing(self, step, self.clock(step.tid), self.since(step.tid))
-        own = clock.copy()
-        own[step.tid] = index
-        self.clocks.append(own)
+        own, since = self.clock(step.tid), self.since(step.tid)
+        races, clock = racing(self, step, own, since, self.guard(step))
+        clock = clock.copy()
+        clock[step.tid] = index
+        self.clocks.append(clock)
         self.ran[step.tid].append(index)
         self._note(index, step.oid, step.bits)
         for oid, bits in step.more:
@@ -262,8 +294,17 @@ class Past(Record):
 
     def pending(self, step: Step) -> list[Race]:
         """Return the races of a step that was not taken."""
-        tid = step.tid
-        return racing(self, step, self.clock(tid), self.since(tid), stuck=True)[0]
+        return self._pending(step)[0]
+
+    def _pending(self, step: Step) -> tuple[list[Race], Clock]:
+        own, since = self.clock(step.tid), self.since(step.tid)
+        return racing(self, step, own, since, self.guard(step, stuck=True), stuck=True)
+
+    def guard(self, step: Step, *, stuck: bool = False) -> Asked | None:
+        """Return what to ask about *step*, which is the next event or was not taken."""
+        if self.world.is_lock(step.kind):
+            return None
+        return step.guard if stuck else self.guarded.get(len(self.clocks))
 
 
 def _left(value: object) -> int:

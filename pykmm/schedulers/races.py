@@ -32,23 +32,30 @@ from .steps import (
     SHARE,
     TOTAL,
     UNSHARE,
-    WAIT,
     against,
 )
 
 if TYPE_CHECKING:
-    from .steps import Door, Step
+    from .asked import Asked
+    from .steps import Step
 
 __all__ = ["racing"]
 
 
 def racing(
-    past: Record, step: Step, clock: Clock, since: int, *, stuck: bool = False
+    past: Record,
+    step: Step,
+    clock: Clock,
+    since: int,
+    asked: Asked | None,
+    *,
+    stuck: bool = False,
 ) -> tuple[list[Race], Clock]:
     """Find the races of *step*, the next one of its thread.
 
     *clock* is what happened before in its own thread; *since* is the event since
-    when it was next. A step that is *stuck* was held up to the end.
+    when it was next, and *asked* what guards it. A step that is *stuck* was held up
+    to the end.
     Return: the races, latest first, and what happened before the step.
     """
     if not step.gated:
@@ -56,14 +63,16 @@ def racing(
     elif step.bits in (ACQUIRE, SHARE):
         scan = _locking(past, step, clock, stuck=stuck)
     else:
-        clock = _needed(past, step, clock, since)
-        scan = _waiting(past, step, step.oid, step.against, clock, since, stuck)
+        clock = _needed(past, step, clock, since, asked)
+        guard = _Guard(past, step, asked, since, clock)
+        scan = _waiting(guard, step.oid, step.against, stuck=stuck)
     if not step.more:
         return scan
     scans = [scan]
     for oid, bits in step.more:
         if step.gated:
-            scans.append(_waiting(past, step, oid, against(bits), clock, since, stuck))
+            guard = _Guard(past, step, asked, since, clock)
+            scans.append(_waiting(guard, oid, against(bits), stuck=stuck))
         else:
             scans.append(_plain(past, oid, against(bits), clock))
     return _merged(past, clock, scans)
@@ -193,19 +202,12 @@ def _share_of(past: Record, shares: list[int], unshare: int) -> int:
 
 
 def _waiting(
-    past: Record,
-    step: Step,
-    oid: int,
-    against: int,
-    clock: Clock,
-    since: int,
-    stuck: bool,
+    guard: _Guard, oid: int, against: int, *, stuck: bool
 ) -> tuple[list[Race], Clock]:
     """Walk back to the events before which the guard was, or may have been, open."""
+    past, step, _, since, clock = guard
     races: list[Race] = []
     full = clock
-    door = past.guard(step, stuck=stuck)
-    guard = _Guard(past, step, door, since, clock)
     standing = True
     is_open: bool | None = not stuck
     for index, bits in reversed(past.history.get(oid, ())):
@@ -220,8 +222,10 @@ def _waiting(
                 is_open = _was_open(past, step.tid, since + 1, is_open)
             if standing:
                 is_open = _was_open(past, step.tid, index, is_open)
-            elif bits & ~LOOKS:
-                is_open = past.was_open(door, index) if oid == step.oid else None
+            else:
+                known = guard.was_open(index)
+                if known is not None or bits & ~LOOKS:
+                    is_open = known
             found = guard.races(index, is_open)
             races += found
             if found and found[0].firm:
@@ -231,7 +235,9 @@ def _waiting(
     return races, full
 
 
-def _needed(past: Record, step: Step, clock: Clock, since: int) -> Clock:
+def _needed(
+    past: Record, step: Step, clock: Clock, since: int, asked: Asked | None
+) -> Clock:
     """Add to *clock* the event that let the step be taken, if no other one could.
 
     What happened before it cannot come after the step. The guard looks at some
@@ -255,7 +261,7 @@ def _needed(past: Record, step: Step, clock: Clock, since: int) -> Clock:
         return clock
     let_in = past.steps[opener]
     needed = clock
-    for oid in _looked_at(step):
+    for oid in _looked_at(step, asked):
         for index, bits in past.history.get(oid, ()):
             if not bits & ~LOOKS:
                 continue
@@ -268,9 +274,11 @@ def _needed(past: Record, step: Step, clock: Clock, since: int) -> Clock:
     return join(needed, past.clocks[opener])
 
 
-def _looked_at(step: Step) -> tuple[int, ...]:
+def _looked_at(step: Step, asked: Asked | None) -> tuple[int, ...]:
     """Return the objects that a step's guard is known to depend on."""
-    return (step.oid, *(oid for oid, bits in step.more if bits == WAIT))
+    parts = () if asked is None else asked.parts
+    oids = (step.oid, *step.gates, *(oid for oid, _ in parts))
+    return tuple(dict.fromkeys(oids))
 
 
 def _was_open(past: Record, tid: int, index: int, at_end: bool | None) -> bool | None:
@@ -283,12 +291,12 @@ def _was_open(past: Record, tid: int, index: int, at_end: bool | None) -> bool |
 class _Guard(NamedTuple):
     """What is known of the guard of *step*, which was next since the event *since*.
 
-    *door* is how it can be asked; *clock* is what happened before the step anyway.
+    *asked* is how it can be asked; *clock* is what happened before the step anyway.
     """
 
     past: Record
     step: Step
-    door: Door | None
+    asked: Asked | None
     since: int
     clock: Clock
 
@@ -297,38 +305,48 @@ class _Guard(NamedTuple):
         past = self.past
         if index > self.since:
             return self.step.tid not in past.held_up[index]
-        # Locks are never asked: what is known of them are their owners.
-        lock = self.step.bits in (ACQUIRE, SHARE)
-        own = past.steps[index].oid == self.step.oid and not lock
-        return past.was_open(self.door, index) if own else None
+        return past.was_open(self.step, self.asked, index)
 
     def races(self, first: int, is_open: bool | None) -> list[Race]:
         """Return the races with *first*, before which it was open if *is_open*.
 
         What does not come after that event stays before the step, and may open the
-        guard or shut it. Where all of that commutes, as additions do, it is known how
-        the guard was behind as many of them. If it was shut, more have to come after.
+        guard or shut it. If it is known to do that, more have to come after the step.
         """
         past, clock = self.past, self.clock
         tid = past.steps[first].tid
         later = sorted(
-            index
-            for oid in _looked_at(self.step)
-            for index, bits in past.history.get(oid, ())
-            if index > first and bits & ~LOOKS
+            {
+                index
+                for oid in _looked_at(self.step, self.asked)
+                for index, bits in past.history.get(oid, ())
+                if index > first and bits & ~LOOKS
+            }
         )
         stay = [index for index in later if past.clocks[index][tid] < first]
         must = {index for index in stay if index <= clock[past.steps[index].tid]}
         row = [first, *later]
         for many in range(len(stay), -1, -1):
-            then = self.was_open(row[many]) if many else is_open
             found = []
             for few in combinations(stay, many):
                 if must.issubset(few) and past.begins(few, stay):
-                    known = past.alike(few, row[:many])
-                    if not (known and then is False):
+                    then = self._behind(row, few) if many else is_open
+                    if then is not False:
                         out = tuple(index for index in stay if index not in few)
-                        found.append(Race(first, out, firm=known and then is True))
+                        found.append(Race(first, out, firm=then is True))
             if found:
                 return found
         return []
+
+    def _behind(self, row: list[int], few: tuple[int, ...]) -> bool | None:
+        """Tell whether it would hold if of *row* only a *few* had been there.
+
+        Where these commute, as additions do, it would be as it was behind as many.
+        """
+        past, then = self.past, None
+        own = self.asked is not None and self.asked.is_own
+        if past.alike(few, row[: len(few)], self.step.tid if own else -1):
+            then = self.was_open(row[len(few)])
+        if then is None and self.asked is not None:
+            then = past.would_be_open(self.step, self.asked, row[0], few)
+        return then

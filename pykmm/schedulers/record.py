@@ -8,12 +8,16 @@ Time and Global States of Distributed Systems" (1989).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from .steps import DEC, LOOKS, Door, Step
+from .asked import Asked
+from .steps import DEC, LOOKS, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ..engine.guards import Door
 
 __all__ = ["Clock", "Race", "Record", "join"]
 
@@ -37,6 +41,11 @@ def join(a: Clock, b: Clock) -> Clock:
     return [x if x > y else y for x, y in zip(a, b)]  # noqa: B905 -- hot path
 
 
+def _any(answers: Sequence[bool | None]) -> bool | None:
+    """Tell whether one of them is true, as far as that is known."""
+    return True if True in answers else None if None in answers else False
+
+
 class Record:
     """Events by number, by thread and by object."""
 
@@ -52,31 +61,78 @@ class Record:
         #: somebody asked for more than is in there.
         self.doors: dict[int, dict[Door, bool]] = {}
         self.missed = False
-        #: By event, what guarded it, if that can be asked.
-        self.guarded: dict[int, Door] = {}
+        #: By event, what guarded it.
+        self.guarded: dict[int, Asked] = {}
 
-    def guard(self, step: Step, *, stuck: bool) -> Door | None:
-        """Return what guards *step*, which is the next event unless it is *stuck*."""
-        return step.door if stuck else self.guarded.get(len(self.clocks))
+    def was_open(self, step: Step, guard: Asked | None, index: int) -> bool | None:
+        """Tell whether *guard*, that of *step*, held just before the event.
 
-    def was_open(self, door: Door | None, index: int) -> bool | None:
-        """Tell whether a door of the event's object was open just before the event."""
+        None if that is not known, as where the event is about something else.
+        """
+        if guard is None:
+            return None
+        looked_at = [oid for oid, _ in guard.parts]
+        if self.steps[index].oid not in looked_at:
+            return None
+        if len(looked_at) > 1 and not set(step.gates).issubset(looked_at):
+            return None
+        found = [self._answer(guard, part, index) for part in range(len(looked_at))]
+        return _any(found)
+
+    def would_be_open(
+        self, step: Step, guard: Asked, first: int, few: Sequence[int]
+    ) -> bool | None:
+        """Tell whether *guard* would hold behind what came before *first*, and *few*.
+
+        What each object would be is known if it was like that at some time.
+        """
+        looked_at = [oid for oid, _ in guard.parts]
+        if not set(step.gates).issubset(looked_at):
+            return None
+        tid = step.tid if guard.is_own else -1
+        found: list[bool | None] = []
+        for part, oid in enumerate(looked_at):
+            row = [
+                index
+                for index, bits in self.history.get(oid, ())
+                if index >= first and bits & ~LOOKS
+            ]
+            kept = [index for index in row if index in few]
+            end, there = len(self.clocks), self.alike(kept, row[: len(kept)], tid)
+            then = row[len(kept)] if len(kept) < len(row) else end
+            found.append(self._answer(guard, part, then) if there else None)
+        return _any(found)
+
+    def _answer(self, guard: Asked, part: int, index: int) -> bool | None:
+        """Return what a part of a guard said just before the event.
+
+        That is what it said before the next event on the object that it looks at.
+        """
+        oid, door = guard.parts[part]
         if door is None:
             return None
-        doors = self.doors.get(index, {})
+        then = (event for event, _ in self.history.get(oid, ()) if event >= index)
+        asked = next((event for event in then if self.steps[event].oid == oid), -1)
+        if asked < 0:
+            return guard.last[part]
+        doors = self.doors.get(asked, {})
         self.missed |= door not in doors
         return doors.get(door)
 
-    def alike(self, events: Sequence[int], others: Sequence[int]) -> bool:
+    def alike(
+        self, events: Sequence[int], others: Sequence[int], tid: int = -1
+    ) -> bool:
         """Tell whether *events* come to the same as *others*.
 
-        Steps can stand for each other that commute, and are of one kind.
+        Steps can stand for each other that commute, and are of one kind; but not for
+        those of the thread *tid*.
         """
-        return sorted(map(self._does, events)) == sorted(map(self._does, others))
+        does = partial(self._does, tid)
+        return sorted(map(does, events)) == sorted(map(does, others))
 
-    def _does(self, index: int) -> tuple[int, str, int, int]:
+    def _does(self, tid: int, index: int) -> tuple[int, str, int, int]:
         step = self.steps[index]
-        commutes = step.bits & ~step.against
+        commutes = step.bits & ~step.against and step.tid != tid
         return step.oid, step.kind, step.bits, -1 if commutes else index
 
     def begins(self, events: Sequence[int], others: Sequence[int]) -> bool:

@@ -13,22 +13,23 @@ new class after decisions were based on the old ones is *news*.
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..engine.events import CONFLICTS, Access
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Hashable, Iterable
 
+    from ..engine.guards import Door
     from ..engine.objects import Named, Struct
+    from .asked import Asked
 
 __all__ = [
     "ACQUIRE",
     "ANY",
     "BARRIER",
     "DEC",
-    "Door",
     "ENOUGH",
     "Known",
     "LOCKING",
@@ -72,9 +73,6 @@ NOWHERE: Final = -2
 _AGAINST: Final = tuple(sum(1 << b for b in Access if CONFLICTS[a][b]) for a in Access)
 
 
-#: What guards a step and can be asked at any time: an object's class, one of its
-#: methods, and the arguments.
-Door = tuple[str | int, ...]
 #: Objects with classes, in bits.
 _Touched = tuple[tuple[int, int], ...]
 
@@ -100,9 +98,9 @@ class Step:
     __slots__ = (
         "against",
         "bits",
-        "door",
         "fatal",
         "gated",
+        "guard",
         "kind",
         "left",
         "more",
@@ -133,8 +131,8 @@ class Step:
         self.left = left
         #: Whether a bug was found in it, so that nothing was seen behind it.
         self.fatal = False
-        #: What guards it, of one that was not taken; None if that cannot be asked.
-        self.door: Door | None = None
+        #: What guards it, of one that was not taken.
+        self.guard: Asked | None = None
         self._touched: dict[int, int] | None = None
 
     @property
@@ -152,6 +150,11 @@ class Step:
         """Whether it is known what it does: one class, and no life that it may end."""
         single = not self.bits & (self.bits - 1)
         return single and not any(o & 1 and bits & WRITE for o, bits in self.more)
+
+    @property
+    def gates(self) -> tuple[int, ...]:
+        """Other objects that its guard was seen to depend on."""
+        return tuple(oid for oid, bits in self.more if bits == WAIT)
 
     def died(self) -> Step:
         """Return the same step as one in which a bug was found."""
@@ -292,21 +295,19 @@ class World:
             self._gates[tid, kind, oid] = (*known, other)
             self.news = True
 
-    def saw_guard(
-        self, kind: str, guard: Callable[[], object], obj: object
-    ) -> Door | None:
-        """Note what guards a step of *kind* on *obj*, if *obj* can be asked."""
-        method, *args = (guard,)
-        if isinstance(guard, partial) and not guard.keywords:
-            method, *args = (guard.func, *guard.args)
-        plain = [arg for arg in args if isinstance(arg, str | int)]
-        if getattr(method, "__self__", None) is not obj or plain != args:
-            return None
-        door = (type(obj).__name__, method.__name__, *plain)
+    def saw_guard(self, kind: str, doors: Iterable[Door | None]) -> None:
+        """Note what guards a step of *kind*; None is what cannot be asked."""
         known = self.guards.get(kind, ())
-        if door not in known:
-            self.guards[kind] = (*known, door)
-        return door
+        new = tuple(door for door in doors if door and door not in known)
+        if new:
+            self.guards[kind] = known + new
+
+    def is_lock(self, kind: str) -> bool:
+        """Tell whether steps of *kind* take locks.
+
+        These are never asked: what is known of them are their owners.
+        """
+        return bool(self.classes.get(kind, 0) & LOCKING)
 
     def saw_wait(self, oid: int, tid: int) -> None:
         """Note that a thread had to wait for an object, unless decisions rest on it."""
@@ -316,15 +317,16 @@ class World:
             self.news = True
 
     @property
-    def doors(self) -> tuple[Door, ...]:
-        """What tells of objects whether somebody could go on."""
-        doors = (
-            door
-            for kind, known in self.guards.items()
-            if not self.classes.get(kind, 0) & LOCKING
-            for door in known
-        )
-        return tuple(dict.fromkeys(doors))
+    def doors(self) -> dict[object, tuple[Door, ...]]:
+        """What tells of objects whether somebody could go on, by their place."""
+        found: dict[object, tuple[Door, ...]] = {}
+        for kind, known in self.guards.items():
+            if not self.is_lock(kind):
+                for door in known:
+                    there = found.get(door[0], ())
+                    if door not in there:
+                        found[door[0]] = (*there, door)
+        return found
 
     @property
     def known(self) -> Known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from pykmm.engine import Access, Field, Root, Sleep, Struct, enter, leave
+from pykmm.engine import Access, AnyOf, Field, Root, Sleep, Struct, enter, leave
 
 
 class Ref(Root):
@@ -81,7 +81,8 @@ class Flag(Root):
         """Look at both flags, then wait until one of them is up."""
         if self.look() or other.look():
             return
-        t = enter(self, "wait_or", lambda: self.up or other.up, Sleep.INTERRUPTIBLE)
+        either = AnyOf((self, self._is_up), (other, other._is_up))
+        t = enter(self, "wait_or", either, Sleep.INTERRUPTIBLE)
         leave(t, self, Access.WAIT, self.up, blocking=True)
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import pytest
 
 from pykmm.engine import Access, Cell, Machine, Sleep, enter, leave
+from pykmm.schedulers import Dfs, Dpor
 from tests.litmus.harness import explore_bare as explore
 from tests.litmus.harness import litmus, run, values
 from tests.schedulers.primitives import Flag, Semaphore
+from tests.schedulers.reference import explore_all
 
 
 def test_a_sleeper_that_was_let_go_on_may_stay_asleep() -> None:
@@ -153,6 +155,24 @@ def test_a_guard_that_looks_at_two_objects() -> None:
         return got
 
     assert values(program) == ["['woke']", "[]"]
+
+
+def test_what_opens_one_of_two_objects_stays_open_beside_the_other() -> None:
+    # Who lowers the first flag comes before or after the waiter, whom the second one
+    # lets go on: but not before that is raised.
+    def program(m: Machine) -> object:
+        one, two = Flag(), Flag()
+        run(
+            m,
+            lambda: (two.lower(), two.raise_()),
+            one.lower,
+            lambda: one.wait_or(two),
+        )
+        return one.up, two.up
+
+    seen = explore_all(program, Dpor())
+    assert seen.redundant == 0
+    assert seen.outcomes == explore_all(program, Dfs()).outcomes
 
 
 def test_who_waited_in_vain_at_a_rest_could_have_been_first() -> None:

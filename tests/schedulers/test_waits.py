@@ -15,16 +15,31 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pykmm.engine import current_machine, current_thread
+from pykmm.engine import (
+    Access,
+    Root,
+    Sleep,
+    current_machine,
+    current_thread,
+    enter,
+    leave,
+)
+from pykmm.linux.bitops import Bit, Bits, clear_bit, set_bit
 from pykmm.linux.completion import (
     complete,
     complete_all,
     completion,
     try_wait_for_completion,
     wait_for_completion,
+    wait_for_completion_killable,
 )
 from pykmm.linux.mutex import mutex, mutex_lock, mutex_unlock
-from pykmm.linux.wait import wait_event, wait_queue_head_t, wake_up
+from pykmm.linux.wait import (
+    wait_event,
+    wait_event_killable,
+    wait_queue_head_t,
+    wake_up,
+)
 from pykmm.schedulers import Dfs, Dpor
 from tests.schedulers.reference import explore_all
 from tests.schedulers.test_dpor_against_dfs import (
@@ -36,6 +51,23 @@ from tests.schedulers.test_dpor_against_dfs import (
 )
 
 
+class Task(Root):
+    """Whom signals are sent to; all of them are fatal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flags = Bits(self)
+
+    @property
+    def _signal_object(self) -> Bit:
+        return self.flags.bit(0)
+
+    def _signal_pending(self) -> bool:
+        return self.flags._has(0)
+
+    _fatal_signal_pending = _signal_pending
+
+
 @define
 class Waits(World):
     """Two more objects of each sort that Linux waits for."""
@@ -45,6 +77,8 @@ class Waits(World):
         factory=lambda: [wait_queue_head_t() for _ in TWO]
     )
     mutexes: list[mutex] = field(factory=lambda: [mutex() for _ in TWO])
+    tasks: list[Task] = field(factory=lambda: [Task() for _ in TWO])
+    words: list[Bits] = field(factory=lambda: [Bits() for _ in TWO])
 
     def do_complete(self, me, o, out):
         complete(self.done[o])
@@ -64,6 +98,28 @@ class Waits(World):
     def do_wake_up(self, me, o, out):
         self.cells[o].set(me + 1)
         wake_up(self.queues[o])
+
+    def do_kill(self, me, o, out):
+        set_bit(0, self.tasks[o].flags)
+
+    def do_await_killable(self, me, o, out):
+        current_thread().task = self.tasks[me % 2]
+        return wait_for_completion_killable(self.done[o])
+
+    def do_wait_killable(self, me, o, out):
+        current_thread().task = self.tasks[me % 2]
+        return wait_event_killable(self.queues[o], self.cells[o].get)
+
+    def do_freeze(self, me, o, out):
+        set_bit(0, self.words[o])
+
+    def do_thaw(self, me, o, out):
+        clear_bit(0, self.words[o])
+
+    def do_stand(self, me, o, out):
+        bit = self.words[o].bit(0)
+        t = enter(bit, "schedule", bit._is_clear, Sleep.INTERRUPTIBLE)
+        leave(t, bit, Access.WAIT, 0, True)
 
     def do_join(self, me, o, out, ops):
         ended = completion()
@@ -96,7 +152,16 @@ SORTS = {
     "conditions": "wait_event wake_up read",
     "flags": "raise lower wait take read",
     "joins": "join read write complete await",
+    "frozen ones": "freeze thaw stand read write",
+    "killable ones": "kill await_killable complete await read",
     "everything": "up down mutex complete await join wait_event wake_up take share",
+}
+
+
+#: Those in which orders differ in more than events tell, or that are too large.
+MORE = {
+    "either of two": "wait_or raise lower read write",
+    "killable conditions": "kill wait_killable wake_up read",
 }
 
 
@@ -114,7 +179,7 @@ def test_waits_are_reduced_without_loss(names: str, data: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("names", SORTS.values(), ids=SORTS)
+@pytest.mark.parametrize("names", (SORTS | MORE).values(), ids=SORTS | MORE)
 @settings(max_examples=PROGRAMS // len(SORTS) or 40)
 @given(data=st.data())
 def test_nothing_is_run_in_vain(names: str, data: Any) -> None:

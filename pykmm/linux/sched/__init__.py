@@ -259,6 +259,10 @@ class task_struct(Struct):
         if wanted != self.jobctl:
             self.jobctl = wanted
 
+    def _lacks(self, jobctl: int) -> bool:
+        """Look, without a step, whether none of the bits is set."""
+        return not self.__dict__["jobctl"] & jobctl
+
     def _fatal_signal_pending(self) -> bool:
         """Look, without a step, whether a signal ends a killable sleep."""
         return self._signal_pending() and SIGKILL in self.__dict__["pending"]

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What forbids a step, put so that it can be asked of another time, too.
+
+An explorer wants to know whether a thread could have taken its step before it came
+there. A guard is asked whenever a step is taken on the step's object if it is a method
+of that or of the structure it is in, or a function of a module that takes either
+first. Further arguments, bound by ``partial``, may be strings, numbers, and the thread
+that waits. One that looks at several objects is made of such. Of any other function
+nothing is known but what it answers now.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from inspect import isfunction, ismethod
+from operator import call
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from .thread import Thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from .objects import Named
+
+__all__ = ["AnyOf", "Door", "Question", "answer", "place_of", "questions"]
+
+#: A question that has an answer in every execution: whom to ask (by its class, or by
+#: the class it is in and the field), the name of the method, or the function's with its
+#: module, and the arguments, a thread being its key.
+Door = tuple[object, ...]
+_THREAD: Final = "thread"
+
+
+class AnyOf:
+    """A guard that holds if one of several does, each with the object it looks at."""
+
+    __slots__ = ("_asks", "parts")
+
+    def __init__(self, *parts: tuple[Named, Callable[[], object]]) -> None:
+        self.parts = parts
+        self._asks = tuple(ask for _, ask in parts)
+
+    def __call__(self) -> bool:
+        return any(map(call, self._asks))
+
+
+class Question(NamedTuple):
+    """A part of a guard, and the object whose steps change the answer.
+
+    The door is None if it can be asked only now.
+    """
+
+    obj: Named
+    ask: Callable[[], object]
+    door: Door | None
+
+
+def questions(guard: Callable[[], object], obj: Named) -> tuple[Question, ...]:
+    """Take the guard of a step on *obj* apart; it holds if one part does."""
+    parts = guard.parts if isinstance(guard, AnyOf) else ((obj, guard),)
+    return tuple(Question(on, ask, _door(on, ask)) for on, ask in parts)
+
+
+def _door(obj: Named, ask: Callable[[], object]) -> Door | None:
+    method, *args = (ask,)
+    if isinstance(ask, partial) and not ask.keywords:
+        method, *args = (ask.func, *ask.args)
+    if ismethod(method):
+        asked, name = method.__self__, method.__name__
+    elif args and isfunction(method) and "." not in method.__qualname__:
+        asked, *args = args
+        name = f"{method.__module__}:{method.__name__}"
+    else:
+        return None
+    if asked is not obj and asked is not obj.owner:
+        return None
+    place = type(obj).__name__ if asked is obj else place_of(obj)
+    plain = tuple((_THREAD, a.key) if isinstance(a, Thread) else a for a in args)
+    if not all(isinstance(a, str | int | tuple) for a in plain):
+        return None
+    return (place, name, *plain)
+
+
+def place_of(obj: Named) -> str:
+    """Name the field that *obj* is, without saying of which structure of its class."""
+    return f"{type(obj.owner).__name__}.{obj._field()}"
+
+
+def answer(obj: Named, door: Door, thread: Callable[[Hashable], Thread | None]) -> bool:
+    """Ask *obj* now; *thread* finds one by its key. Nothing holds for one to come."""
+    place, name, *args = door
+    asked = obj if place == type(obj).__name__ else obj.owner
+    found = [thread(a[1]) if isinstance(a, tuple) else a for a in args]
+    if None in found:
+        return False
+    module, _, function = str(name).rpartition(":")
+    if module:
+        return bool(getattr(sys.modules[module], function)(asked, *found))
+    return bool(getattr(asked, function)(*found))
