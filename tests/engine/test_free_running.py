@@ -64,3 +64,18 @@ def test_who_is_woken_by_a_thread_is_not_woken_by_the_host_too(
         m.run()
         assert seen == ["first", "second", "second again"]
         assert carrier.active == 0
+
+
+def test_who_dies_inside_of_a_step_leaves_the_object_to_others() -> None:
+    with Machine(backend=Backend.FREE) as m:
+        cell = Cell(0)
+
+        def dies() -> None:
+            enter(cell, "write")
+            raise ValueError("half-way")
+
+        m.thread("t", dies)
+        with pytest.raises(ValueError, match="half-way"):
+            m.run()
+        assert cell.raw is not None
+        assert not cell.raw.locked()

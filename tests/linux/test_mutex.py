@@ -7,6 +7,7 @@ import pytest
 
 from pykmm.engine import current_thread
 from pykmm.errno import EINTR
+from pykmm.errors import Deadlock
 from pykmm.linux import mutex as x
 
 
@@ -35,6 +36,19 @@ def test_events(events):
         ("mutex_unlock", "RELEASE"),
         ("mutex_is_locked", "READ"),
     ]
+
+
+def test_who_takes_it_twice_waits_for_itself(machine):
+    lock = x.mutex()
+
+    def twice():
+        x.mutex_lock(lock)
+        x.mutex_lock(lock)
+
+    machine.thread("t", twice)
+    with pytest.raises(Deadlock, match=r"t waits for itself: mutex_lock mutex#1") as e:
+        machine.run()
+    assert ("t", "holds mutex#1") in e.value.facts
 
 
 @pytest.mark.parametrize(
