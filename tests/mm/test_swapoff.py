@@ -186,9 +186,13 @@ def test_pages_that_fork_shares_come_back_for_all(m: Machine) -> None:
 def test_a_child_has_the_swap_entries_of_its_parent(m: Machine) -> None:
     children: list[mm_struct | None] = []
 
+    def child() -> None:
+        children.append(current().mm)
+        pause()
+
     def parent() -> None:
         swapped()
-        fork(lambda: (children.append(current().mm), pause()))
+        fork(child)
         exit_group(0)
 
     m.spawn("parent").runs(parent)
@@ -200,7 +204,12 @@ def test_a_child_has_the_swap_entries_of_its_parent(m: Machine) -> None:
 
 def test_slots_that_only_the_swap_cache_has_are_freed(m: Machine) -> None:
     p = m.spawn("reader")
-    p.runs(lambda: (touch(swapped(), 4 * PAGE, False), pause()))
+
+    @p.runs
+    def _() -> None:
+        touch(swapped(), 4 * PAGE, False)
+        pause()
+
     m.run()
     assert (rss(p.mm), slots()) == ((4, 0), (SLOTS - 4, SLOTS))
     assert call(m, "root", lambda: swapoff(SWAP_FILE)) == 0
@@ -231,7 +240,12 @@ def test_who_turns_swap_off_is_the_first_to_go() -> None:
     with boot(pages=256, swap=256) as m:
         p = sleeper(m, pages=200)
         big = m.spawn("big")
-        big.runs(lambda: (touch(mmap(100 * PAGE), 100 * PAGE), pause()))
+
+        @big.runs
+        def _() -> None:
+            touch(mmap(100 * PAGE), 100 * PAGE)
+            pause()
+
         m.run()
         root = m.spawn("root")
         root.runs(lambda: swapoff(SWAP_FILE))
@@ -301,7 +315,12 @@ def meet(m: Machine, work: Work) -> object:
     """Let *work* of a process whose one page is in swap meet who turns it off."""
     app, root = m.spawn("app"), m.spawn("root")
     places: list[int] = []
-    app.runs(lambda: (places.append(swapped(1)), pause()))
+
+    @app.runs
+    def _() -> None:
+        places.append(swapped(1))
+        pause()
+
     m.run()
     alone = work in (kills, releases)
     other = m.spawn("other") if alone else m.spawn("other", shares_mm=app)
@@ -316,7 +335,12 @@ def scenario(work: Work) -> Scenario:
     return Scenario(name="swapoff", function=lambda m: meet(m, work), config=CONFIG)
 
 
-MET = {faults: (1, 0), reads: (1, 0), unmaps: (0, 0), forks: (1, 0)}
+MET: dict[Work, tuple[int, int]] = {
+    faults: (1, 0),
+    reads: (1, 0),
+    unmaps: (0, 0),
+    forks: (1, 0),
+}
 
 
 @pytest.mark.parametrize("work", [*MET, kills, releases])

@@ -159,15 +159,21 @@ def test_an_exec_gives_up_too_and_forgets_the_list(m: Machine) -> None:
 
 
 def test_a_child_has_no_list(m: Machine) -> None:
-    def program() -> tuple[int, object]:
+    inherited: list[robust_list_head | None] = []
+
+    def child() -> None:
+        inherited.append(current().robust_list)
+        exit(0)
+
+    def program() -> int:
         word = UserWord(gettid())
         lists(word)
         pthread_create(lambda: exit(0))
-        fork(lambda: exit(int(current().robust_list is not None)))
-        _, status = wait4(-1)
-        return status, word.read() & DIED
+        fork(child)
+        wait4(-1)
+        return word.read() & DIED
 
-    assert call(m, "app", program) == (0, 0)
+    assert (call(m, "app", program), inherited) == (0, [None])
 
 
 def test_the_list_has_one_size(m: Machine) -> None:
