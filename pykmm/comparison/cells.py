@@ -113,16 +113,16 @@ def staged(scene: str, design: str | Patch) -> Scenario:
 def fill(scene: str, design: str | Patch, executions: int) -> Cell:
     """Explore *scene* under *design*, in about *executions* executions at most.
 
-    Where that is not enough for all outcomes, more looks are taken: at executions with
-    one preemption at most, which most bugs need, and by samplers, which go where no
-    search has come yet.
+    Where that is not enough for all outcomes, more looks are taken: at orders with one
+    preemption at most, which most bugs need, and by samplers, which go where no search
+    has come yet.
     """
     scenario = staged(scene, design)
     results = [explore(scenario, executions=executions)]
     reason = results[0].reason
     if not results[0].complete:
         number = max(min(executions // 2, _LOOK), 1)
-        results.append(explore(scenario, scheduler="dfs", bound=1, executions=number))
+        results.append(explore(scenario, bound=1, executions=number))
         results += [
             explore(scenario, scheduler=sampler, executions=max(number // 2, 1))
             for sampler in _SAMPLERS

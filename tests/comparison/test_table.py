@@ -77,6 +77,12 @@ def test_what_is_too_long_is_sampled_and_says_so() -> None:
     assert cell.reason.endswith("; pos and pct: 10 each")
 
 
+def test_orders_with_one_preemption_are_few_enough_to_see_them_all() -> None:
+    cell = fill("S8", "B", 120)
+    bound = "with one preemption: complete within bound 1"
+    assert cell.reason.startswith(f"120 executions; {bound}; ")
+
+
 def test_a_vfork_child_is_no_way_round_the_second_posting() -> None:
     """The hole that nobody saw: MMF_MULTIPROCESS does not tell of vfork()."""
     assert fill("S4", "D", 100).word("LIVEZAP") == "all"
