@@ -10,7 +10,9 @@ world than the one it was recorded in is a :class:`Nondeterminism`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import iscoroutinefunction, isgeneratorfunction
 from itertools import chain, repeat
+from types import UnionType
 from typing import Any
 
 __all__ = [
@@ -62,6 +64,29 @@ def check_whole(name: str, value: object, least: int = 1) -> None:
     """Refuse a *value* for *name* that is no whole number, or is below *least*."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UsageError(f"{name}={value!r} must be a whole number, {least} or more")
+
+
+def check_is(name: str, value: object, kind: type | UnionType, what: str) -> None:
+    """Refuse a *value* for *name* that is no *kind*; *what* it must be is in words."""
+    if not isinstance(value, kind):
+        raise UsageError(f"{name}={value!r} must be {what}")
+
+
+def check_calls(name: str, value: object) -> None:
+    """Refuse a *value* for *name* that cannot be called, unless it is None."""
+    if value is not None and not callable(value):
+        raise UsageError(f"{name}={value!r} must be a function, or left out")
+
+
+def check_plain(name: str, value: object, what: str) -> None:
+    """Refuse a *value* for *name* that does nothing, or not all, when it is called."""
+    if not callable(value):
+        raise UsageError(f"{name}={value!r} must be {what}")
+    if isgeneratorfunction(value) or iscoroutinefunction(value):
+        raise UsageError(
+            f"{name}={value!r} does nothing when it is called: write a plain function, "
+            "without yield and async"
+        )
 
 
 def choices(values: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ which configuration, which kind of machine, and how far to explore by default.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import evolve, field, frozen, validators
@@ -15,7 +16,7 @@ from attrs import evolve, field, frozen, validators
 from . import workbench
 from .engine.config import Config
 from .engine.machine import Machine
-from .errors import UsageError, check_whole
+from .errors import UsageError, check_calls, check_is, check_plain, check_whole
 from .patches.patch import Patch, apply
 
 if TYPE_CHECKING:
@@ -44,10 +45,35 @@ class MachineFactory(Protocol):
 
 
 def _is_callable(_: object, __: object, value: Any) -> None:
-    if not callable(value):
+    check_plain("scenario", value, "a function that takes a machine, or a Scenario")
+    try:
+        signature(value).bind(None)
+    except TypeError as error:
         raise UsageError(
-            f"scenario={value!r} must be a function that takes a machine, or a Scenario"
-        )
+            f"scenario={value!r} must take one argument, the machine ({error})"
+        ) from None
+    except ValueError:  # nobody knows what it takes
+        pass
+
+
+def _is_text(_: object, attribute: Any, value: Any) -> None:
+    check_is(f"Scenario: {attribute.name}", value, str, "text")
+
+
+def _is_config(_: object, __: object, value: Any) -> None:
+    check_is("Scenario: config", value, Config | None, "a Config")
+
+
+def _is_patches(_: object, __: object, value: Any) -> None:
+    check_is("Scenario: patches", value, tuple | list, "a tuple of patches")
+    for patch in value:
+        check_is("Scenario: one of patches", patch, Patch, "a Patch")
+
+
+def _are_calls(_: object, __: object, value: Any) -> None:
+    check_is("Scenario: observers", value, tuple | list, "a tuple of functions")
+    for make in value:
+        check_calls("Scenario: one of observers", make)
 
 
 def _is_positive(_: object, attribute: Any, value: Any) -> None:
@@ -63,16 +89,18 @@ class Scenario:
     but for what the machine's threads do differently.
     """
 
-    name: str
+    name: str = field(validator=_is_text)
     function: Callable[[Any], object] = field(validator=_is_callable)
-    summary: str = ""
-    config: Config | None = None
+    summary: str = field(default="", validator=_is_text)
+    config: Config | None = field(default=None, validator=_is_config)
     #: What boots the machine that the function gets.
     machine: MachineFactory = workbench.Machine
     #: Variants of the kernel that the machine runs.
-    patches: tuple[Patch, ...] = ()
+    patches: tuple[Patch, ...] = field(default=(), validator=_is_patches)
     #: Detectors: each is called once for each execution and makes an observer.
-    observers: tuple[Callable[[], Observer], ...] = ()
+    observers: tuple[Callable[[], Observer], ...] = field(
+        default=(), validator=_are_calls
+    )
     #: How far to explore where the caller does not say: in executions, in preemptions.
     executions: int | None = field(
         default=None, validator=validators.optional(_is_positive)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ..errors import UsageError, choices
+from ..errors import UsageError, check_is, choices
 from .detector import Campaign, Collect, Detector, Each, Serialized
 from .hung_task import HungTaskDetector
 from .kasan import Kasan
@@ -84,6 +84,7 @@ def campaigns(names: Sequence[str] | None = None) -> list[Campaign]:
         raise UsageError(
             f"detectors={names!r} must be a list of names: write [{names!r}]"
         )
+    check_is("detectors", names, Sequence | None, "a list of names")
     chosen = list(DETECTORS) if names is None else list(dict.fromkeys(names))
     for name in chosen:
         if name not in DETECTORS:

@@ -11,10 +11,18 @@ as the *boot* thread: its steps are taken at once and are not scheduled.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from ..errors import ContextError, Report, UsageError
+from ..errors import (
+    ContextError,
+    Report,
+    UsageError,
+    check_is,
+    check_plain,
+    check_whole,
+)
 from .annotate import Replacements
 from .baton import Baton
 from .clock import Clock
@@ -32,7 +40,7 @@ from .step import leave
 from .thread import DONE, Sleep, Thread, Unwind, ambient, current_thread, thread_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Protocol, Self
 
@@ -77,6 +85,7 @@ class Machine:
         jitter: int = 0,
         seed: int = 0,
     ) -> None:
+        _check_parts(config, observers, pool, max_steps)
         self.config = config or _CONFIG
         self.backend = backend
         self._own_pool = pool is None
@@ -114,11 +123,7 @@ class Machine:
         self._outer: list[Thread | None] = []
         self.boot = Thread(self, "boot", lambda: None, None)
         self.boot.is_boot, self.boot.is_alone = True, backend is Backend.BATON
-        self.carrier: Baton | FreeRunning = (
-            baton(self, scheduler or FirstEnabled())
-            if backend is Backend.BATON
-            else FreeRunning(self, seed=seed, jitter=jitter)
-        )
+        self.carrier = _carrier(self, scheduler, backend, baton, seed, jitter)
         self.enter = noting(self.carrier.enter) if stacks else self.carrier.enter
         #: What has to be done when a step is over, if anything.
         self.after_step = self.carrier.after_step
@@ -146,6 +151,8 @@ class Machine:
         it is its creator, unless it is *made_by* all that was done to an object: in
         another order of the same steps somebody else would have come to make it.
         """
+        check_is("thread name", name, str, "text")
+        check_plain(f"thread {name}: body", body, "a function")
         if name.split() != [name] or "*" in name:
             raise UsageError(
                 f"thread name={name!r} must hold no spaces and no '*': "
@@ -219,8 +226,8 @@ class Machine:
         who waits uninterruptibly, or holds a lock, is a deadlock, unless the host
         keeps somebody waiting.
         """
-        if self.closed:
-            raise UsageError("this machine was closed: boot another one")
+        self.host_only("run")
+        self.check_open()
         self.cuts.append(len(self.events))
         self.carrier.run()
         if self.failure is None and not self.is_kept_waiting():
@@ -234,6 +241,19 @@ class Machine:
             failure = self.failure
             self.close()
             raise failure
+
+    def check_open(self) -> None:
+        """Refuse to go on with a machine that was closed."""
+        if self.closed:
+            raise UsageError("this machine was closed: boot another one")
+
+    def host_only(self, verb: str) -> None:
+        """Refuse what only the host may do while programs run."""
+        here = thread_here()
+        if here is not None and here.machine is self and not here.is_boot:
+            raise UsageError(
+                f"{verb}(): {here.name} is a program: only the host can, between runs"
+            )
 
     def is_kept_waiting(self) -> bool:
         """Tell whether the host keeps somebody back, so that rest says nothing."""
@@ -271,6 +291,7 @@ class Machine:
         """Power off: every thread comes down, and its OS thread goes back."""
         if self.closed:
             return
+        self.host_only("close")
         self.closed = True
         self.stopping = True
         try:
@@ -292,6 +313,45 @@ class Machine:
     ) -> None:
         self.close()
         ambient.set(self._outer.pop())
+
+
+def _check_parts(
+    config: object, observers: Sequence[object], pool: object, max_steps: object
+) -> None:
+    """Refuse parts that do not do what parts of a machine do."""
+    check_is("Machine: config", config, Config | None, "a Config")
+    check_is("Machine: pool", pool, Pool | None, "a Pool")
+    check_whole("Machine: max_steps", max_steps)
+    check_is("Machine: observers", observers, Sequence, "a list of observers")
+    for observer in observers:
+        if not callable(getattr(observer, "event", None)):
+            raise UsageError(
+                f"Machine: observers has {observer!r} in it: an observer has event()"
+            )
+
+
+def _carrier(
+    machine: Machine,
+    scheduler: Scheduler | None,
+    backend: Backend,
+    baton: type[Baton],
+    seed: int,
+    jitter: int,
+) -> Baton | FreeRunning:
+    """Make what runs the machine's threads."""
+    check_is("Machine: backend", backend, Backend, "a Backend, as Backend.BATON")
+    check_is("Machine: seed", seed, int, "a whole number")
+    check_whole("Machine: jitter", jitter, least=0)
+    if not (isinstance(baton, type) and issubclass(baton, Baton)):
+        raise UsageError(f"Machine: baton={baton!r} must be Baton or Greenlets")
+    if scheduler is not None and not callable(getattr(scheduler, "choose", None)):
+        raise UsageError(
+            f"Machine: scheduler={scheduler!r} must be a Scheduler, as RandomWalk(0): "
+            "names are for explore()"
+        )
+    if backend is Backend.BATON:
+        return baton(machine, scheduler or FirstEnabled())
+    return FreeRunning(machine, seed=seed, jitter=jitter)
 
 
 def current_machine() -> Machine:

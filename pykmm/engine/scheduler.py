@@ -29,7 +29,14 @@ _STEPS_AT_MOST = 10_000_000
 
 
 def _names(steps: Iterable[str]) -> tuple[str, ...]:
-    return tuple(steps)
+    if isinstance(steps, Iterable) and not isinstance(steps, str):
+        names = tuple(steps)
+        if set(map(type, names)) <= {str}:
+            return names
+    raise UsageError(
+        f"schedule={steps!r} must hold a thread's name for each step: "
+        "Schedule.parse() reads text"
+    )
 
 
 @frozen(order=True)

@@ -93,6 +93,8 @@ def step_at_rest(
     """
     machine = t.machine
     if machine.stopping:
+        if t.is_boot:
+            machine.check_open()
         machine.inert_steps += 1
         if not t.unwinding or machine.inert_steps > _INERT_STEPS_AT_MOST:
             t.unwinding = True

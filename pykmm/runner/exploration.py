@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from ..detect import campaigns
-from ..errors import Nondeterminism, UsageError, check_whole
+from ..errors import Nondeterminism, UsageError, check_calls, check_is, check_whole
 from ..scenario import Scenario
 from ..schedulers import Dfs, Subtree
 from .campaign import Campaign
@@ -89,6 +89,7 @@ def explore(
     search = explorer(scheduler, wanted)
     if executions is None and seconds is None and not search.claim:
         executions = _SAMPLES
+    _check_hooks(observers, progress, executor, save, resume)
     campaign = Campaign(
         scenario, search, tuple(observers), campaigns(detectors), executions, seconds
     )
@@ -140,6 +141,25 @@ def _check(
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if seconds is not None and not (number and seconds > 0):
         raise UsageError(f"seconds={seconds!r} must be a number above 0")
+
+
+def _check_hooks(
+    observers: Sequence[object],
+    progress: object,
+    executor: object,
+    save: object,
+    resume: object,
+) -> None:
+    check_is("observers", observers, Sequence, "a list of functions")
+    for observer in observers:
+        check_calls("one of observers", observer)
+    check_calls("progress", progress)
+    check_calls("save", save)
+    check_is("resume", resume, str | None, "the text that save was called with")
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise UsageError(
+            f"executor={executor!r} must be an Executor, as ProcessPoolExecutor(2)"
+        )
 
 
 def _takes_bound(scheduler: object) -> bool:

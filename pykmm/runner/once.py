@@ -13,7 +13,14 @@ from ..detect import campaigns
 from ..engine.pool import Pool
 from ..engine.scheduler import Schedule
 from ..engine.stacks import stack_of
-from ..errors import KernelBug, Nondeterminism, Report, UsageError
+from ..errors import (
+    KernelBug,
+    Nondeterminism,
+    Report,
+    UsageError,
+    check_is,
+    check_whole,
+)
 from ..scenario import Scenario
 from ..schedulers import RandomWalk, Redundant, Replay
 from ..trace.record import Trace
@@ -143,6 +150,8 @@ def replay(
         schedule = Schedule.parse(schedule)
     if not isinstance(schedule, Schedule):
         raise UsageError(f"schedule={schedule!r} must be a Schedule or its text")
+    check_is("report", report, Report | None, "a Report, as in Result.reports")
+    check_is("observers", observers, Sequence, "a list of functions")
     scheduler = Replay(schedule)
     begun = campaigns(detectors)
     watching = [
@@ -166,6 +175,7 @@ def double_run(
     Return: How many schedules were run.
     """
     scenario = Scenario.of(scenario)
+    check_whole("executions", executions)
     with Pool() as pool:
         for number in range(executions):
             first = execute(scenario, RandomWalk(f"{seed}/{number}"), pool=pool)

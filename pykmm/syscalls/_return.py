@@ -7,7 +7,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
+from ..engine.thread import current_thread
 from ..errno import EINTR, ERESTARTNOHAND, ERESTARTNOINTR, ERESTARTSYS
+from ..errors import UsageError, check_is
 from ..kernel.entry.common import exit_to_user_mode_loop
 from ..linux.signal import sigaction
 from ..linux.uapi import SA_RESTART
@@ -20,10 +22,9 @@ _R = TypeVar("_R")
 _RESTARTS = (-ERESTARTSYS, -ERESTARTNOINTR, -ERESTARTNOHAND)
 
 
-def _as_int(value: Any) -> Any:
+def _as_int(value: int, call: str) -> int:
     """Cut a number to the 32 bits that an ``int`` has."""
-    if not isinstance(value, int):
-        return value
+    check_is(f"{call}(): an argument", value, int, "a whole number")
     low = value & 0xFFFFFFFF
     return low - (1 << 32) if low >> 31 else low
 
@@ -35,11 +36,18 @@ def syscall(function: Callable[_P, _R], *, ints: bool = False) -> Callable[_P, _
     does not mind. If all arguments are *ints*, nobody looks at more than 32 bits.
     """
 
+    name = function.__name__
+
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> _R:
+        if current_thread().task is None:
+            raise UsageError(
+                f"{name}(): nobody is there to call it: call it in a program, or as "
+                "Process.call(...) does"
+            )
         if ints:
-            args = tuple(_as_int(value) for value in args)
-            kwargs = {name: _as_int(value) for name, value in kwargs.items()}
+            args = tuple(_as_int(value, name) for value in args)
+            kwargs = {key: _as_int(value, name) for key, value in kwargs.items()}
         while True:
             result = function(*args, **kwargs)
             handled = exit_to_user_mode_loop()

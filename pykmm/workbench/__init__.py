@@ -2,7 +2,8 @@
 """Booting machines, spawning processes, and driving both from the host."""
 
 from .family import Facts, Tree
-from .machine import Machine, parse_size
+from .machine import Machine
 from .process import Process
+from .spawning import parse_size
 
 __all__ = ["Facts", "Machine", "Process", "Tree", "parse_size"]

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from ..errors import check_is
+
 if TYPE_CHECKING:
     from ..boot import Region
     from ..linux.memcontrol import mem_cgroup
@@ -52,6 +54,7 @@ class Tree:
 
 def plant(machine: Machine, tree: Tree, parent: Process | None) -> Iterator[Process]:
     """Spawn the processes of *tree*, each before its children, and yield them."""
+    check_is("spawn_tree(): tree or child", tree, Tree, "a Tree()")
     process = machine.spawn(tree.name, parent=parent, **tree.facts)
     yield process
     for child in tree.children:

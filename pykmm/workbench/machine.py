@@ -10,17 +10,17 @@ the host while the machine is at rest; their programs run when
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import engine
 from ..boot import Region, build_process, build_thread, start_kthread
 from ..engine.baton import Baton
+from ..engine.objects import Named
 from ..engine.scheduler import FirstEnabled
-from ..engine.thread import AsThread, Sleep, Thread, thread_here
-from ..errors import UsageError
+from ..engine.thread import AsThread, Sleep, Thread
+from ..errors import UsageError, check_is, check_whole
 from ..fs.open import _make_plain
 from ..holds import Hold, hold, holds
 from ..invariants import Watch, check_at_rest
@@ -40,27 +40,9 @@ from ..mm.util import init_vm_util_sysctls
 from ..mm.vmscan_kswapd import kswapd
 from .family import Tree, plant
 from .process import Process
+from .spawning import check_spawned, parse_size, sized
 
-if TYPE_CHECKING:
-    from ..engine.objects import Named
-
-__all__ = ["Machine", "parse_size"]
-
-_SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def parse_size(argument: str, value: int | str) -> int:
-    """Read a size in bytes: a number, or text such as ``64M``."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise UsageError(
-            f"{argument}={value!r} is no size: write bytes as a number, or text such "
-            "as '64K', '16M' or '2G'"
-        )
-    return int(match[1]) * _UNITS[match[2].upper()]
+__all__ = ["Machine"]
 
 
 def _areas(mm: mm_struct | None) -> tuple[range, ...]:
@@ -137,6 +119,8 @@ class Machine(engine.Machine):
             carrier.scheduler = scheduler
         else:
             carrier.run()
+        if self.failure is not None:
+            raise self.failure
         self.observers = observers
         self.events.clear()
         self.steps.clear()
@@ -169,23 +153,21 @@ class Machine(engine.Machine):
         (True: its parent's), as ``CLONE_VM`` does. *memcg* is its cgroup, which is
         charged for what is populated, beyond its limit if need be.
         """
-        if not name or any(c.isspace() or c == "*" for c in name):
-            raise UsageError(f"spawn(): name={name!r} must hold no spaces and no '*'")
-        if threads < 1:
-            raise UsageError(f"spawn(): threads={threads!r} must be at least 1")
-        if not -1000 <= oom_score_adj <= 1000:
-            raise UsageError(
-                f"spawn(): oom_score_adj={oom_score_adj!r} must be -1000 to 1000"
-            )
-        wanted = list(regions) + [
-            Region(kind, parse_size(kind, size))
-            for kind, size in (("anon", anon), ("file", file), ("shmem", shmem))
-            if size
-        ]
-        if swap:
-            size = parse_size("swap", swap)
-            wanted.append(Region("anon", size, swapped=size))
-        above = parent or self.init
+        self.host_only("spawn")
+        self.check_open()
+        check_spawned(
+            name,
+            regions=regions,
+            threads=threads,
+            uid=uid,
+            oom_score_adj=oom_score_adj,
+            pid=pid,
+            memcg=memcg,
+        )
+        wanted = [*regions, *sized(anon=anon, file=file, shmem=shmem, swap=swap)]
+        above = self._mine("parent", parent) or self.init
+        if not isinstance(shares_mm, bool):
+            shares_mm = self._mine("shares_mm", shares_mm)
         shared = above if shares_mm is True else shares_mm or None
         process = self._spawn(
             name,
@@ -200,6 +182,17 @@ class Machine(engine.Machine):
         with self._as_boot():
             for _ in range(threads - 1):
                 build_thread(process.task, self._unique(name))
+        return process
+
+    def _mine(self, argument: str, process: Process | None) -> Process | None:
+        """Return *process*, which has to be one of this machine, if it is one."""
+        if process is None:
+            return None
+        check_is(f"spawn(): {argument}", process, Process, "a process of this machine")
+        if process.machine is not self:
+            raise UsageError(
+                f"spawn(): {argument} {process.name} is a process of another machine"
+            )
         return process
 
     def spawn_tree(self, tree: Tree, parent: Process | None = None) -> list[Process]:
@@ -232,8 +225,12 @@ class Machine(engine.Machine):
         tasks; by default it has none. One with *oom_group* dies as a whole. A
         *legacy* one is of version 1.
         """
-        if not name or "/" in name:
+        self.host_only("cgroup")
+        if not isinstance(name, str) or not name or "/" in name:
             raise UsageError(f"cgroup(): name={name!r} must hold a name without '/'")
+        if pids_max is not None:
+            check_whole("cgroup(): pids_max", pids_max, least=0)
+        check_is("cgroup(): parent", parent, mem_cgroup | None, "a cgroup")
         limit = PAGE_COUNTER_MAX
         if memory_max is not None:
             limit = parse_size("memory_max", memory_max) // self.config.page_size
@@ -254,9 +251,12 @@ class Machine(engine.Machine):
         Nothing of it is in memory; touching it behind its end raises SIGBUS.
         """
         self.host_only("file")
-        if not path.startswith("/") or path.startswith(("/proc/", "/dev/")):
+        check_is("file(): path", path, str, "text")
+        special = path.startswith(("/proc/", "/dev/"))
+        if path[:1] != "/" or path.endswith("/") or special:
             raise UsageError(
-                f"file(): path={path!r} must be absolute, and not below /proc or /dev"
+                f"file(): path={path!r} must name a file, from / on, and not below "
+                "/proc or /dev"
             )
         length = parse_size("size", size)
         self.ready()
@@ -273,6 +273,8 @@ class Machine(engine.Machine):
         waits for a lock that is held here is not hung.
         """
         self.host_only("hold")
+        check_is("hold(): thing", thing, Named, "a lock or a counter, as mm.mm_users")
+        check_is("hold(): by", by, Process | str, "a process, or a name")
         name, task = (by, self.boot.task) if isinstance(by, str) else (by.name, by.task)
         return hold(thing, self.host_thread(name, task), shared=shared)
 
@@ -283,14 +285,6 @@ class Machine(engine.Machine):
         thread.is_boot = True
         thread.task = task
         return thread
-
-    def host_only(self, verb: str) -> None:
-        """Refuse what only the host may do while programs run."""
-        here = thread_here()
-        if here is not None and here.machine is self and not here.is_boot:
-            raise UsageError(
-                f"{verb}(): {here.name} is a program: only the host can, between runs"
-            )
 
     def is_kept_waiting(self) -> bool:
         """Tell whether somebody is frozen, or waits for a lock that the host holds."""

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from attrs import frozen
 
+from ..engine.objects import Named
 from ..engine.standing import Point
 from ..engine.thread import AsThread, ThreadState
-from ..errors import UsageError
+from ..errors import UsageError, check_is, check_plain
 from ..kernel.entry.common import user_mode
 from ..linux.mm_types import mm_struct
 from ..linux.rculist import list_entries
 from ..linux.sched import task_struct
 
 if TYPE_CHECKING:
-    from ..engine.objects import Named
     from .machine import Machine
 
 __all__ = ["Process"]
@@ -86,6 +86,8 @@ class Process:
 
     def runs(self, program: _F) -> _F:
         """Give the process a program, to start with the machine's next run."""
+        self.machine.host_only("runs")
+        check_plain(f"runs(): the program of {self.name}", program, "a function")
         if self.task._thread is not None:
             raise UsageError(
                 f"{self.name} has a program already: spawn another process for "
@@ -105,6 +107,7 @@ class Process:
         The host does it at once, and nobody runs beside it. So it is no part of what
         is explored, and must not have to wait: a program can.
         """
+        check_plain("call(): function", function, "a function")
         self._needs_life("call")
         self.machine.host_only("call")
         with AsThread(self.machine.host_thread(self.name, self.task)):
@@ -153,6 +156,10 @@ class Process:
             raise UsageError(
                 "step_to(): nothing says which step: give a kind, on= or inside="
             )
+        check_is("step_to(): kind", kind, str, "a word, as 'set_bit'")
+        check_is("step_to(): on", on, Named | None, "an object, as mm.mmap_lock")
+        if inside is not None and not hasattr(inside, "__name__"):
+            raise UsageError(f"step_to(): inside={inside!r} must be a kernel function")
         point = Point(kind, on, "" if inside is None else inside.__name__)
         standing = self.machine.standing
         if self.task in standing:

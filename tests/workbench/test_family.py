@@ -64,7 +64,7 @@ def test_the_facts_are_the_arguments_of_spawn() -> None:
 
 def test_what_spawn_does_not_know_is_refused() -> None:
     with Machine() as m:
-        with pytest.raises(UsageError, match="threads=0 must be at least 1"):
+        with pytest.raises(UsageError, match="threads=0 must be a whole"):
             m.spawn_tree(Tree("app", threads=0))
         with pytest.raises(TypeError, match="colour"):
             m.spawn_tree(Tree("app", colour="red"))  # type: ignore[call-arg]  # so

@@ -39,7 +39,7 @@ def spawn(**wrong: object) -> None:
     [
         ({"name": "two words"}, "no spaces"),
         ({"name": ""}, "no spaces"),
-        ({"threads": 0}, "threads=0 must be at least 1"),
+        ({"threads": 0}, "threads=0 must be a whole number, 1 or more"),
         ({"oom_score_adj": 1001}, "oom_score_adj=1001 must be -1000 to 1000"),
         ({"anon": "much"}, "anon='much' is no size"),
         ({"pid": 1}, "pid=1 is in use"),
@@ -54,7 +54,7 @@ def test_spawn_says_what_is_wrong(wrong: dict[str, object], says: str) -> None:
 @pytest.mark.parametrize(
     ("path", "size", "says"),
     [
-        ("data", 0, "path='data' must be absolute"),
+        ("data", 0, "path='data' must name a file, from / on"),
         ("/proc/data", 0, "not below /proc or /dev"),
         ("/dev/mem", 0, "not below /proc or /dev"),
         ("/data", "much", "size='much' is no size"),
