@@ -18,6 +18,11 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
+from pykmm import explore
+from pykmm.cli.words import drawn
+from pykmm.errno import ESRCH
+from pykmm.scenarios import SCENARIOS
+
 ROOT = Path(__file__).parents[2]
 PAGES = [page for page in [ROOT / "README.md"] if page.exists()]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
@@ -104,6 +109,19 @@ def test_links_lead_somewhere(page: Path) -> None:
         link
         for link in links
         if "://" not in link and not (page.parent / link).exists()
+    ] == []
+
+
+def test_the_drawing_in_the_readme_is_drawn() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = [b.text for b in blocks(page) if b.text.startswith("   step")]
+    scenario = SCENARIOS["mrelease-vs-exit"]
+    (outcome,) = [o for o in explore(scenario).outcomes if o.value == -ESRCH]
+    lines = iter(drawn(outcome.trace).splitlines())
+    assert [
+        line
+        for line in shown.splitlines()
+        if not any(other.startswith(line) for other in lines)
     ] == []
 
 
