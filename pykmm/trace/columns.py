@@ -180,6 +180,7 @@ class _Way:
     def fit(self, width: int) -> list[str] | None:
         """Return the lines if they fit into *width*."""
         *above, last = self.lines
+        above = [_name(line, width) for line in above]
         if any(len(line) > width for line in above):
             return None
         broken = _broken(last, width)
@@ -192,6 +193,11 @@ class _Way:
         *above, last = self.lines
         broken = _broken(last, width) if self.breaks else [last]
         return [_fit(line, width) for line in (*above, *broken[: 1 + self.breaks])]
+
+
+def _name(line: str, width: int) -> str:
+    """Drop the colon behind a name for whose last letter there is no room beside it."""
+    return line if len(line) <= width else line.removesuffix(":")
 
 
 def _broken(text: str, width: int) -> list[str]:
