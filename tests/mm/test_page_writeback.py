@@ -381,3 +381,15 @@ def test_what_is_dirtied_beside_a_write_is_not_forgotten() -> None:
     assert result.complete
     assert result.values == [[]]
     assert result.reports == ()
+
+
+def test_nobody_is_run_in_vain_to_wait_for_a_write() -> None:
+    def body(m: Machine) -> None:
+        app = m.spawn("app")
+        at = app.call(map_file)
+        app.call(lambda: touch(at, PAGE))
+        app.runs(lambda: (try_to_free_pages(1, NODE), wakeup_flusher_threads()))
+        m.spawn("other").runs(lambda: try_to_free_pages(1, NODE))
+        m.run()
+
+    assert explore(body, executions=150).blocked == 0
