@@ -148,6 +148,23 @@ def test_brute_force_finds_the_same(names: tuple[str, ...]) -> None:
     assert found == values(meeting(names), "dpor", 2) == IN_MEMORY[names]
 
 
+@settings(max_examples=6)
+@given(
+    names=st.lists(
+        st.sampled_from(["reads", "writes", "unmaps", "cuts", "drops", "locks"]),
+        min_size=1,
+        max_size=1,
+    ).map(tuple),
+    kind=st.sampled_from(["anon", "file", "shmem"]),
+)
+def test_brute_force_finds_nothing_else_for_any_call(
+    names: tuple[str, ...], kind: str
+) -> None:
+    """Every interleaving with one preemption comes to what reduction has found."""
+    scenario = meeting(names, kind)
+    assert values(scenario, "dfs", 1) <= values(scenario, "dpor", None)
+
+
 # -- what reduction takes for granted --------------------------------------------------
 
 
