@@ -4,7 +4,9 @@
 From S. Burckhardt, P. Kothari, M. Musuvathi and S. Nagarakatte, "A Randomized
 Scheduler with Probabilistic Guarantees of Finding Bugs" (ASPLOS 2010). A bug that
 takes *d* orderings to show is found with probability at least 1/(n k^(d-1)) in each
-execution of n threads and k steps; one that takes more is never found.
+execution of n threads and k steps; one that takes more is never found. Departures:
+no two moments are the same, which makes each set of moments more likely, and threads
+draw their priorities when they are first seen, so that n need not be known.
 """
 
 from __future__ import annotations

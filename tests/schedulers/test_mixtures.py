@@ -14,8 +14,10 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pykmm.engine import current_thread
+from pykmm.engine import Machine, current_thread
 from pykmm.linux.timer import mod_timer, timer_delete, timer_list, timer_setup
+from tests.litmus.harness import explore_bare as explore
+from tests.litmus.harness import litmus, run
 from tests.litmus.programs import forget
 from tests.schedulers.test_dpor_against_dfs import PROGRAMS, TWO, check, program
 from tests.schedulers.test_dpor_against_dfs import programs as drawn
@@ -99,7 +101,6 @@ SORTS = {
     "tries": "try_or_swap lock try swap read write",
     "exceptions": "catch fail lock swap read write",
     "the dead": "die lock catch try_or_swap read write",
-    "timers": "timer cancel read write swap",
     "spawning": "spawn join swap read write lock",
     "readers": "rcu call swap get put_one read",
     "mixtures": "repeat either catch try_or_swap increment swap die up down rcu read "
@@ -124,4 +125,24 @@ def test_nothing_is_lost_and_nothing_repeated(names: str, data: Any) -> None:
 )
 def test_outcomes_where_guards_look_at_more(threads: list[list[Any]]) -> None:
     # As in test_dpor_against_dfs: orders differ in more than the reference can see.
+    # Of timers one order is lost; see below.
     check(program(threads, make=Mixture), exact=False)
+
+
+@pytest.mark.xfail(strict=True, reason="what a timer waits for is told by no step")
+def test_a_timer_fires_before_one_that_is_due_earlier_is_armed() -> None:
+    """It has to wait for those that are armed, so arming one shuts the guard.
+
+    Nothing says so where the earlier one is armed first, as the steps that arm two
+    timers have no object in common.
+    """
+
+    def made(m: Machine) -> str:
+        fired: list[str] = []
+        early, late = timer_list(), timer_list()
+        timer_setup(early, lambda _: fired.append("early"))
+        timer_setup(late, lambda _: fired.append("late"))
+        run(m, lambda: mod_timer(early, 1010), lambda: mod_timer(late, 1020))
+        return " ".join(fired)
+
+    assert set(explore(litmus(made)).values) == {"early late", "late early"}

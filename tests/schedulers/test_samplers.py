@@ -121,6 +121,26 @@ def test_pct_loses_an_update_once_in_as_many_executions_as_there_are_steps() -> 
     assert_about(pct(lost_update, 2), 1 / length(lost_update))
 
 
+def around(others: int, *, twice: bool) -> Program:
+    """One thread looks before all others write and, if asked, behind them all again."""
+
+    def program(m: Machine) -> bool:
+        x = Number(0)
+        looks = 2 if twice else 1
+        seen = run(m, lambda: [x.get() for _ in range(looks)], *[x.fetch_add] * others)
+        return seen[0] == [0, others][:looks]
+
+    return program
+
+
+@pytest.mark.parametrize("others", [2, 3])
+def test_pct_reaches_its_bound_in_the_worst_case(others: int) -> None:
+    # One thread of n has to be the first, and one moment of k to be just behind it.
+    once, twice = around(others, twice=False), around(others, twice=True)
+    assert_about(pct(once, 1), 1 / (others + 1))
+    assert_about(pct(twice, 2), 1 / ((others + 1) * length(twice)))
+
+
 @pytest.mark.parametrize(
     ("program", "depth"),
     [(lost_update, 2), (abba, 2), (zigzag, 3), (sandwich, 4)],
