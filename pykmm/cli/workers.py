@@ -74,7 +74,6 @@ def workers(jobs: int) -> Iterator[Executor | None]:
         try:
             yield executor
         except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
             for process in active_children():
                 process.terminate()
             raise

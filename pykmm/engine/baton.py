@@ -150,10 +150,13 @@ class Baton:
             host.release()
         elif chosen.state is NEW:
             worker = self.machine.pool.take()
-            chosen.state = STARTED
+            worker.job = lambda worker: self._carry(chosen, worker)
             chosen.lock = worker.lock
-            worker.give(lambda worker: self._carry(chosen, worker))
+            chosen.state = STARTED
+            self.away = True  # no interrupt comes between this and the release
+            worker.lock.release()
         else:
+            self.away = True
             chosen.lock.release()  # type: ignore[union-attr]  # set when it started
 
     def _carry(self, t: Thread, worker: Worker) -> None:
@@ -174,9 +177,7 @@ class Baton:
             return
         if chosen is None:
             return
-        self.away = True
-        self._hand(chosen)
-        self._wait()
+        self._lend(chosen)
 
     def unwind(self) -> None:
         """Take all started threads down, one after the other."""
@@ -184,18 +185,20 @@ class Baton:
         for t in [x for x in self.machine.live if x.state is STARTED]:
             if self.away:
                 break  # who has the baton takes no steps: nobody else may run
-            self.away = True
-            t.lock.release()  # type: ignore[union-attr]  # set when it started
             try:
-                self._wait()
+                self._lend(t)
             except BaseException as error:
                 interrupt = error
         if interrupt is not None:
             raise interrupt
 
-    def _wait(self) -> None:
-        """Wait for the baton; if interrupted, stop whoever has it at its next step."""
+    def _lend(self, t: Thread) -> None:
+        """Give *t* the baton and wait for it.
+
+        If that is interrupted, whoever has it stops at the next step.
+        """
         try:
+            self._hand(t)
             self.host.acquire()
         except BaseException:
             self.machine.stopping = True

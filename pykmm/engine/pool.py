@@ -83,10 +83,11 @@ class Pool:
         An interrupt in code that takes no steps leaves a worker busy. Nobody waits
         for that one: it ends when its job does.
         """
+        idle = list(self.idle)
         for worker in self.all:
             if worker.lock.locked():
                 worker.lock.release()
-        for worker in self.idle:
+        for worker in idle:
             worker.os_thread.join()
         self.all.clear()
         self.idle.clear()
