@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen, validators
 
-from ..errors import UsageError, check_whole
+from ..errors import UsageError, check_is, check_whole
 from .members import found_at_once
 
 if TYPE_CHECKING:
@@ -54,6 +54,16 @@ def _at_least(
     )
 
 
+def _power_of_two(_: object, attribute: attrs.Attribute[int], value: object) -> None:
+    check_whole(f"Config: {attribute.name}", value, 4096)
+    if isinstance(value, int) and value & (value - 1):
+        raise UsageError(f"Config: {attribute.name}={value!r} must be a power of two")
+
+
+def _flag(_: object, attribute: attrs.Attribute[bool], value: object) -> None:
+    check_is(f"Config: {attribute.name}", value, bool, "True or False")
+
+
 _positive = _at_least(1)
 _not_negative = _at_least(0)
 
@@ -79,7 +89,7 @@ class Config:
     Sizes are in bytes unless they say pages; ``hz`` is ticks a second.
     """
 
-    page_size: int = field(default=4096, validator=_positive)
+    page_size: int = field(default=4096, validator=_power_of_two)
     hz: int = field(default=250, validator=_positive)
     #: Present pages of each node; one node of 4 GiB by default.
     node_pages: tuple[int, ...] = field(default=(1 << 20,), validator=_nodes)
@@ -94,7 +104,7 @@ class Config:
     nr_overcommit_hugepages: int = field(default=0, validator=_not_negative)
     #: Whether each node has a thread that reclaims ahead; without one, only who is
     #: short of memory reclaims.
-    kswapd: bool = False
+    kswapd: bool = field(default=False, validator=_flag)
     #: vm.min_free_kbytes; None lets the kernel choose.
     min_free_kbytes: int | None = field(
         default=None, validator=validators.optional(_not_negative)
@@ -107,10 +117,10 @@ class Config:
     panic_on_oom: int = field(default=0, validator=_switch)
     oom_kill_allocating_task: int = field(default=0, validator=_switch)
     oom_dump_tasks: int = field(default=1, validator=_switch)
-    CONFIG_MMU: bool = True
-    CONFIG_NUMA: bool = True
-    CONFIG_MEMCG: bool = True
-    CONFIG_COMPACTION: bool = True
+    CONFIG_MMU: bool = field(default=True, validator=_flag)
+    CONFIG_NUMA: bool = field(default=True, validator=_flag)
+    CONFIG_MEMCG: bool = field(default=True, validator=_flag)
+    CONFIG_COMPACTION: bool = field(default=True, validator=_flag)
     timers: Timers = field(
         default=Timers.ADVERSARIAL, validator=validators.instance_of(Timers)
     )

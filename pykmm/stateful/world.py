@@ -178,7 +178,7 @@ class World:
         """Take one step and add it to the story, which a report then tells."""
         self.story.append(step)
         try:
-            with self.machine._as_boot():
+            with self.machine.as_boot():
                 step.take(self)
         except Report as report:
             report.replay = _written(self.teller, self.story)

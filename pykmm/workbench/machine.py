@@ -78,7 +78,7 @@ class Machine(engine.Machine):
         if self._init is not None:
             return self._init
         self._booting = True
-        with self._as_boot():
+        with self.as_boot():
             self.observers.append(Watch())
             self._init = init = self._spawn("init", pid=1)
             sighand = init.task.__dict__["sighand"]
@@ -179,7 +179,7 @@ class Machine(engine.Machine):
             regions=wanted,
             memcg=memcg,
         )
-        with self._as_boot():
+        with self.as_boot():
             for _ in range(threads - 1):
                 build_thread(process.task, self._unique(name))
         return process
@@ -200,7 +200,7 @@ class Machine(engine.Machine):
         return list(plant(self, tree, parent))
 
     def _spawn(self, name: str, **facts: Any) -> Process:
-        with self._as_boot():
+        with self.as_boot():
             task = build_process(
                 self, name=name, thread_name=self._unique(name), **facts
             )
@@ -234,7 +234,7 @@ class Machine(engine.Machine):
         limit = PAGE_COUNTER_MAX
         if memory_max is not None:
             limit = parse_size("memory_max", memory_max) // self.config.page_size
-        with self._as_boot():
+        with self.as_boot():
             return mem_cgroup(
                 cg_name=name,
                 parent=parent,
@@ -260,7 +260,7 @@ class Machine(engine.Machine):
             )
         length = parse_size("size", size)
         self.ready()
-        with self._as_boot():
+        with self.as_boot():
             _make_plain(path, length)
 
     # -- what the host does while the machine is at rest --------------------------
@@ -290,7 +290,7 @@ class Machine(engine.Machine):
         """Tell whether somebody is frozen, or waits for a lock that the host holds."""
         if self._init is None:
             return super().is_kept_waiting()
-        with self._as_boot():
+        with self.as_boot():
             locked = any(kept.is_lock for kept in holds())
         return locked or super().is_kept_waiting()
 
@@ -300,7 +300,7 @@ class Machine(engine.Machine):
         # Who waits for a device is inside a call, and holds what calls hold.
         inside = any(t.sleep is Sleep.IDLE for t in self.live)
         if self._init is not None and not inside:
-            with self._as_boot():
+            with self.as_boot():
                 check_at_rest(self)
 
     def _unique(self, name: str) -> str:
@@ -308,13 +308,14 @@ class Machine(engine.Machine):
         self._names[name] = number
         return name if number == 1 else f"{name}/{number}"
 
-    def _as_boot(self) -> AsThread:
+    def as_boot(self) -> AsThread:
+        """Let kernel code run in a ``with`` block, as the thread that booted."""
         return AsThread(self.boot)
 
     def tasks(self) -> list[task_struct]:
         """Return the leaders of all processes, in the order of the process list."""
         self.ready()
-        with self._as_boot():
+        with self.as_boot():
             return list_entries(init_tasks())
 
 

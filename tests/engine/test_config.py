@@ -8,7 +8,7 @@ import pytest
 from pykmm.engine import Config
 from pykmm.errors import UsageError
 
-POSITIVE = ["page_size", "hz", "threads_max"]
+POSITIVE = ["hz", "threads_max"]
 NOT_NEGATIVE = [
     "managed_pages",
     "total_swap_pages",
@@ -47,6 +47,22 @@ def test_a_sysctl_is_any_number() -> None:
         assert getattr(Config(**{name: True}), name) is True
         with pytest.raises(UsageError, match=f"Config: {name}='on' must be a whole"):
             Config(**{name: "on"})
+
+
+def test_a_page_is_as_large_as_pages_are() -> None:
+    assert Config(page_size=65536).page_size == 65536
+    for wrong, says in ((5, "4096 or more"), (6000, "a power of two"), ("4K", "whole")):
+        with pytest.raises(UsageError, match=f"Config: page_size={wrong!r} .*{says}"):
+            Config(page_size=wrong)  # type: ignore[arg-type]  # it is wrong
+
+
+@pytest.mark.parametrize("name", ["kswapd", "CONFIG_MMU", "CONFIG_COMPACTION"])
+def test_what_is_there_or_not_is_true_or_false(name: str) -> None:
+    assert getattr(Config(**{name: True}), name) is True
+    for wrong in ("no", 1, None):
+        says = f"Config: {name}={wrong!r} must be True or False"
+        with pytest.raises(UsageError, match=says):
+            Config(**{name: wrong})
 
 
 @pytest.mark.parametrize("wrong", [(), [1], 4096, (-1,), (1, 2.0), (True,)])

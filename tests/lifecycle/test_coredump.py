@@ -37,7 +37,7 @@ def dump_to(m: Machine, pattern: str, buffers: int = 16) -> None:
 
 
 def settings_of(m: Machine):  # type: ignore[no-untyped-def]
-    with m._as_boot():
+    with m.as_boot():
         return core_settings()
 
 
@@ -80,7 +80,7 @@ def test_l47_a_dump_holds_the_process() -> None:
             parked = t not in dumpers
             assert bool(plain(t, "flags") & PF_POSTCOREDUMP) is parked
         assert call(m, "lmkd", lambda: release(app)) == -EINVAL
-        with m._as_boot():
+        with m.as_boot():
             core_settings().pipes[-1].read(100)
         assert status(m, parent, app) == 0x8B
         assert settings_of(m).written == 4

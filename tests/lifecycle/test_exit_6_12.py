@@ -20,7 +20,7 @@ from tests.lifecycle._people import is_gone, plain
 def _dump_against_exits(m: Machine) -> object:
     apply(m, [patch])
     m.boot_kernel()
-    with m._as_boot():
+    with m.as_boot():
         core_settings().core_pattern = "core"
     parent = m.spawn("parent")
     app = m.spawn("app", anon="4K", threads=3, parent=parent)

@@ -59,7 +59,7 @@ def test_l62_nobody_is_told_by_the_only_user() -> None:
 
 
 def victims(m: Machine) -> int:
-    with m._as_boot():
+    with m.as_boot():
         return oom().oom_victims.counter
 
 
@@ -82,7 +82,7 @@ def test_l58_a_victim_counts_until_its_memory_is_gone() -> None:
             def at_rest(self, machine: object) -> None:
                 del machine
 
-        with m._as_boot():
+        with m.as_boot():
             oom_victims = oom().oom_victims
         m.observers.append(Watch())
         app.thaw()
@@ -104,7 +104,7 @@ def test_l59_a_victim_that_leaves_others_counts_no_more() -> None:
         def _() -> None:
             write(open("/proc/self/oom_score_adj", O_RDWR), "1000")
 
-        with m._as_boot():
+        with m.as_boot():
             adjusting = oom().oom_adj_mutex
         with m.hold(adjusting, by="an administrator"):
             oom_kill(m)

@@ -177,7 +177,7 @@ def test_it_is_idempotent_and_the_score_is_the_reapers(m: Machine) -> None:
         return score(), [release(app.pid) for _ in range(3)], score()
 
     assert call(m, "lmkd", program) == (b"666\n", [0, 0, 0], b"666\n")
-    with m._as_boot():
+    with m.as_boot():
         with task_locked(app.task):
             mark_oom_victim(app.task)
         queue_oom_reaper(app.task)

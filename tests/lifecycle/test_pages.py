@@ -118,10 +118,10 @@ def test_l109_l114_released_twice_then_reaped_then_released_in_vain() -> None:
         oom_kill(m)
         assert (rss(mm), _kept(mm)) == ((5, 0, 0, 6), kept)
         assert mm_flags_test(MMF_UNSTABLE, mm)
-        with m._as_boot():
+        with m.as_boot():
             passes = len(console().effects)
         assert call(m, "lmkd", lambda: release(1)) == [(0, True)]
-        with m._as_boot():
+        with m.as_boot():
             assert len(console().effects) == passes
         app.thaw()
         m.run()

@@ -32,7 +32,7 @@ from pykmm.workbench import Machine, Process
 
 
 def lines(m: Machine) -> list[str]:
-    with m._as_boot():
+    with m.as_boot():
         return [text for _, text in console().lines]
 
 
@@ -109,7 +109,7 @@ def test_the_reaper_gives_up_after_ten_attempts() -> None:
 
         blocker.runs(hold_the_lock)
         ask(m)
-        with m._as_boot():
+        with m.as_boot():
             effects = [effect[0] for effect in console().effects]
         assert effects.count("skip_task_reaping") == 10
         assert effects.count("sleep") == 10
@@ -133,7 +133,7 @@ def test_an_mm_shared_with_init_is_not_reaped() -> None:
         hog = stuck(m, "hog", "1M")
         mm = hog.mm
         assert mm is not None
-        with m._as_boot():
+        with m.as_boot():
             init = m.init.task
             old = init.__dict__["mm"]
             old.mm_users.counter -= 1

@@ -143,7 +143,7 @@ def test_the_kernels_own_reaper_does_the_same(
 
 
 def mark(m: Machine, task: task_struct) -> None:
-    with m._as_boot():
+    with m.as_boot():
         task_lock(task)
         mark_oom_victim(task)
         task_unlock(task)
@@ -204,7 +204,7 @@ def test_what_a_victim_used_goes_first(
     m.file("/other", LENGTH)
     other.runs(use_other_file)
     m.run()
-    with m._as_boot():
+    with m.as_boot():
         try_to_free_pages(NR, frozenset({0}))
     assert NR - cached(m) == goes
 

@@ -95,7 +95,7 @@ def shared_with_init(m: Machine) -> Process:
     app = m.spawn("app", anon="16K")
     mm, init = app.mm, m.init.task
     assert mm is not None
-    with m._as_boot():
+    with m.as_boot():
         old = init.__dict__["mm"]
         old.mm_users.counter -= 1
         old.mm_count.counter -= 1

@@ -146,10 +146,10 @@ class Cast:
         self.m.run()
         facts = self._facts()
         judged = judge(facts)
-        with self.m._as_boot():
+        with self.m.as_boot():
             check(facts)
         if self.afterwards is not None:
-            with self.m._as_boot():
+            with self.m.as_boot():
                 self.afterwards()
             self.m.run()
         if self.reader is not None:
@@ -203,7 +203,7 @@ def ignores_children(m: Machine) -> Process:
 
 def _handle_children(parent: Process, handler: int) -> None:
     sighand = parent.task.__dict__["sighand"]
-    with parent.machine._as_boot():
+    with parent.machine.as_boot():
         sighand.action = {SIGCHLD: sigaction(handler)}
 
 

@@ -35,7 +35,7 @@ def caller_is_killed(m: Machine) -> Judged:
 def io_under_way(m: Machine) -> Judged:
     """The victim's last user has to wait for asynchronous I/O."""
     cast = Cast.of(m, read=False)
-    with m._as_boot():
+    with m.as_boot():
         aio.submit(cast.mm)
     cast.afterwards = aio.complete_all
     return cast.play()
@@ -44,7 +44,7 @@ def io_under_way(m: Machine) -> Judged:
 def dumps_core(m: Machine) -> Judged:
     """The victim is dumping core, to a pipe that nobody reads."""
     cast = Cast.of(m, read=False)
-    with m._as_boot():
+    with m.as_boot():
         core_settings().core_pattern = "|reader"
         core_settings().pipe_buffers = 0
     victim = cast.victim.pid

@@ -47,7 +47,7 @@ def vfork_child(m: Machine) -> Judged:
     """
     parent = m.spawn("maker", regions=MEMORY)
     cast = Cast.of(m, read=False, shares=parent, memory=())
-    with m._as_boot():
+    with m.as_boot():
         cast.victim.task.vfork_done = completion()
         cast.mm.flags.bit(MMF_MULTIPROCESS).value = False  # not for vfork()
     cast.sharers = (parent,)
@@ -102,7 +102,7 @@ def sharer_in_another_namespace(m: Machine) -> Judged:
 
     m.run()
     inner = next(t for t in m.tasks() if t._thread_name == "chief")
-    with m._as_boot():
+    with m.as_boot():
         pairs = zip(inner.children, _PARTS, strict=True)
         app, lmkd = (_named(m, task, name) for task, name in pairs)
     cast = Cast.naming(m, app, (lmkd,))
@@ -140,7 +140,7 @@ def sharer_left_before(m: Machine) -> Judged:
 def init_shares(m: Machine) -> Judged:
     """Init shares the memory: nobody can kill it."""
     init = m.init
-    with m._as_boot():
+    with m.as_boot():
         mm = init.mm
         assert mm is not None  # it has just booted
         _map_all(mm, MEMORY)

@@ -79,6 +79,6 @@ def callers_race(m: Machine) -> Judged:
 def nothing_left_to_gain(m: Machine) -> Judged:
     """The reaper has given the memory up before, and the victim lives."""
     cast = Cast.of(m, read=False)
-    with m._as_boot():
+    with m.as_boot():
         mm_flags_set(MMF_OOM_SKIP, cast.mm)
     return cast.play()

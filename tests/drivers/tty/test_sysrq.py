@@ -88,7 +88,7 @@ def moom_vs_exit(m: Machine) -> object:
     asker.runs(lambda: handle_sysrq("f"))
     killer.runs(lambda: kill(app.pid, SIGKILL))
     m.run()
-    with m._as_boot():
+    with m.as_boot():
         killed = any("Killed process" in line for line in console().verdicts())
         ignored = any("request ignored" in line for line in console().verdicts())
     return "killed" if killed else "ignored" if ignored else "silent"

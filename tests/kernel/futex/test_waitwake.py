@@ -36,7 +36,7 @@ from tests.lifecycle._people import call
 
 def waiters(m: Machine) -> tuple[int, int]:
     """How many are counted, and how many queue."""
-    with m._as_boot():
+    with m.as_boot():
         bucket = _futex_queues()
         return bucket.waiters.counter, len(bucket.chain)
 

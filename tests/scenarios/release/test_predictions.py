@@ -299,7 +299,7 @@ def test_what_a_reader_faults_in_without_users_is_not_lost(m: Machine) -> None:
         m.run()
         assert mm.rss_stat[MM_ANONPAGES].counter == 0
         assert reader.call(read) == 0
-        with m._as_boot():
+        with m.as_boot():
             assert list(_books()) == []
 
 
@@ -316,7 +316,7 @@ def test_thawing_all_lets_threads_run_that_nobody_counts(design: str) -> None:
         apply(m, [DESIGNS[design]])
         app, suspend = m.spawn("app", anon="16K", threads=2), m.spawn("suspend")
         sibling, mm = app.threads[1], app.space
-        with m._as_boot():
+        with m.as_boot():
             WRITE_ONCE(freezer()).pm_freezing = True
             static_branch_freezer(True)
             for thread in app.threads:
@@ -325,7 +325,7 @@ def test_thawing_all_lets_threads_run_that_nobody_counts(design: str) -> None:
         assert all(frozen(thread.task) for thread in app.threads)
         sibling.freeze()  # keeps it from a step, whether it may take one or not
         kill(app.pid, SIGKILL)
-        with m._as_boot():
+        with m.as_boot():
             mark_oom_victim(app.task)
         suspend.runs(partial(oom_killer_disable, HZ()))
         m.run()

@@ -28,7 +28,7 @@ def walks_its_list(app: Process) -> Callable[[], str]:
     robust_list.register(app.task, app.memory[0].start)
 
     def tell() -> str:
-        with app.machine._as_boot():
+        with app.machine.as_boot():
             return "walked" if robust_list.was_walked(app.task) else "lost"
 
     return tell
