@@ -55,6 +55,7 @@ class Past(Record):
         #: Threads that several events on one object have made together.
         self._makers: dict[int, int] = {}
         self._oids: dict[int, int] = {}
+        self._met: list[tuple[Named, int]] = []
         self._cache: dict[tuple[int, int, int, str, bool, int], Step] = {}
         self.met = 0
         #: Whether whoever has not gone on could not, as far as the execution goes.
@@ -93,6 +94,7 @@ class Past(Record):
         self.tids.clear()
         self.threads.clear()
         self._oids.clear()
+        self._met.clear()
         self.rests = True
         self.met = self._deaths = 0
         self._shared = length
@@ -159,6 +161,7 @@ class Past(Record):
         oid = self._oids.get(id(obj))
         if oid is None:
             oid = self._oids[id(obj)] = self.world.oid(obj)
+            self._met.append((obj, oid))
         return oid
 
     def oid(self, t: Thread) -> int:
@@ -227,7 +230,11 @@ class Past(Record):
         if when < self._shared or events[when].thread.name != by:
             return True
         step = self.steps[when]
-        life = self.world.saw_death(step.kind, step.oid, self.world.struct(struct))
+        number = self.world.struct(struct)
+        life = self.world.saw_death(step.kind, step.oid, number)
+        for obj, oid in self._met:
+            if obj.owner is struct:
+                self.world.saw_move(oid, number)
         more = (*(pair for pair in step.more if pair[0] != life), (life, WRITE))
         self.steps[when] = Step(
             step.tid, step.kind, step.oid, step.bits, step.gated, more

@@ -213,6 +213,7 @@ class Known(NamedTuple):
     gates: dict[tuple[int, str, int], tuple[int, ...]]
     guards: dict[str, tuple[Door, ...]]
     waits: dict[int, tuple[int, ...]]
+    graves: dict[int, tuple[int, ...]]
     barriers: bool
     relied: bool
 
@@ -236,6 +237,8 @@ class World:
         #: Threads that have waited for an object.
         self.waits: dict[int, tuple[int, ...]] = {}
         self._struct: dict[int, int] = {}
+        #: Structures that objects have been put into, to end with them.
+        self._graves: dict[int, tuple[int, ...]] = {}
         self._barriers = False
         #: Whether decisions rest on the classes, and whether there was news.
         self.relied = False
@@ -288,6 +291,13 @@ class World:
             self.news = True
         return life
 
+    def saw_move(self, oid: int, struct: int) -> None:
+        """Note that an object has ended with *struct*, if it was in another before."""
+        known = self._graves.get(oid, ())
+        if self._struct[oid] != struct and struct not in known:
+            self._graves[oid] = (*known, struct)
+            self.news = True
+
     def saw_gate(self, tid: int, kind: str, oid: int, other: int) -> None:
         """Note that a step on *other* opened or closed the guard of a step."""
         known = self._gates.get((tid, kind, oid), ())
@@ -337,6 +347,7 @@ class World:
             gates=dict(self._gates),
             guards=dict(self.guards),
             waits=dict(self.waits),
+            graves=dict(self._graves),
             barriers=self._barriers,
             relied=self.relied,
         )
@@ -348,6 +359,7 @@ class World:
         self._gates = dict(known.gates)
         self.guards = dict(known.guards)
         self.waits = dict(known.waits)
+        self._graves = dict(known.graves)
         lives = [life for ended in known.kills.values() for life in ended]
         self._mortal = {life - 1: life for life in lives}
         self._barriers = known.barriers
@@ -362,8 +374,9 @@ class World:
         That is the life of the structure the object is in, what its guard looks at,
         and, once there are barriers, the whole machine.
         """
-        life = self._mortal.get(self._struct.get(oid, oid))
-        found: _Touched = () if life is None else ((life, READ),)
+        structs = self._graves.get(oid) or (self._struct.get(oid, oid),)
+        lives = [self._mortal[struct] for struct in structs if struct in self._mortal]
+        found: _Touched = tuple((life, READ) for life in lives)
         others = self._gates.get((tid, kind, oid))
         if others:
             found += tuple((other, WAIT) for other in others)
