@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from .known import Known
 from .record import Race
-from .steps import Known, Step, World
+from .steps import Step, World
 from .wakeup import ANYBODY, Branch, explored
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def write(frontier: Frontier, world: World, writer: Writer | None = None) -> Pla
         "gates": [[*key, list(oids)] for key, oids in known.gates.items()],
         "guards": {kind: _plain(doors) for kind, doors in known.guards.items()},
         "waits": [[oid, list(tids)] for oid, tids in known.waits.items()],
-        "graves": [[oid, list(structs)] for oid, structs in known.graves.items()],
+        "strays": list(known.strays),
         "barriers": known.barriers,
         "relied": known.relied,
     }
@@ -228,7 +229,7 @@ def read(data: Plain, world: World, reader: Reader | None = None) -> Frontier:
         },
         {kind: tuple(map(_hashable, doors)) for kind, doors in data["guards"].items()},
         {oid(o): tuple(map(tid, waiters)) for o, waiters in data["waits"]},
-        {oid(o): tuple(map(oid, structs)) for o, structs in data["graves"]},
+        tuple(map(oid, data["strays"])),
         data["barriers"],
         data["relied"],
     )

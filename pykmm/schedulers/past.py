@@ -28,7 +28,7 @@ from .steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from ..engine.events import Event
     from ..engine.guards import Door
@@ -55,7 +55,6 @@ class Past(Record):
         #: Threads that several events on one object have made together.
         self._makers: dict[int, int] = {}
         self._oids: dict[int, int] = {}
-        self._met: list[tuple[Named, int]] = []
         self._cache: dict[tuple[int, int, int, str, bool, int], Step] = {}
         self.met = 0
         #: Whether whoever has not gone on could not, as far as the execution goes.
@@ -94,7 +93,6 @@ class Past(Record):
         self.tids.clear()
         self.threads.clear()
         self._oids.clear()
-        self._met.clear()
         self.rests = True
         self.met = self._deaths = 0
         self._shared = length
@@ -135,10 +133,20 @@ class Past(Record):
         steps = self.steps
         for index in range(len(steps), len(events)):
             steps.append(self._step(events[index]))
-        for struct in machine.dead[self._deaths :]:
-            if not self._read_death(machine, struct):
+        dead = machine.dead[self._deaths :]
+        parts = self._parts(events) if dead else {}
+        for struct in dead:
+            if not self._read_death(machine, struct, parts.get(struct, [])):
                 break
             self._deaths += 1
+
+    def _parts(self, events: Sequence[Event]) -> dict[Struct, list[int]]:
+        """Return the objects of *events* that are dead, by what they ended with."""
+        found: dict[Struct, list[int]] = {}
+        for obj in {event.obj: None for event in events}:
+            if obj.owner is not None and obj.owner._death is not None:
+                found.setdefault(obj.owner, []).append(self._oid(obj))
+        return found
 
     def _step(self, event: Event) -> Step:
         oid = self._oid(event.obj)
@@ -161,7 +169,6 @@ class Past(Record):
         oid = self._oids.get(id(obj))
         if oid is None:
             oid = self._oids[id(obj)] = self.world.oid(obj)
-            self._met.append((obj, oid))
         return oid
 
     def oid(self, t: Thread) -> int:
@@ -219,7 +226,7 @@ class Past(Record):
     def _thread(self, key: Hashable) -> Thread | None:
         return self.threads.get(self.world.tids.get(key, -1))
 
-    def _read_death(self, machine: Machine, struct: Struct) -> bool:
+    def _read_death(self, machine: Machine, struct: Struct, parts: list[int]) -> bool:
         """Mark the step that freed *struct*; False if it has not ended yet."""
         by, when = struct._death or ("", 0)
         events = machine.events
@@ -229,13 +236,14 @@ class Past(Record):
             return False
         if when < self._shared or events[when].thread.name != by:
             return True
-        step = self.steps[when]
-        number = self.world.struct(struct)
-        life = self.world.saw_death(step.kind, step.oid, number)
-        for obj, oid in self._met:
-            if obj.owner is struct:
-                self.world.saw_move(oid, number)
-        more = (*(pair for pair in step.more if pair[0] != life), (life, WRITE))
+        step, world = self.steps[when], self.world
+        ended = world.struct(struct)
+        numbers = [ended, *(oid for oid in parts if world.strayed(oid, ended))]
+        lives = [world.saw_death(step.kind, step.oid, number) for number in numbers]
+        more = (
+            *(pair for pair in step.more if pair[0] not in lives),
+            *((life, WRITE) for life in lives),
+        )
         self.steps[when] = Step(
             step.tid, step.kind, step.oid, step.bits, step.gated, more
         )

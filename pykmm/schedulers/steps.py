@@ -14,9 +14,10 @@ new class after decisions were based on the old ones is *news*.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from ..engine.events import CONFLICTS, Access
+from .known import Known
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -31,7 +32,6 @@ __all__ = [
     "BARRIER",
     "DEC",
     "ENOUGH",
-    "Known",
     "LOCKING",
     "LOOKS",
     "NOWHERE",
@@ -205,19 +205,6 @@ def depends(a: Step, b: Step) -> bool:
     return conflicts(a, b)
 
 
-class Known(NamedTuple):
-    """What kinds of steps are known to do; the fields are those of :class:`World`."""
-
-    classes: dict[str, int]
-    kills: dict[tuple[str, int], tuple[int, ...]]
-    gates: dict[tuple[int, str, int], tuple[int, ...]]
-    guards: dict[str, tuple[Door, ...]]
-    waits: dict[int, tuple[int, ...]]
-    graves: dict[int, tuple[int, ...]]
-    barriers: bool
-    relied: bool
-
-
 class World:
     """The numbers of threads and objects, and what kinds of steps can do."""
 
@@ -237,8 +224,8 @@ class World:
         #: Threads that have waited for an object.
         self.waits: dict[int, tuple[int, ...]] = {}
         self._struct: dict[int, int] = {}
-        #: Structures that objects have been put into, to end with them.
-        self._graves: dict[int, tuple[int, ...]] = {}
+        #: Objects that have ended with another structure than they had been in.
+        self._strays: set[int] = set()
         self._barriers = False
         #: Whether decisions rest on the classes, and whether there was news.
         self.relied = False
@@ -291,12 +278,19 @@ class World:
             self.news = True
         return life
 
-    def saw_move(self, oid: int, struct: int) -> None:
-        """Note that an object has ended with *struct*, if it was in another before."""
-        known = self._graves.get(oid, ())
-        if self._struct[oid] != struct and struct not in known:
-            self._graves[oid] = (*known, struct)
+    def strayed(self, oid: int, struct: int) -> bool:
+        """Tell whether an object that ends with *struct* was in another before.
+
+        Such objects have lives of their own from then on: what they end with may be
+        another structure each time.
+        """
+        if self._struct[oid] == struct:
+            return False
+        if oid not in self._strays:
+            self._strays.add(oid)
+            self._struct[oid] = oid
             self.news = True
+        return True
 
     def saw_gate(self, tid: int, kind: str, oid: int, other: int) -> None:
         """Note that a step on *other* opened or closed the guard of a step."""
@@ -347,7 +341,7 @@ class World:
             gates=dict(self._gates),
             guards=dict(self.guards),
             waits=dict(self.waits),
-            graves=dict(self._graves),
+            strays=tuple(sorted(self._strays)),
             barriers=self._barriers,
             relied=self.relied,
         )
@@ -359,7 +353,8 @@ class World:
         self._gates = dict(known.gates)
         self.guards = dict(known.guards)
         self.waits = dict(known.waits)
-        self._graves = dict(known.graves)
+        self._strays = set(known.strays)
+        self._struct.update((oid, oid) for oid in known.strays)
         lives = [life for ended in known.kills.values() for life in ended]
         self._mortal = {life - 1: life for life in lives}
         self._barriers = known.barriers
@@ -374,9 +369,8 @@ class World:
         That is the life of the structure the object is in, what its guard looks at,
         and, once there are barriers, the whole machine.
         """
-        structs = self._graves.get(oid) or (self._struct.get(oid, oid),)
-        lives = [self._mortal[struct] for struct in structs if struct in self._mortal]
-        found: _Touched = tuple((life, READ) for life in lives)
+        life = self._mortal.get(self._struct.get(oid, oid))
+        found: _Touched = () if life is None else ((life, READ),)
         others = self._gates.get((tid, kind, oid))
         if others:
             found += tuple((other, WAIT) for other in others)
