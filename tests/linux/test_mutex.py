@@ -51,6 +51,27 @@ def test_who_takes_it_twice_waits_for_itself(machine):
     assert ("t", "holds mutex#1") in e.value.facts
 
 
+def wait_and_signal(m, lock, take, task, **how):
+    """Have v wait for what h holds while k sends it a signal; return v."""
+
+    def hold():
+        x.mutex_lock(lock)
+        x.mutex_unlock(lock)
+
+    def wait():
+        ret = take(lock)
+        if ret == 0:
+            x.mutex_unlock(lock)
+        return ret
+
+    m.thread("h", hold)
+    v = m.thread("v", wait)
+    v.task = task
+    m.thread("k", lambda: task.kill(v, **how))
+    m.run()
+    return v
+
+
 @pytest.mark.parametrize(
     ("script", "result", "steps"),
     [
@@ -64,23 +85,8 @@ def test_who_takes_it_twice_waits_for_itself(machine):
 @pytest.mark.parametrize("take", [x.mutex_lock_killable, x.mutex_lock_interruptible])
 def test_who_is_killed_gives_up(scripted, victim, script, result, steps, take):
     with scripted(script) as m:
-        lock, task = x.mutex(), victim()
-
-        def hold():
-            x.mutex_lock(lock)
-            x.mutex_unlock(lock)
-
-        def wait():
-            ret = take(lock)
-            if ret == 0:
-                x.mutex_unlock(lock)
-            return ret
-
-        m.thread("h", hold)
-        v = m.thread("v", wait)
-        v.task = task
-        m.thread("k", lambda: task.kill(v))
-        m.run()
+        lock = x.mutex()
+        v = wait_and_signal(m, lock, take, victim())
         assert v.result == result
         mine = [e.access.name for e in m.events if e.thread is v]
         assert mine[1:] == steps
@@ -98,21 +104,5 @@ def test_a_signal_that_does_not_kill_ends_an_interruptible_wait_only(
     scripted, victim, take, script, result
 ):
     with scripted(script) as m:
-        lock, task = x.mutex(), victim()
-
-        def hold():
-            x.mutex_lock(lock)
-            x.mutex_unlock(lock)
-
-        def wait():
-            ret = take(lock)
-            if ret == 0:
-                x.mutex_unlock(lock)
-            return ret
-
-        m.thread("h", hold)
-        v = m.thread("v", wait)
-        v.task = task
-        m.thread("k", lambda: task.kill(v, fatal=False))
-        m.run()
+        v = wait_and_signal(m, x.mutex(), take, victim(), fatal=False)
         assert v.result == result
