@@ -187,13 +187,14 @@ class Past(Record):
         tid = self.tids[t]
         more = world.more(tid, t.kind, oid, bits)
         step = Step(tid, t.kind, oid, bits, t.guard is not None, more)
-        if t.guard is not None:
+        if t.guard is not None and not world.is_lock(t.kind):
             step.guard = self._asked(t, taken=False)
         return step
 
     def look(self, t: Thread, index: int) -> None:
         """Look at the object of *t*, which is about to take the step of that number."""
-        if t.guard is not None and index not in self.guarded:
+        asks = t.guard is not None and not self.world.is_lock(t.kind)
+        if asks and index not in self.guarded:
             self.guarded[index] = self._asked(t, taken=True)
         obj = t.obj
         if self.watched and obj is not None and index not in self.doors:
