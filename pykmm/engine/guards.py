@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 from functools import partial
 from inspect import isfunction, ismethod
-from operator import call
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .thread import Thread
@@ -36,14 +35,16 @@ _THREAD: Final = "thread"
 class AnyOf:
     """A guard that holds if one of several does, each with the object it looks at."""
 
-    __slots__ = ("_asks", "parts")
+    __slots__ = ("parts",)
 
     def __init__(self, *parts: tuple[Named, Callable[[], object]]) -> None:
         self.parts = parts
-        self._asks = tuple(ask for _, ask in parts)
 
     def __call__(self) -> bool:
-        return any(map(call, self._asks))
+        for _, ask in self.parts:  # noqa: SIM110 -- any() takes twice as long
+            if ask():
+                return True
+        return False
 
 
 class Question(NamedTuple):

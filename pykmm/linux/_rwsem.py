@@ -75,8 +75,10 @@ class rw_semaphore(Lock):
 
     def _lets_go(self, thread: Thread) -> bool:
         """Be the guard of the sleep of who has queued: whether it was woken."""
-        queue = [*self.queue]
-        return next((waiter.woken for waiter in queue if waiter.thread is thread), True)
+        for waiter in [*self.queue]:
+            if waiter.thread is thread:
+                return waiter.woken
+        return True
 
     def _state(self) -> str:
         """Spell the lock's state: its holders, and how many wait."""

@@ -62,11 +62,12 @@ class wait_queue_head_t(Primitive):
 
     def __init__(self, owner: Struct | None = None) -> None:
         super().__init__(owner)
-        self.entries: list[wait_queue_entry] = []
+        #: In order of arrival; nobody sleeps in a queue twice at once.
+        self.entries: dict[Thread, wait_queue_entry] = {}
 
     def _lets_go(self, thread: Thread) -> bool:
         """Be the guard of the sleep of who has queued: whether it was woken."""
-        return all(entry.thread is not thread for entry in [*self.entries])
+        return thread not in self.entries
 
 
 def init_waitqueue_head(wq: wait_queue_head_t) -> None:
@@ -79,19 +80,16 @@ def _prepare(wq: wait_queue_head_t, entry: wait_queue_entry, *, signal: bool) ->
     t = enter(wq, "prepare_to_wait")
     refuse_host(t, wq)
     entry.woken = False
-    queued = entry in wq.entries
-    if signal and queued:
-        wq.entries.remove(entry)
-    elif not signal and not queued:
-        wq.entries.append(entry)
+    if signal:
+        wq.entries.pop(t, None)
+    else:
+        wq.entries.setdefault(t, entry)
     leave(t, wq, Access.WRITE, len(wq.entries))
 
 
-def _finish(wq: wait_queue_head_t, entry: wait_queue_entry) -> None:
+def _finish(wq: wait_queue_head_t) -> None:
     t = enter(wq, "finish_wait")
-    queued = entry in wq.entries
-    if queued:
-        wq.entries.remove(entry)
+    queued = wq.entries.pop(t, None)
     leave(t, wq, Access.WRITE if queued else Access.READ, len(wq.entries))
 
 
@@ -129,7 +127,7 @@ def _wait_event(
         if signal:
             return -ERESTARTSYS
         signal = _sleep(wq, entry, condition)
-    _finish(wq, entry)
+    _finish(wq)
     return 0
 
 
@@ -212,7 +210,7 @@ def wait_event_timeout(
         if left == 0:
             break
         left = _sleep_timeout(wq, entry, left)
-    _finish(wq, entry)
+    _finish(wq)
     return left
 
 
@@ -279,7 +277,7 @@ def wait_event_interruptible_timeout(
         if not signal:
             left = _sleep_timeout(wq, entry, left)
             signal = left > 0 and not entry.woken
-    _finish(wq, entry)
+    _finish(wq)
     return left
 
 
@@ -288,10 +286,10 @@ def wait_event_interruptible_timeout(
 
 def _wake(wq: wait_queue_head_t, kind: str, whom: tuple[Sleep, ...]) -> None:
     t = enter(wq, kind)
-    woken = [entry for entry in wq.entries if entry.sleep in whom]
+    woken = [entry for entry in wq.entries.values() if entry.sleep in whom]
     for entry in woken:
         entry.woken = True
-        wq.entries.remove(entry)
+        del wq.entries[entry.thread]
     leave(t, wq, Access.WRITE if woken else Access.READ, len(wq.entries))
 
 

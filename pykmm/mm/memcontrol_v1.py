@@ -155,32 +155,28 @@ def memcg1_oom_recover(memcg: mem_cgroup) -> None:
             wake_up_all(each._oom_waitq)
 
 
-def _queue(memcg: mem_cgroup) -> wait_queue_entry:
-    entry = wait_queue_entry(current_thread(), Sleep.KILLABLE)
+def _queue(memcg: mem_cgroup) -> None:
     wq = memcg._oom_waitq
     t = enter(wq, "prepare_to_wait")
-    wq.entries.append(entry)
+    wq.entries[t] = wait_queue_entry(t, Sleep.KILLABLE)
     leave(t, wq, Access.WRITE, len(wq.entries))
-    return entry
 
 
-def _sleep(memcg: mem_cgroup, entry: wait_queue_entry) -> None:
+def _sleep(memcg: mem_cgroup) -> None:
     """Sleep until woken or killed.
 
     User space may take its time, so a machine at rest may have such a sleeper.
     """
     wq = memcg._oom_waitq
-    guard = or_signal(wq, partial(wq._lets_go, entry.thread), Sleep.KILLABLE)
+    guard = or_signal(wq, partial(wq._lets_go, current_thread()), Sleep.KILLABLE)
     t = enter(wq, "schedule", guard, Sleep.INTERRUPTIBLE)
     leave(t, wq, Access.WAIT, len(wq.entries), True)
 
 
-def _leave_queue(memcg: mem_cgroup, entry: wait_queue_entry) -> None:
+def _leave_queue(memcg: mem_cgroup) -> None:
     wq = memcg._oom_waitq
     t = enter(wq, "finish_wait")
-    queued = entry in wq.entries
-    if queued:
-        wq.entries.remove(entry)
+    queued = wq.entries.pop(t, None)
     leave(t, wq, Access.WRITE if queued else Access.READ, len(wq.entries))
 
 
@@ -198,12 +194,12 @@ def mem_cgroup_oom_synchronize(handle: bool) -> bool:
         return False
     if handle:
         might_sleep()
-        entry = _queue(memcg)
+        _queue(memcg)
         mem_cgroup_mark_under_oom(memcg)
         locked = mem_cgroup_oom_trylock(memcg)
-        _sleep(memcg, entry)
+        _sleep(memcg)
         mem_cgroup_unmark_under_oom(memcg)
-        _leave_queue(memcg, entry)
+        _leave_queue(memcg)
         if locked:
             mem_cgroup_oom_unlock(memcg)
     task.__dict__["memcg_in_oom"] = None

@@ -130,7 +130,7 @@ def test_idle_sleepers_do_not_count_as_hung(machine, call):
     wq = wait.wait_queue_head_t()
     machine.thread("idler", lambda: call(wq, lambda: False))
     machine.run()
-    assert [e.thread.name for e in wq.entries] == ["idler"]
+    assert [t.name for t in wq.entries] == ["idler"]
     assert wait.waitqueue_active(wq)
     wait.init_waitqueue_head(wq)
     assert not wait.waitqueue_active(wq)

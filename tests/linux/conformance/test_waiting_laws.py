@@ -154,7 +154,7 @@ def test_wake_up_interruptible_leaves_the_others_asleep(lab, until):
 
         def waker(wq=wq, one=one, all_=all_):
             until(wq, lambda: len(wq.entries) == 2)
-            (sleeper,) = (e for e in wq.entries if e.thread.name == "deep")
+            (sleeper,) = (e for t, e in wq.entries.items() if t.name == "deep")
             atomic.atomic_set(one, 1)
             wait.wake_up_interruptible(wq)
             assert not sleeper.woken
