@@ -22,10 +22,10 @@ from pykmm.schedulers import Dpor, Redundant, Verdict
 from tests.litmus.harness import Program, litmus
 
 #: Steps that only look, those that share a lock, and additions nobody looks at.
-LOOKING = {"read", "load_acquire"}
+LOOKING = {"read", "load_acquire", "await"}
 SHARING = {"read_lock", "read_unlock"}
 #: Steps that change something if they succeed.
-TRYING = {"cas", "trylock"}
+TRYING = {"cas", "swap_if", "trylock"}
 
 #: What somebody did, how often they had done something, and what came before it.
 Fact = tuple[Hashable, ...]
@@ -43,7 +43,7 @@ def commute(a: tuple[str, bool], b: tuple[str, bool]) -> bool:
     return (
         (looks(a) and looks(b))
         or (a[0] in SHARING and b[0] in SHARING)
-        or (a[0] == b[0] == "add")
+        or (a[0].split()[0] == b[0].split()[0] == "add")
     )
 
 
