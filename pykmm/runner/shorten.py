@@ -19,7 +19,7 @@ from ..engine.scheduler import Schedule
 from ..errors import Nondeterminism
 from ..schedulers import Replay
 from ..schedulers.past import Past
-from ..schedulers.steps import World
+from ..schedulers.world import World
 from .once import execute
 
 if TYPE_CHECKING:

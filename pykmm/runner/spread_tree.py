@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from ..engine.pool import Pool
     from ..schedulers import Subtree
-    from ..schedulers.steps import Step, World
+    from ..schedulers.steps import Step
+    from ..schedulers.world import World
     from .campaign import Campaign, Part
     from .task import Task
 

@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 
     from ..engine.machine import Machine
     from ..engine.thread import Thread
-    from .steps import Step, World
+    from .steps import Step
+    from .world import World
 
 __all__ = ["Bounded"]
 

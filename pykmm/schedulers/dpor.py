@@ -13,7 +13,7 @@ Partial Order Reduction" (J. ACM 64(4), 2017; POPL 2014). Departures:
   seen to wait for lets that one go on first. Then it is there to see whether it has
   to wait, which is guessed otherwise.
 - What a reversed step will do is guessed from all that its kind has done
-  (:mod:`.steps`). The guess is on the safe side: nothing is lost, but an execution
+  (:mod:`.world`). The guess is on the safe side: nothing is lost, but an execution
   may turn out redundant. Where classes do not depend on outcomes none does.
 - What was planned beside a step that does less than was guessed is taken out if the
   step leads there. A leaf behind a guess covers only itself: a sleeper may cover it.
@@ -26,9 +26,11 @@ from typing import TYPE_CHECKING
 from ..engine.thread import ThreadState
 from ..errors import Livelock, Nondeterminism, StepLimit
 from .explorer import Redundant, Verdict
+from .node import Node
 from .past import Past
-from .steps import LOOKS, NOWHERE, Step, World, depends
-from .wakeup import ANYBODY, PLANS, Branch, explored, settle
+from .steps import LOOKS, NOWHERE, Step, depends
+from .wakeup import PLANS, Branch, explored, settle
+from .world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,23 +40,7 @@ if TYPE_CHECKING:
     from ..engine.thread import Thread
     from .record import Race
 
-__all__ = ["Dpor", "Node", "is_pending"]
-
-
-class Node:
-    """A state of the current path: a :class:`~.wakeup.Fork`."""
-
-    __slots__ = ("branches", "pieces", "planned", "seen", "sleep", "sleeper", "tid")
-
-    def __init__(self, sleep: dict[int, Step], branches: list[Branch]) -> None:
-        self.sleep = sleep
-        self.branches = branches
-        self.sleeper = ANYBODY
-        self.seen: list[int] = []
-        self.pieces: dict[int, int] = {}
-        #: Who goes on, and the step that was planned, if one was.
-        self.tid = -1
-        self.planned: Step | None = None
+__all__ = ["Dpor", "is_pending"]
 
 
 class Dpor:

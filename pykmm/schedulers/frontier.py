@@ -18,11 +18,13 @@ from attrs import define, field
 
 from .known import Known
 from .record import Race
-from .steps import Step, World
+from .steps import Step
 from .wakeup import ANYBODY, Branch, explored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from .world import World
 
 __all__ = ["Frontier", "Place", "Reader", "Writer", "read", "write"]
 

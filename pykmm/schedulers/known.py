@@ -12,7 +12,7 @@ __all__ = ["Known"]
 
 
 class Known(NamedTuple):
-    """What kinds of steps do, in fields that are those of :class:`~.steps.World`."""
+    """What kinds of steps do, in fields that are those of :class:`~.world.World`."""
 
     classes: dict[str, int]
     kills: dict[tuple[str, int], tuple[int, ...]]

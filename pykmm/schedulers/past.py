@@ -24,7 +24,6 @@ from .steps import (
     SHARE,
     WRITE,
     Step,
-    World,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from ..engine.machine import Machine
     from ..engine.objects import Named, Struct
     from ..engine.thread import Thread
+    from .world import World
 
 __all__ = ["Past"]
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .dpor import Dpor, Node
+from .dpor import Dpor
 from .explorer import Verdict
 from .frontier import Frontier, Place
+from .node import Node
 
 if TYPE_CHECKING:
     from ..engine.machine import Machine
