@@ -6,7 +6,7 @@ It knows nothing of kernels and imports nothing of them.
 
 from .config import BASELINE, Backend, Config, Timers
 from .events import Access, Event, conflict
-from .guards import AnyOf
+from .guards import AllOf, AnyOf
 from .machine import Machine, current_machine
 from .objects import Field, Named, Root, Struct
 from .pool import Pool
@@ -19,6 +19,7 @@ from .thread import Sleep, Thread, ThreadState, current_thread
 __all__ = [
     "BASELINE",
     "Access",
+    "AllOf",
     "AnyOf",
     "Backend",
     "Cell",

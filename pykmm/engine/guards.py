@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from .thread import Thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Collection, Hashable, Sequence
 
     from .objects import Named
 
-__all__ = ["AnyOf", "Door", "Question", "answer", "place_of", "questions"]
+__all__ = ["AllOf", "AnyOf", "Door", "Question", "answer", "place_of", "questions"]
 
 #: A question that has an answer in every execution: whom to ask (by its class, or by
 #: the class it is in and the field), the name of the method, or the function's with its
@@ -47,6 +47,33 @@ class AnyOf:
         return False
 
 
+class AllOf:
+    """A guard that holds if all of several do, each with the object it looks at.
+
+    *parts* lists them when somebody asks, as there may be more of them each time.
+    *gates* are objects that are known to make a difference, to the guard or to what
+    the step does, though none of their steps may have been seen to.
+    """
+
+    __slots__ = ("_parts", "gates")
+
+    def __init__(
+        self,
+        parts: Callable[[], Sequence[tuple[Named, Callable[[], object]]]],
+        gates: Collection[Named],
+    ) -> None:
+        self._parts = parts
+        self.gates = gates
+
+    @property
+    def parts(self) -> Sequence[tuple[Named, Callable[[], object]]]:
+        """What it is made of now."""
+        return self._parts()
+
+    def __call__(self) -> bool:
+        return all(ask() for _, ask in self._parts())
+
+
 class Question(NamedTuple):
     """A part of a guard, and the object whose steps change the answer.
 
@@ -59,8 +86,8 @@ class Question(NamedTuple):
 
 
 def questions(guard: Callable[[], object], obj: Named) -> tuple[Question, ...]:
-    """Take the guard of a step on *obj* apart; it holds if one part does."""
-    parts = guard.parts if isinstance(guard, AnyOf) else ((obj, guard),)
+    """Take the guard of a step on *obj* apart."""
+    parts = guard.parts if isinstance(guard, AnyOf | AllOf) else ((obj, guard),)
     return tuple(Question(on, ask, _door(on, ask)) for on, ask in parts)
 
 

@@ -141,13 +141,15 @@ class Machine:
         guard: Callable[[], object] | None = None,
         sleep: Sleep = Sleep.INTERRUPTIBLE,
         access: Access = Access.READ,
+        first: Callable[[], tuple[Access, object]] | None = None,
         task: object = None,
         made_by: Named | None = None,
     ) -> Thread:
         """Make a thread that runs *body* when it is first chosen.
 
         Its first step is the event *kind* on *obj*; until *guard* holds it
-        cannot be taken. A name that is in use gets a number behind it. Who makes
+        cannot be taken. It does nothing, unless *first* does, and returns the step's
+        class and the value. A name that is in use gets a number behind it. Who makes
         it is its creator, unless it is *made_by* all that was done to an object: in
         another order of the same steps somebody else would have come to make it.
         """
@@ -172,6 +174,7 @@ class Machine:
         t.guard = self.standing.guard(task, guard) if task in self.standing else guard
         t.sleep = sleep
         t.access = access
+        t.first = first
         t.task = task
         t.born = len(self.events)
         if self.stopping:
@@ -186,7 +189,8 @@ class Machine:
         ambient.set(t)
         try:
             t.guard = None
-            leave(t, t.obj or Birth(t), t.access, None, True)
+            access, value = (t.access, None) if t.first is None else t.first()
+            leave(t, t.obj or Birth(t), access, value, True)
             t.result = t.body()
             if t.held or t.atomic or t.rcu_depth:
                 held = ", ".join(lock.name for lock in t.held) or "an RCU read section"

@@ -95,6 +95,7 @@ class Thread:
         "creator",
         "entered",
         "error",
+        "first",
         "guard",
         "held",
         "is_alone",
@@ -139,8 +140,7 @@ class Thread:
         self.children = 0
         #: How many events the machine had seen when the thread was made.
         self.born = 0
-        #: Path of creation ordinals: the same in every interleaving in which
-        #: the creator did the same before.
+        #: Creation ordinals: the same wherever the creator did the same before.
         self.key: tuple[object, ...] = ()
         if made_by is not None:
             self.key = ("made by", made_by.uid, number)
@@ -159,8 +159,9 @@ class Thread:
         #: What the sleep is for, where the guard only says whether it was woken. It
         #: may take steps, so only the host evaluates it, on a machine at rest.
         self.condition: Callable[[], object] | None = None
-        #: The access class of the first step, which is to start.
+        #: The access class of the first step, which is to start; or what does it.
         self.access: Access = READ
+        self.first: Callable[[], tuple[Access, object]] | None = None
         #: Whether it has been told to come down: its primitives are inert now.
         self.unwinding = False
         #: Free running only: the object whose raw lock the thread is inside.

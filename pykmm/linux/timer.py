@@ -8,15 +8,17 @@ of the two comes first is a race that an explorer has to see.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..engine.annotate import mirrors
 from ..engine.config import Timers
 from ..engine.events import Access
+from ..engine.guards import AllOf
 from ..engine.machine import current_machine
 from ..engine.statics import MachineLocal
-from ..engine.step import enter, leave, use_after_free
-from ..engine.thread import Thread, current_thread
+from ..engine.step import enter, leave
+from ..engine.thread import current_thread
 from ..errors import Deadlock, UsageError
 from ._primitive import Primitive
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..engine.clock import Clock
-    from ..engine.objects import Struct
+    from ..engine.objects import Named, Struct
+    from ..engine.thread import Thread
 
 __all__ = [
     "add_timer",
@@ -38,15 +41,20 @@ __all__ = [
 
 
 class _Arming:
-    """One arming of a timer, until firing or deleting it claims it."""
+    """One arming of a timer, until firing or deleting it claims it.
+
+    Its time comes in one step, on the clock, and it fires in the next one, on the
+    timer. In between it can be deleted, or moved so that another time has to come.
+    """
 
     def __init__(self, timer: timer_list, expires: int, base: _Base) -> None:
         self.timer = timer
         self.expires = expires
         self.base = base
-        self.thread: Thread | None = None
         self._claims = [timer]
-        base.add(self)
+        self._was_moved = False
+        #: Its timer, and those that it had to wait for.
+        self._met: dict[Named, None] = {timer: None}
 
     @property
     def pending(self) -> bool:
@@ -63,75 +71,124 @@ class _Arming:
 
     def cancel(self) -> bool:
         """Claim the arming so that it does not fire."""
-        if not self.claim():
-            return False
-        self.base.armings.remove(self)
-        self.base.clock.forget(self.expires)
-        if self.thread is not None:
-            self.thread.access = Access.READ
-        return True
+        return self.claim()
 
     def move(self, expires: int) -> bool:
         """Let it fire at another time; False if it has been claimed."""
-        before, self.expires = self.expires, expires
-        if self.base.idle:
-            self.base.clock.due.append(expires)
-            self.base.clock.forget(before)
+        self.expires = expires
+        self._was_moved = True
         return self.pending
 
-    def may_go(self) -> bool:
-        """Guard the thread: earlier timers go first, a deleted one any time."""
-        if not self.pending:
-            return True
-        if self.base.clock.stands or self.timer._is_busy():
-            return False
-        if any(other.expires < self.expires for other in list(self.base.armings)):
-            return False
-        return not self.base.idle or self.base.clock.now >= self.expires
+    def start(self, name: str, t: Thread) -> None:
+        """Make its thread, being *t*."""
+        t.machine.thread(
+            name,
+            self._run,
+            obj=self.base.clock,
+            kind="tick",
+            guard=AllOf(self._parts, self._met),
+            first=self._tick,
+        )
 
-    def fire(self) -> None:
-        """Be the body of the thread."""
-        t = current_thread()
-        timer = self.timer
-        timer._running.append(t)
-        if not self.claim():
-            timer._running.remove(t)
-            return
-        if timer.owner is not None and timer.owner._death is not None:
-            use_after_free(timer, "timer_fire")
+    def fire(self, t: Thread) -> None:
+        """Call the timer's function, having been claimed."""
         t.atomic += 1
-        self.base.pass_time(self.expires)
-        self.base.armings.remove(self)  # only now may later ones go
-        timer._call()
+        self.timer._call()
         t.atomic -= 1
-        timer._end(t)
+        self.timer._end(t)
+
+    def _parts(self) -> list[tuple[Named, Callable[[], object]]]:
+        """List all timers: one that is due earlier goes first."""
+        clock, expires, timers = self.base.clock, self.expires, list(self.base.timers)
+        self._met.update((x, None) for x in timers if not x._lets(expires))
+        if clock.stands:
+            return [(clock, lambda: False)]
+        if self._was_moved:  # asked of an earlier time this would tell nothing
+            return [(x, partial(self._may_pass, x)) for x in timers]
+        return [(x, partial(x._lets, expires)) for x in timers]
+
+    def _may_pass(self, timer: timer_list) -> bool:
+        return timer._lets(self.expires)
+
+    def _tick(self) -> tuple[Access, int]:
+        """Have its time come, unless it has come, or nobody waits for it any more."""
+        clock = self.base.clock
+        moves = self.pending and self.expires > clock.now
+        if moves:
+            clock.reach(self.expires)
+        return Access.WRITE if moves else Access.READ, clock.now
+
+    def _run(self) -> None:
+        clock, timer = self.base.clock, self.timer
+        while self.pending:
+            t = enter(timer, "timer_fire", timer._is_free if timer.synced else None)
+            fires = self.expires <= clock.now and self.claim()
+            if fires:
+                timer._running.append(t)
+            access = Access.WRITE if fires else Access.READ
+            leave(t, timer, access, "due" if fires else "not due", timer.synced)
+            if fires:
+                self.fire(t)
+            elif self.pending:
+                t = enter(clock, "tick", AllOf(self._parts, self._met))
+                leave(t, clock, *self._tick(), blocking=True)
+
+
+class _IdleArming(_Arming):
+    """One whose time comes when nobody else can go on."""
+
+    def cancel(self) -> bool:
+        if not self.claim():
+            return False
+        self.base.clock.forget(self.expires)
+        return True
+
+    def move(self, expires: int) -> bool:
+        before, self.expires = self.expires, expires
+        self.base.clock.due.append(expires)
+        self.base.clock.forget(before)
+        return self.pending
+
+    def start(self, name: str, t: Thread) -> None:
+        self.base.clock.due.append(self.expires)
+        t.machine.thread(
+            name,
+            self._run,
+            obj=self.timer,
+            kind="timer_fire",
+            guard=self._may_fire,
+            first=self._begin,
+        )
+
+    def _may_fire(self) -> bool:
+        """Tell whether its turn has come, or it has been deleted."""
+        clock, expires = self.base.clock, self.expires
+        if clock.stands or not self.timer._is_free():
+            return not self.pending
+        first = all(x._lets(expires) for x in list(self.base.timers))
+        return not self.pending or (first and clock.now >= expires)
+
+    def _begin(self) -> tuple[Access, object]:
+        if not self.claim():
+            return Access.READ, None
+        self.timer._running.append(current_thread())
+        self.base.clock.reach(self.expires)
+        return Access.BARRIER, None
+
+    def _run(self) -> None:
+        t = current_thread()
+        if t in self.timer._running:
+            self.fire(t)
 
 
 class _Base:
-    """The armings of a machine for which it is not too late."""
+    """The timers of a machine that ever were armed."""
 
     def __init__(self) -> None:
         machine = current_machine()
         self.clock: Clock = machine.clock
-        self.idle = machine.config.timers is Timers.IDLE
-        self.armings: list[_Arming] = []
-
-    def add(self, arming: _Arming) -> None:
-        """Note an arming; idle timers tell the clock when it is due."""
-        self.armings.append(arming)
-        if self.idle:
-            self.clock.due.append(arming.expires)
-
-    def pass_time(self, expires: int) -> None:
-        """Let it be *expires*, or as late as it is; idle clocks are there already."""
-        clock = self.clock
-        if self.idle:
-            clock.reach(expires)
-            return
-        t = enter(clock, "tick")
-        moved = expires > clock.now
-        clock.reach(expires)
-        leave(t, clock, Access.WRITE if moved else Access.READ, clock.now)
+        self.timers: dict[timer_list, None] = {}
+        self.kind = _IdleArming if machine.config.timers is Timers.IDLE else _Arming
 
 
 _base = MachineLocal(_Base)
@@ -161,8 +218,13 @@ class timer_list(Primitive):
     def _is_quiet(self) -> bool:
         return not self._running
 
-    def _is_busy(self) -> bool:
-        return self.synced and bool(self._running)
+    def _is_free(self) -> bool:
+        return not (self.synced and self._running)
+
+    def _lets(self, expires: int) -> bool:
+        """Tell whether one that is due then may go before this one."""
+        arming = self._arming
+        return arming is None or not arming.pending or arming.expires >= expires
 
     def _call(self) -> None:
         if self.function is not None:
@@ -190,10 +252,11 @@ def _arm(timer: timer_list, expires: int, kind: str) -> bool:
     arming = timer._arming
     pending = arming is not None and arming.move(expires)
     if not pending:
-        arming = timer._arming = _Arming(timer, expires, base)
+        arming = timer._arming = base.kind(timer, expires, base)
+        base.timers[timer] = None
     leave(t, timer, Access.WRITE, expires)
     if not pending and arming is not None:
-        _start(arming, function.__name__, t)
+        arming.start(f"timer:{function.__name__}", t)
     return pending
 
 
@@ -204,21 +267,13 @@ def _fire_now(timer: timer_list) -> bool:
     Return: Whether it was armed.
     """
     arming = timer._arming
-    if arming is None or not arming.pending:
+    if arming is None or not arming.claim():
         return False
-    arming.fire()
+    t = current_thread()
+    arming.base.clock.reach(arming.expires)
+    timer._running.append(t)
+    arming.fire(t)
     return True
-
-
-def _start(arming: _Arming, function: str, t: Thread) -> None:
-    arming.thread = t.machine.thread(
-        f"timer:{function}",
-        arming.fire,
-        obj=arming.timer,
-        kind="timer_fire",
-        guard=arming.may_go,
-        access=Access.BARRIER if arming.base.idle else Access.WRITE,
-    )
 
 
 @mirrors("kernel/time/timer.c", checked="v7.2", inline=True)

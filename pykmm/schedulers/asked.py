@@ -6,19 +6,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ..engine.guards import Door
 
 __all__ = ["Asked"]
 
 
 class Asked(NamedTuple):
-    """What guards a step: objects, and what to ask them, of which one has to hold.
+    """What guards a step: objects, and what to ask them; *every* answer counts, or one.
 
     *last* are the answers when the step was taken, or when nobody could go on.
     """
 
     parts: tuple[tuple[int, Door | None], ...]
     last: tuple[bool | None, ...]
+    every: bool = False
+
+    def holds(self, answers: Collection[bool | None]) -> bool | None:
+        """Tell whether it holds by these *answers*, as far as they are known."""
+        decides = not self.every
+        if decides in answers:
+            return decides
+        return None if None in answers else self.every
 
     @property
     def is_own(self) -> bool:

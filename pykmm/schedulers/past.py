@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..engine.events import Access
-from ..engine.guards import answer, place_of, questions
+from ..engine.guards import AllOf, answer, place_of, questions
 from .asked import Asked
 from .races import racing
 from .record import Clock, Race, Record, join
@@ -219,9 +219,16 @@ class Past(Record):
         parts = questions(t.guard, t.obj)
         self.world.saw_guard(t.kind, [part.door for part in parts])
         shut = False if self.rests or self.tids[t] in self.held_up[-1] else None
+        every = False
+        if isinstance(t.guard, AllOf):
+            every, shut = True, None  # if it was, then by some part
+            oid = self._oid(t.obj)
+            for gate in t.guard.gates:
+                self.world.saw_gate(self.tids[t], t.kind, oid, self._oid(gate))
         return Asked(
             tuple((self._oid(part.obj), part.door) for part in parts),
             tuple(bool(part.ask()) if taken else shut for part in parts),
+            every,
         )
 
     def _thread(self, key: Hashable) -> Thread | None:

@@ -41,11 +41,6 @@ def join(a: Clock, b: Clock) -> Clock:
     return [x if x > y else y for x, y in zip(a, b)]  # noqa: B905 -- hot path
 
 
-def _any(answers: Sequence[bool | None]) -> bool | None:
-    """Tell whether one of them is true, as far as that is known."""
-    return True if True in answers else None if None in answers else False
-
-
 class Record:
     """Events by number, by thread and by object."""
 
@@ -77,7 +72,7 @@ class Record:
         if len(looked_at) > 1 and not set(step.gates).issubset(looked_at):
             return None
         found = [self._answer(guard, part, index) for part in range(len(looked_at))]
-        return _any(found)
+        return guard.holds(found)
 
     def would_be_open(
         self, step: Step, guard: Asked, first: int, few: Sequence[int]
@@ -101,7 +96,7 @@ class Record:
             end, there = len(self.clocks), self.alike(kept, row[: len(kept)], tid)
             then = row[len(kept)] if len(kept) < len(row) else end
             found.append(self._answer(guard, part, then) if there else None)
-        return _any(found)
+        return guard.holds(found)
 
     def _answer(self, guard: Asked, part: int, index: int) -> bool | None:
         """Return what a part of a guard said just before the event.

@@ -74,7 +74,7 @@ def test_waiting_for_a_timer_with_a_lock_that_its_function_takes() -> None:
         ("", "waits for timer_list#1 at step 10  work"),
         (
             "timer_list#1 -> spinlock_t#1",
-            "timer:expired is in timer_list#1 since step 2",
+            "timer:expired is in timer_list#1 since step 3",
         ),
         ("", "takes spinlock_t#1 at step 4  nest < expired < fire"),
     ]

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from pykmm.engine import AnyOf, Cell, Field, Machine, Root, Thread
+from pykmm.engine import AllOf, AnyOf, Cell, Field, Machine, Root, Thread
 from pykmm.engine.guards import answer, questions
 
 
@@ -79,6 +79,20 @@ def test_a_closure_and_a_method_of_another_object_cannot_be_asked(m: Machine) ->
 def test_one_of_several_is_enough(m: Machine) -> None:
     flags, cell = Flags(), Cell(0)
     guard = AnyOf((cell, cell.peek), (flags, partial(flags.is_up, 0)))
+    assert not guard()
+    flags.up[0] = True
+    assert guard()
+    one, two = questions(guard, cell)
+    assert (one.obj, one.door) == (cell, ("Cell", "peek"))
+    assert (two.obj, two.door) == (flags, ("Flags", "is_up", 0))
+
+
+def test_all_of_several_are_needed(m: Machine) -> None:
+    flags, cell = Flags(), Cell(1)
+    parts = [(cell, cell.peek)]
+    guard = AllOf(lambda: parts, [flags])
+    assert guard()
+    parts.append((flags, partial(flags.is_up, 0)))
     assert not guard()
     flags.up[0] = True
     assert guard()

@@ -44,18 +44,23 @@ def test_steps_of_arming_and_firing(scripted):
             "mod_timer timer_list#1 WRITE",
         ]
         assert _kinds(m, "timer:_nothing") == [
-            "timer_fire timer_list#1 WRITE",
             "tick jiffies WRITE",
+            "timer_fire timer_list#1 WRITE",
         ]
 
 
 @pytest.mark.parametrize(
     ("script", "fires", "deleted"),
     [
-        ("d d timer:_nothing", ["timer_fire timer_list#1 READ"], True),
+        ("d d timer:_nothing", ["tick jiffies READ"], True),
         (
             "timer:_nothing d d timer:_nothing",
-            ["timer_fire timer_list#1 WRITE", "tick jiffies WRITE"],
+            ["tick jiffies WRITE", "timer_fire timer_list#1 READ"],
+            True,
+        ),
+        (
+            "timer:_nothing timer:_nothing d d",
+            ["tick jiffies WRITE", "timer_fire timer_list#1 WRITE"],
             False,
         ),
     ],
@@ -69,6 +74,21 @@ def test_race_of_firing_and_deleting(scripted, script, fires, deleted):
         assert _kinds(m, "timer:_nothing") == fires
         access = "WRITE" if deleted else "READ"
         assert _kinds(m, "d")[1:] == [f"timer_delete timer_list#1 {access}"]
+
+
+def test_a_timer_that_is_moved_when_its_time_has_come_waits_for_another(scripted):
+    name = "timer:_nothing"
+    with scripted(f"{name} b b {name} {name} {name}") as m:
+        it = _armed(after=10)
+        m.thread("b", lambda: t.mod_timer(it, m.clock.now + 20))
+        m.run()
+        assert _kinds(m, name) == [
+            "tick jiffies WRITE",
+            "timer_fire timer_list#1 READ",
+            "tick jiffies WRITE",
+            "timer_fire timer_list#1 WRITE",
+        ]
+        assert m.clock.now == 1030
 
 
 def test_moving_an_armed_timer_makes_no_second_thread(machine):

@@ -125,16 +125,13 @@ def test_nothing_is_lost_and_nothing_repeated(names: str, data: Any) -> None:
 )
 def test_outcomes_where_guards_look_at_more(threads: list[list[Any]]) -> None:
     # As in test_dpor_against_dfs: orders differ in more than the reference can see.
-    # Of timers one order is lost; see below.
     check(program(threads, make=Mixture), exact=False)
 
 
-@pytest.mark.xfail(strict=True, reason="what a timer waits for is told by no step")
 def test_a_timer_fires_before_one_that_is_due_earlier_is_armed() -> None:
     """It has to wait for those that are armed, so arming one shuts the guard.
 
-    Nothing says so where the earlier one is armed first, as the steps that arm two
-    timers have no object in common.
+    The steps that arm two timers have no object in common, so the guard says so itself.
     """
 
     def made(m: Machine) -> str:
