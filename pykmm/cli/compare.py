@@ -9,7 +9,7 @@ from ..comparison import as_markdown, as_text, compare
 from ..comparison.cells import scene_names
 from ..comparison.witnesses import count, failing
 from ..errors import UsageError
-from . import compare_walks, compare_why, output
+from . import compare_walks, compare_why, names, output
 from .compare_why import scene
 from .output import complain, show, show_json
 from .words import many
@@ -33,6 +33,8 @@ def run(args: Namespace) -> int:
     if (args.scenario is None) != args.all:
         raise UsageError("compare takes a SCENARIO, or --all: give one of the two")
     scenes = scene_names() if args.all else [scene(args.scenario)]
+    for name in args.designs or ():
+        names.design_of(name)
     with output.Progress() as line, workers(args.jobs) as executor:
         comparison = compare(
             scenes,

@@ -42,7 +42,7 @@ def run(args: Namespace) -> int:
         raise UsageError(
             f"--why {args.why!r} must be a design and a word, as in --why B,STRAND"
         )
-    scenario = staged(scene(args.scenario), design)
+    scenario = staged(scene(args.scenario), names.design_of(design))
     cell = fill(args.scenario, design, args.executions)
     found = cell.find(word)
     if found is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..patches.patch import Patch
     from ..scenario import Scenario
 
-__all__ = ["detectors", "scenario", "unknown"]
+__all__ = ["design_of", "detectors", "scenario", "unknown"]
 
 
 def scenario(name: str, bug: str | None = None, design: str | None = None) -> Scenario:
@@ -30,10 +30,15 @@ def scenario(name: str, bug: str | None = None, design: str | None = None) -> Sc
 
         patches.append(_patch("bug", bug, BUGS))
     if design is not None:
-        from ..patches.designs import DESIGNS
-
-        patches.append(_patch("design", design, DESIGNS))
+        patches.append(design_of(design))
     return found.but(patches=tuple(patches))
+
+
+def design_of(name: str) -> Patch:
+    """Return the design *name*."""
+    from ..patches.designs import DESIGNS
+
+    return _patch("design", name, DESIGNS)
 
 
 def _patch(what: str, name: str, known: Mapping[str, Patch]) -> Patch:
@@ -56,8 +61,9 @@ def detectors(names: Sequence[str] | None) -> Sequence[str] | None:
 def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
     """Make the error for a *name* that no *what* has, or none *where* it is asked."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1)
-    guess = f"did you mean {close[0]}? " if close else ""
+    folded = {known_name.casefold(): known_name for known_name in names}
+    close = get_close_matches(name.casefold(), folded, n=1)
+    guess = f"did you mean {folded[close[0]]}? " if close else ""
     return UsageError(
         f"there is no {what} {name!r}{where}: {guess}known are {choices(names)}"
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import os
@@ -17,6 +18,8 @@ __all__ = ["Progress", "complain", "give_up", "prepare", "show", "show_json"]
 _QUIET_SECONDS = 2.0
 _BETWEEN_SECONDS = 0.5
 _CLEAR_LINE = "\r\x1b[K"
+#: How a stream writes letters that its encoding does not have.
+_PLAINLY = "pykmm-plainly"
 
 
 def prepare() -> None:
@@ -25,7 +28,17 @@ def prepare() -> None:
         sys.stdin = io.TextIOWrapper(io.BytesIO())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=_PLAINLY)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Write ``~`` for what is left out, as ``?`` stands for what a quiz hides."""
+    assert isinstance(error, UnicodeEncodeError)
+    lost = error.object[error.start : error.end]
+    return "".join("~" if letter == "…" else "?" for letter in lost), error.end
+
+
+codecs.register_error(_PLAINLY, _plainly)
 
 
 def show(text: str) -> None:

@@ -78,7 +78,7 @@ def test_why_for_each_kind_of_cell(
         (("S1", "B,STRAND"), "none of the 5 executions there are comes to STRAND"),
         (("S7", "A,STRAND"), "no execution seen comes (stopped after 20 executions; "),
         (("S1", "A,STARND"), "no outcome 'STARND' of S1 under A: did you mean STRAND?"),
-        (("S1", "Z,STRAND"), "design='Z' is unknown"),
+        (("S1", "Z,STRAND"), "there is no design 'Z': known are A, A', B, "),
     ],
 )
 def test_why_not(
@@ -135,7 +135,7 @@ def test_the_race_as_numbers(capsys: pytest.CaptureFixture[str]) -> None:
         ((), "compare takes a SCENARIO, or --all"),
         (("S1", "--all"), "compare takes a SCENARIO, or --all"),
         (("S99",), "there is no scenario 'S99' to compare: did you mean S9"),
-        (("S1", "--designs", "Z"), "design='Z' is unknown"),
+        (("S1", "--designs", "A,b"), "there is no design 'b': did you mean B? "),
         (("S1", "--why", "A"), "must be a design and a word"),
         (("--why", "B,STRAND"), "--why needs the SCENARIO"),
         (("S1", "--designs", "A,A"), "'A' is given twice"),

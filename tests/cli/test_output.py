@@ -68,6 +68,21 @@ def test_where_nobody_can_be_told_the_status_tells() -> None:
     assert done.returncode == 2
 
 
+def test_what_is_left_out_is_no_question_where_letters_are_few() -> None:
+    line = [*HELP[:3], "quiz", "mrelease-vs-exit"]
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(line, env=plain, capture_output=True, check=True, cwd=ROOT)
+    full = subprocess.run(
+        line,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert "…" in full.stdout.decode()
+    assert done.stdout.decode() == full.stdout.decode().replace("…", "~")
+
+
 class Terminal(io.StringIO):
     """A terminal that remembers."""
 
@@ -128,4 +143,4 @@ def test_characters_that_an_encoding_lacks_do_not_stop_the_output(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     output.prepare()
     output.show("long names end in … here\n")
-    assert raw.getvalue() == b"long names end in ? here\n"
+    assert raw.getvalue() == b"long names end in ~ here\n"

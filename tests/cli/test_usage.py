@@ -94,6 +94,13 @@ def test_an_unknown_name_gets_the_closest_and_all_known_ones() -> None:
     )
 
 
+def test_a_name_in_other_letters_is_close() -> None:
+    error = unknown("scenario", "s3'", ["S3'", "S4"])
+    assert str(error) == (
+        "there is no scenario \"s3'\": did you mean S3'? known are S3' or S4"
+    )
+
+
 def test_a_name_like_no_other_gets_the_known_ones_only() -> None:
     error = unknown("scenario", "zzz", ["oom_loop"])
     assert str(error) == "there is no scenario 'zzz': known are oom_loop"
