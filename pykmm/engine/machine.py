@@ -97,6 +97,9 @@ class Machine:
         #: Everything that happened, in order, and who took each step.
         self.events: list[Event] = []
         self.steps: list[Thread] = []
+        #: What system calls came to, where stacks are recorded: after how many events,
+        #: who made the call, and what to tell of it.
+        self.answers: list[tuple[int, Thread, str]] = []
         #: Steps before which a thread gave way that could have gone on.
         self.preemptions: list[int] = []
         #: Numbers of events at which a run began or the clock jumped: nobody could

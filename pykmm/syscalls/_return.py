@@ -19,6 +19,8 @@ __all__ = ["syscall"]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+#: Numbers above are addresses, rather than something that was counted.
+_ADDRESSES = 0xFFFFFFFF
 _RESTARTS = (-ERESTARTSYS, -ERESTARTNOINTR, -ERESTARTNOHAND)
 
 
@@ -50,6 +52,7 @@ def syscall(function: Callable[_P, _R], *, ints: bool = False) -> Callable[_P, _
             kwargs = {key: _as_int(value, name) for key, value in kwargs.items()}
         while True:
             result = function(*args, **kwargs)
+            _note(name, result)
             handled = exit_to_user_mode_loop()
             if not isinstance(result, int) or result not in _RESTARTS:
                 return result
@@ -57,6 +60,15 @@ def syscall(function: Callable[_P, _R], *, ints: bool = False) -> Callable[_P, _
                 return cast("_R", -EINTR)
 
     return cast("Callable[_P, _R]", call)
+
+
+def _note(name: str, result: object) -> None:
+    """Keep what a call came to, for drawings; an address as people write them."""
+    thread = current_thread()
+    machine = thread.machine
+    if machine.stacks and isinstance(result, int):
+        text = hex(result) if result > _ADDRESSES else repr(result)
+        machine.answers.append((len(machine.events), thread, f"{name} = {text}"))
 
 
 def _goes_on(result: int, handled: sigaction) -> bool:

@@ -189,15 +189,29 @@ class _Way:
         return [*above, *broken] if len(broken) <= 1 + self.breaks else None
 
     def cut(self, width: int) -> list[str]:
-        """Return the lines, each made to fit into *width*; the last is broken first."""
+        """Return the lines, each made to fit into *width*; names stay whole."""
         *above, last = self.lines
         broken = _broken(last, width) if self.breaks else [last]
-        return [_fit(line, width) for line in (*above, *broken[: 1 + self.breaks])]
+        names = [part for line in above for part in _broken_name(line, width)]
+        return [*names, *(_fit(line, width) for line in broken[: 1 + self.breaks])]
 
 
 def _name(line: str, width: int) -> str:
     """Drop the colon behind a name for whose last letter there is no room beside it."""
     return line if len(line) <= width else line.removesuffix(":")
+
+
+def _broken_name(line: str, width: int) -> list[str]:
+    """Break a name behind an underscore: whoever knows it must be able to find it."""
+    indent = len(line) - len(line.lstrip())
+    parts = []
+    while len(_name(line, width)) > width:
+        at = line.rfind("_", indent + 2, width) + 1
+        if not at:
+            break
+        parts.append(line[:at])
+        line = f"{' ' * (indent + 2)}{line[at:]}"
+    return [*parts, _fit(_name(line, width), width)]
 
 
 def _broken(text: str, width: int) -> list[str]:
@@ -243,6 +257,8 @@ def _cell_ways(who: str, cell: Cell, *, new: bool) -> Iterator[_Way]:
             yield _Way((indent + text,))
             yield _Way((indent + text,), breaks=_BREAKS * cell.lists)
         yield _Way((indent + cell.texts[-1],), breaks=_BREAKS)
+        if who and not cell.function:
+            yield _Way((who.rstrip(), f"  {cell.texts[-1]}"), breaks=_BREAKS)
         return
     name = f"{who}{cell.function}:"
     for text in cell.texts:

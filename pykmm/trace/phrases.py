@@ -31,6 +31,8 @@ _VALUES_AT_MOST = 3
 _ITEMS_AT_MOST = 8
 #: What the name of a call is worth in a list above its weight: it tells much.
 _CALL = 2.0
+#: What the answer of a system call is worth: whoever reads on wants to know it.
+_ANSWER = 100.0
 #: From this weight on an item of a list is worth its value.
 _TELLING = 1.0
 
@@ -91,9 +93,9 @@ class Writer:
         telling = [s for s in group.call.steps if s.kind != "start"] or [first]
         if len(telling) == 1:
             path = self.calls.path(telling[0])
-            cell = Cell(path[-1] if path else "", said[telling[0].index])
+            cell = Cell(path[-1] if path else "", _answered(group, telling[0], said))
         else:
-            cell = self._list(group.call, said)
+            cell = self._list(group, said)
         note = self._note() if self._is_guilty(last) else ""
         return Row(
             first.index, last.index, ((first.thread, cell),), first.preempts, note
@@ -137,7 +139,8 @@ class Writer:
         change = f"{name} {' -> '.join(self.changes[step.index])}"
         return f"{verb} {change}", change
 
-    def _list(self, call: Call, said: dict[int, tuple[str, ...]]) -> Cell:
+    def _list(self, group: Group, said: dict[int, tuple[str, ...]]) -> Cell:
+        call = group.call
         parts = _after_start(call)
         while len(parts) == 1 and parts[0].parts:
             (call,) = parts
@@ -155,6 +158,9 @@ class Writer:
                 items.add_change(self._name(step), *self.changes[step.index], weight)
             else:
                 items.add(said[step.index][-1], weight)
+        for step in group.steps:
+            if step.answer:
+                items.add_answer(*step.answer.split(" = "))
         return Cell(call.function, tuple(items.texts()), lists=True)
 
     def end(self) -> Iterator[Row]:
@@ -189,6 +195,17 @@ class Writer:
         return Row(number, number, ((ending.thread, cell),), note=note)
 
 
+def _answered(
+    group: Group, telling: Step, said: dict[int, tuple[str, ...]]
+) -> tuple[str, ...]:
+    """Say what a row's one *telling* step does, and what calls came to around it."""
+    before = [s.answer for s in group.steps if s.answer and s.index <= telling.index]
+    after = [s.answer for s in group.steps if s.answer and s.index > telling.index]
+    texts = tuple(", ".join([*before, t, *after]) for t in said[telling.index])
+    # The look for signals on the way back is the least that can be told.
+    return (*texts, ", ".join(before)) if telling.answer else texts
+
+
 def _after_start(call: Call) -> tuple[Call, ...]:
     """Return the parts of *call* but for the start of the thread."""
     first = call.parts[0].steps
@@ -203,6 +220,7 @@ class _Items:
         self._weights: dict[str, float] = {}
         #: The values that an object had, by its name.
         self._values: dict[str, list[str]] = {}
+        self._answers: dict[str, str] = {}
 
     def add(self, item: str, weight: float) -> None:
         """Add a call, or what a step does."""
@@ -213,6 +231,11 @@ class _Items:
         values = self._values.setdefault(name, [old])
         values.append(new)
         self.add(name, weight)
+
+    def add_answer(self, call: str, answer: str) -> None:
+        """Say what a call came to: behind its name, which is kept longer than all."""
+        self._answers[call] = answer
+        self.add(call, _ANSWER)
 
     def texts(self) -> Iterator[str]:
         """Yield the list, then the list without its lightest item, and so on."""
@@ -227,6 +250,8 @@ class _Items:
 
     def _spell(self, item: str) -> str:
         values = self._values.get(item)
+        if item in self._answers:
+            return f"{item} = {self._answers[item]}"
         if values is None:
             return item
         first, *rest = values

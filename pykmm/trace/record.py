@@ -10,6 +10,7 @@ hash or a clock.
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
@@ -48,12 +49,16 @@ class Step:
     stack: tuple[str, ...] = ()
     #: Whether the thread before gave way here though it could have gone on.
     preempts: bool = False
+    #: The system call that the thread comes back from with this step, and its result;
+    #: empty where stacks were not recorded.
+    answer: str = ""
 
     def __str__(self) -> str:
         value = f" = {self.value}" if self.value else ""
         stack = f"  {' < '.join(self.stack)}" if self.stack else ""
         mark = "*" if self.preempts else " "
-        what = f"{self.kind} {self.obj}{value}"
+        answer = f"{self.answer}; " if self.answer else ""
+        what = f"{answer}{self.kind} {self.obj}{value}"
         return (
             f"{self.index:>5}{mark} {self.thread}: {what} ({self.access.name}){stack}"
         )
@@ -129,7 +134,11 @@ class Trace:
         events = machine.events
         gave_way = set(machine.preemptions)
         called = _Names()
-        steps = tuple(_step(e, called.of(e.obj), e.index in gave_way) for e in events)
+        answers = _answers(machine)
+        steps = tuple(
+            _step(e, called.of(e.obj), e.index in gave_way, answers.get(e.index, ""))
+            for e in events
+        )
         ending = _ending(machine)
         waiting = _waiting(machine) if ending is None or not ending.thread else ()
         seen = {s.thread for s in steps} | {w.thread for w in waiting}
@@ -261,7 +270,22 @@ class _Names:
         return found
 
 
-def _step(event: Event, names: tuple[str, str], preempts: bool) -> Step:
+def _answers(machine: Machine) -> dict[int, str]:
+    """Map the first step of a thread behind each of its system calls to the answer."""
+    if not machine.answers:
+        return {}
+    given: dict[Thread, deque[tuple[int, str]]] = {}
+    for since, thread, answer in machine.answers:
+        given.setdefault(thread, deque()).append((since, answer))
+    found: dict[int, str] = {}
+    for event in machine.events:
+        waiting = given.get(event.thread)
+        if waiting and waiting[0][0] <= event.index:
+            found[event.index] = waiting.popleft()[1]
+    return found
+
+
+def _step(event: Event, names: tuple[str, str], preempts: bool, answer: str) -> Step:
     return Step(
         event.index,
         event.thread.name,
@@ -271,6 +295,7 @@ def _step(event: Event, names: tuple[str, str], preempts: bool) -> Step:
         text_of(event.value),
         event.stack,
         preempts,
+        answer,
     )
 
 

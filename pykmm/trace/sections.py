@@ -103,12 +103,19 @@ class _Cutter:
         return [running.add(part.steps) for part in parts]
 
     def _fold_light(self, calls: Sequence[Call]) -> list[Group]:
-        """Give what weighs next to nothing to its neighbour: the next, or the last."""
+        """Give what weighs next to nothing to its neighbour: the next, or the last.
+
+        The way back from a system call belongs to that call.
+        """
         groups: list[Group] = []
         light: tuple[Step, ...] = ()
         for call in calls:
             if self._weight(call) < _LIGHT:
                 light += call.steps
+                if groups and any(step.answer for step in light):
+                    last = groups.pop()
+                    groups.append(Group(last.steps + light, last.call))
+                    light = ()
             else:
                 groups.append(Group(light + call.steps, call))
                 light = ()

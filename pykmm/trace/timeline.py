@@ -21,7 +21,7 @@ from .watch import choose, short_names, timeline
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .record import Trace
+    from .record import Step, Trace
 
 __all__ = ["timeline_svg"]
 
@@ -32,6 +32,8 @@ _BROKEN: Final = "#c00000"
 _LEFT, _RIGHT, _TOP = 120, 24, 48
 #: How wide a letter of a thread's name is.
 _BOLD: Final = 8.4
+#: And one of what it did.
+_SMALL: Final = 6.2
 _WIDE: Final = 1100
 _LINE: Final = 14
 #: A call that is wider than this is told by the calls in it.
@@ -120,10 +122,7 @@ class _Timeline:
         )
 
     def _runs(self, thread: str, y: int) -> Iterator[str]:
-        """Draw when *thread* ran, and what it did, where there is room for words."""
-        words_of = self._words(thread)
-        free, told = 0.0, ""
-        right = self._x(len(self.trace.steps)) + _RIGHT
+        """Draw when *thread* ran, and what it did."""
         for who, run in groupby(self.trace.steps, key=lambda step: step.thread):
             if who != thread:
                 continue
@@ -132,20 +131,34 @@ class _Timeline:
             yield _rect(start, y + 20, end - start, 9, _RAN)
             if steps[0].preempts:
                 yield _line(start, y + 14, start, y + 32, _BROKEN)
-            for step in steps:
-                words, x = words_of[step.index], self._x(step.index)
-                end = x + 6.2 * len(words)
-                if words and words != told and x >= free and end <= right:
-                    yield _text(x, y + 15, words, size=10)
-                    free, told = end + 6, words
+        yield from self._told(thread, y + 15)
 
-    def _words(self, thread: str) -> dict[int, str]:
-        """Say what each step of *thread* is about: the widest call with a neighbour.
+    def _told(self, thread: str, y: int) -> Iterator[str]:
+        """Write what *thread* did, what its calls came to first, while there is room.
+
+        What would stand out on the right moves to the left.
+        """
+        mine = [step for step in self.trace.steps if step.thread == thread]
+        right = self._x(len(self.trace.steps)) + _RIGHT
+        taken: list[tuple[float, float]] = []
+        answers = {step.index: step.answer for step in mine}
+        for words_of in (answers, self._words(mine)):
+            told = ""
+            for index, words in words_of.items():
+                wide = _SMALL * len(words)
+                x = min(self._x(index), right - wide)
+                apart = all(x >= end + 6 or x + wide + 6 <= at for at, end in taken)
+                if words and words != told and apart:
+                    yield _text(x, y, words, size=10)
+                    taken.append((x, x + wide))
+                    told = words
+
+    def _words(self, mine: list[Step]) -> dict[int, str]:
+        """Say what each step of a thread is about: the widest call with a neighbour.
 
         Calls that most of the drawing lies in tell nothing.
         """
         calls = Calls(self.trace)
-        mine = [step for step in self.trace.steps if step.thread == thread]
         room = _ROOM / self.scale
         words = {step.index: "" for step in mine}
         depth, open_ = 0, mine
@@ -186,8 +199,8 @@ class _Timeline:
         yield _text(x - 4, 40, words, anchor="end", colour=_BROKEN, weight="bold")
 
     def _legend(self, y: int) -> Iterator[str]:
-        yield _text(self.left, y, "dark: it ran; red tick: the one before could go on;")
-        yield _text(self.left + 290, y, "pale: held shared")
+        marks = "dark: it ran; red tick: the one before could go on; pale: held shared"
+        yield _text(self.left, y, marks)
         for number, (lock, colour) in enumerate(self.colours.items()):
             row = y + 8 + _LINE * number
             yield _rect(self.left, row, 12, 9, colour)

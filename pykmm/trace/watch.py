@@ -130,7 +130,11 @@ def _gone(trace: Trace, mine: Sequence[Step]) -> int | None:
     life = trace.life(mine[0].owner) if mine else None
     if life is None or life.freed_at is None:
         return None
-    return max(life.freed_at, mine[-1].index + 1)
+    # It died behind the step before; if that was one on it, as a last put is, the row
+    # shows what that step left.
+    last = trace.steps[life.freed_at - 1] if life.freed_at else None
+    own = last is not None and last.owner == life.name
+    return max(life.freed_at - (not own), mine[-1].index + 1)
 
 
 def short_names(trace: Trace) -> dict[str, str]:

@@ -155,6 +155,8 @@ def test_values_before_the_first_step_and_after_death(toys: ModuleType) -> None:
     assert timeline(trace, "toy_mm#1.mm_count")[-1] == "0"
     dead = toys.run(after_death(toys))[0]
     assert timeline(dead, "toy_mm#1.mm_count") == ["1", "0", "-", "-"]
+    mapped = evolve(dead, lives=(evolve(dead.lives[0], freed_at=3),))
+    assert timeline(mapped, "toy_mm#1.mm_count") == ["1", "0", "-", "-"]
 
 
 def after_death(toys: ModuleType) -> object:
@@ -241,6 +243,15 @@ def test_long_text_keeps_both_ends() -> None:
         "                         with_a_lon…_name",
         "   1                       set -> unset",
     ]
+
+
+def test_names_in_a_shared_column_are_broken_rather_than_cut() -> None:
+    names = [f"rcu:delayed_put_task_struct/{number}" for number in range(12)]
+    looks = [(name, "x#1", Access.READ, "1") for name in names for _ in range(3)]
+    drawing = draw(steps(*looks, stack=("look", "exit_to_user_mode_to_look")))
+    shared = " +rcu:delayed_put_task_\n +  struct/11:\n"
+    function = " +exit_to_user_mode_to_\n +  look:\n"
+    assert re.search(shared + function, drawing)
 
 
 def test_no_value_is_parted_from_what_it_is_the_value_of() -> None:
