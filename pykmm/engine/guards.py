@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 from inspect import isfunction, ismethod
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from .thread import Thread
 
@@ -23,13 +23,23 @@ if TYPE_CHECKING:
 
     from .objects import Named
 
-__all__ = ["AllOf", "AnyOf", "Door", "Question", "answer", "place_of", "questions"]
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "Door",
+    "Question",
+    "answer",
+    "one_way",
+    "place_of",
+    "questions",
+]
 
 #: A question that has an answer in every execution: whom to ask (by its class, or by
 #: the class it is in and the field), the name of the method, or the function's with its
 #: module, and the arguments, a thread being its key.
 Door = tuple[object, ...]
 _THREAD: Final = "thread"
+_Asking = TypeVar("_Asking", bound="Callable[..., object]")
 
 
 class AnyOf:
@@ -77,18 +87,35 @@ class AllOf:
 class Question(NamedTuple):
     """A part of a guard, and the object whose steps change the answer.
 
-    The door is None if it can be asked only now.
+    The door is None if it can be asked only now. Others may open one that is *one_way*,
+    and never shut it.
     """
 
     obj: Named
     ask: Callable[[], object]
     door: Door | None
+    one_way: bool = False
 
 
 def questions(guard: Callable[[], object], obj: Named) -> tuple[Question, ...]:
     """Take the guard of a step on *obj* apart."""
     parts = guard.parts if isinstance(guard, AnyOf | AllOf) else ((obj, guard),)
-    return tuple(Question(on, ask, _door(on, ask)) for on, ask in parts)
+    return tuple(
+        Question(on, ask, _door(on, ask), _is_one_way(ask)) for on, ask in parts
+    )
+
+
+def one_way(guard: _Asking) -> _Asking:
+    """Mark a function as a guard that only the waiting thread's own steps shut.
+
+    Then it was shut without what others have done if it is shut with that.
+    """
+    guard.one_way = True  # type: ignore[attr-defined]  # functions have room for it
+    return guard
+
+
+def _is_one_way(ask: Callable[[], object]) -> bool:
+    return getattr(ask.func if isinstance(ask, partial) else ask, "one_way", False)
 
 
 def _door(obj: Named, ask: Callable[[], object]) -> Door | None:

@@ -14,6 +14,7 @@ from functools import partial
 from ..engine.annotate import extern, mirrors
 from ..engine.events import Access
 from ..engine.fields import field_of
+from ..engine.guards import one_way
 from ..engine.step import enter, leave
 from ..engine.thread import Sleep
 from ..linux.atomic import atomic_dec_and_test, atomic_read
@@ -98,6 +99,7 @@ def _park(state: core_state, own: core_thread) -> None:
     leave(t, parked, Access.ADD, len(state._parked))
 
 
+@one_way
 def _may_go_on(own: core_thread) -> bool:
     return own.__dict__["task"] is None
 

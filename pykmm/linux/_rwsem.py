@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..engine.config import Timers
+from ..engine.guards import one_way
 from ..engine.thread import Sleep, Thread
 from ._primitive import Lock
 from ._waiting import fatal_or_any, refuse_host
@@ -73,6 +74,7 @@ class rw_semaphore(Lock):
         """Tell whether somebody who does not queue may take it."""
         return self.writer is None and not self.readers and not self.handoff
 
+    @one_way
     def _lets_go(self, thread: Thread) -> bool:
         """Be the guard of the sleep of who has queued: whether it was woken."""
         for waiter in [*self.queue]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..engine.annotate import mirrors
 from ..engine.config import Timers
 from ..engine.events import Access
+from ..engine.guards import one_way
 from ..engine.step import enter, leave
 from ..engine.thread import Sleep, Thread, current_thread
 from ..errno import ERESTARTSYS
@@ -65,6 +66,7 @@ class wait_queue_head_t(Primitive):
         #: In order of arrival; nobody sleeps in a queue twice at once.
         self.entries: dict[Thread, wait_queue_entry] = {}
 
+    @one_way
     def _lets_go(self, thread: Thread) -> bool:
         """Be the guard of the sleep of who has queued: whether it was woken."""
         return thread not in self.entries

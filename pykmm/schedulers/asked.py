@@ -22,6 +22,8 @@ class Asked(NamedTuple):
     parts: tuple[tuple[int, Door | None], ...]
     last: tuple[bool | None, ...]
     every: bool = False
+    #: Which parts others never shut.
+    one_way: tuple[bool, ...] = ()
 
     def holds(self, answers: Collection[bool | None]) -> bool | None:
         """Tell whether it holds by these *answers*, as far as they are known."""

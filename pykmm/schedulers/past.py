@@ -229,6 +229,7 @@ class Past(Record):
             tuple((self._oid(part.obj), part.door) for part in parts),
             tuple(bool(part.ask()) if taken else shut for part in parts),
             every,
+            tuple(part.one_way for part in parts),
         )
 
     def _thread(self, key: Hashable) -> Thread | None:

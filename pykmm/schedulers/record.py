@@ -79,7 +79,9 @@ class Record:
     ) -> bool | None:
         """Tell whether *guard* would hold behind what came before *first*, and *few*.
 
-        What each object would be is known if it was like that at some time.
+        What each object would be is known if it was like that at some time. Whoever
+        could not go on with more of what others did could not without it, where it is
+        they who let it.
         """
         looked_at = [oid for oid, _ in guard.parts]
         if not set(step.gates).issubset(looked_at):
@@ -93,10 +95,28 @@ class Record:
                 if index >= first and bits & ~LOOKS
             ]
             kept = [index for index in row if index in few]
-            end, there = len(self.clocks), self.alike(kept, row[: len(kept)], tid)
-            then = row[len(kept)] if len(kept) < len(row) else end
-            found.append(self._answer(guard, part, then) if there else None)
+            if self.alike(kept, row[: len(kept)], tid):
+                found.append(self._answer_behind(guard, part, row, len(kept)))
+            else:
+                found.append(self._without(step.tid, guard, part, row, kept))
         return guard.holds(found)
+
+    def _without(
+        self, tid: int, guard: Asked, part: int, row: list[int], kept: list[int]
+    ) -> bool | None:
+        """Tell whether a part is shut without what in *row* is not *kept*."""
+        many = row.index(kept[-1]) + 1
+        own = (self.steps[i].tid == tid for i in row[:many] if i not in kept)
+        if not guard.one_way[part] or any(own):
+            return None
+        return False if self._answer_behind(guard, part, row, many) is False else None
+
+    def _answer_behind(
+        self, guard: Asked, part: int, row: list[int], many: int
+    ) -> bool | None:
+        """Return what a part of a guard said when so many of *row* had been."""
+        then = row[many] if many < len(row) else len(self.clocks)
+        return self._answer(guard, part, then)
 
     def _answer(self, guard: Asked, part: int, index: int) -> bool | None:
         """Return what a part of a guard said just before the event.

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from pykmm.engine import AllOf, AnyOf, Cell, Field, Machine, Root, Thread
-from pykmm.engine.guards import answer, questions
+from pykmm.engine.guards import answer, one_way, questions
 
 
 class Flags(Root):
@@ -22,6 +22,7 @@ class Flags(Root):
     def is_up(self, which: int) -> bool:
         return self.up[which]
 
+    @one_way
     def is_for(self, thread: Thread) -> bool:
         return thread.name == "a"
 
@@ -99,3 +100,10 @@ def test_all_of_several_are_needed(m: Machine) -> None:
     one, two = questions(guard, cell)
     assert (one.obj, one.door) == (cell, ("Cell", "peek"))
     assert (two.obj, two.door) == (flags, ("Flags", "is_up", 0))
+
+
+def test_a_guard_says_whether_others_can_shut_it(m: Machine) -> None:
+    flags = Flags()
+    (asked,) = questions(partial(flags.is_for, m.boot), flags)
+    (other,) = questions(partial(flags.is_up, 0), flags)
+    assert (asked.one_way, other.one_way) == (True, False)

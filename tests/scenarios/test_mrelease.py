@@ -73,6 +73,7 @@ def test_a_pin_turns_esrch_into_stranded_memory() -> None:
 def test_two_callers_are_explored_completely() -> None:
     result = explore(SCENARIOS["mrelease-two-callers"], detectors=())
     assert result.complete
+    assert result.blocked == 0
     assert result.reports == ()
     assert sorted(map(repr, result.values)) == [
         "(-ESRCH, -ESRCH)",

@@ -179,6 +179,18 @@ def test_waits_are_reduced_without_loss(names: str, data: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("threads", ["r r w", "rr r w", "wr r r", "rw r r"])
+def test_readers_who_queue_are_let_in_by_others_only(threads: str) -> None:
+    """How it would be to queue without another reader was seen in no execution yet."""
+    ways = {"r": ("down_read", 0, []), "w": ("down_write", 0, [])}
+    made = program([[ways[o] for o in ops] for ops in threads.split()], make=Waits)
+    clever = explore_all(made, Dpor())
+    assert clever.orders.keys() == explore_all(made, Dfs()).orders.keys()
+    assert set(clever.orders.values()) == {1}
+    assert clever.redundant == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("names", (SORTS | MORE).values(), ids=SORTS | MORE)
 @settings(max_examples=PROGRAMS // len(SORTS) or 40)
 @given(data=st.data())

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from ...engine.annotate import mirrors
 from ...engine.fields import const, embedded, guarded, kernel_struct, shared
+from ...engine.guards import one_way
 from ...engine.objects import Struct
 from ...linux.atomic import atomic_dec, atomic_inc, atomic_read, atomic_t
 from ...linux.mm_types import mm_struct
@@ -81,6 +82,7 @@ class futex_q(Struct):
     bitset: int = const()
     lock_ptr: spinlock_t | None = shared(default=None)
 
+    @one_way
     def _is_woken(self) -> bool:
         """Be the guard of the sleep."""
         return self.__dict__["lock_ptr"] is None
