@@ -11,7 +11,7 @@ from pykmm.engine import Access, Counter, Sleep, enter, leave
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Awaited", "numbers"]
+__all__ = ["Awaited", "awaited"]
 
 
 class Awaited(Counter):
@@ -70,6 +70,6 @@ class Awaited(Counter):
         leave(t, self, Access.WRITE, value, blocking=True)
 
 
-def numbers(*values: int) -> list[Awaited]:
+def awaited(*values: int) -> list[Awaited]:
     """Make one of each value."""
     return [Awaited(value) for value in values]

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pykmm.engine import Machine, Mutex
-from tests.litmus.awaited import Awaited, numbers
+from tests.litmus.awaited import Awaited, awaited
 from tests.litmus.harness import Program, run
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ BIAS = 0x100000
 
 def simplified_dekker(m: Machine) -> object:
     """Each raises a flag, and waits for the other's to fall."""
-    x, y = numbers(0, 0)
+    x, y = awaited(0, 0)
 
     def body(mine: Awaited, other: Awaited) -> None:
         mine.set(1)
@@ -39,7 +39,7 @@ def broken_mutual_exclusion(m: Machine) -> object:
 
 def revealed_write(m: Machine) -> object:
     """One waits for what the other writes only if it comes early enough."""
-    x, y = numbers(0, 0)
+    x, y = awaited(0, 0)
     return run(
         m,
         lambda: (x.wait_for(0), y.set(1)),
@@ -49,7 +49,7 @@ def revealed_write(m: Machine) -> object:
 
 def lock_and_trylock(m: Machine) -> object:
     """The simplified algorithm of Dekker; one of the two does not wait."""
-    x, y = numbers(0, 0)
+    x, y = awaited(0, 0)
     return run(
         m,
         lambda: (x.set(1), y.get(), x.set(0)),
@@ -59,7 +59,7 @@ def lock_and_trylock(m: Machine) -> object:
 
 def parker(m: Machine) -> object:
     """A part of the race between Java's park() and unpark()."""
-    x, y, counter, cond, stop, ended = numbers(*[0] * 6)
+    x, y, counter, cond, stop, ended = awaited(*[0] * 6)
 
     def park() -> None:
         x.set(1)
@@ -87,7 +87,7 @@ def mud(*, deeper: bool) -> Program:
     """Who is waited for runs a program of two threads, if it comes early enough."""
 
     def program(m: Machine) -> object:
-        y, z, told, x, w, joined = numbers(*[0] * 6)
+        y, z, told, x, w, joined = awaited(*[0] * 6)
 
         def whole() -> None:
             m.thread("other", lambda: (x.set(1), w.set(1), joined.set(1)))
@@ -194,7 +194,7 @@ def rwlocks(*, commute: bool) -> Program:
 
 def burns(m: Machine) -> object:
     """Burns and Lynch: one bit a process, and the lower number goes first."""
-    flags, x = numbers(0, 0), Awaited(0)
+    flags, x = awaited(0, 0), Awaited(0)
 
     def inside(me: int) -> None:
         x.set(me)
@@ -251,7 +251,7 @@ def seqlock(*, awaits: bool) -> Program:
 
 def futex_mutex(m: Machine) -> object:
     """A lock of three values, and a number that counts who was woken."""
-    lock, signal, inside = numbers(0, 0, 0)
+    lock, signal, inside = awaited(0, 0, 0)
 
     def sleep() -> None:
         seen = signal.get()
@@ -300,8 +300,8 @@ def safestack(*, commute: bool) -> Program:
     """SCTBench: one thread pops and pushes, another one pops."""
 
     def program(m: Machine) -> object:
-        following, values = numbers(1, 2, -1), numbers(0, 0, 0)
-        head, count = numbers(0, 3)
+        following, values = awaited(1, 2, -1), awaited(0, 0, 0)
+        head, count = awaited(0, 3)
         add = count.add if commute else count.fetch_add
 
         def pop() -> int:

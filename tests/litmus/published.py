@@ -127,6 +127,50 @@ def passed_by_updates(m: Machine) -> object:
     )
 
 
+def own_and_shared(n: int) -> Program:
+    """par_length: much that is one's own, and then a cell that two share."""
+
+    def program(m: Machine) -> object:
+        own, shared = numbers(2), Cell(0)
+
+        def body(me: int) -> int:
+            for i in range(n):
+                own[me].set(i)
+                own[me].get()
+            shared.set(me)
+            return shared.get()
+
+        return run(m, lambda: body(0), lambda: body(1))
+
+    return program
+
+
+def write_and_rewrites(n: int) -> Program:
+    """wrw: a writer, and n threads that read and write."""
+
+    def program(m: Machine) -> object:
+        x = Cell(0)
+        return run(
+            m, lambda: x.set(1), *[lambda i=i: (x.get(), x.set(i)) for i in range(n)]
+        )
+
+    return program
+
+
+def writes_and_four_reads(m: Machine) -> object:
+    """fr+w+w+w+reads: three writers, and somebody who reads four times."""
+    x = Cell(0)
+    writers = [lambda i=i: x.set(i) for i in (1, 2, 3)]
+    return run(m, *writers, lambda: [x.get() for _ in range(4)])
+
+
+def release_sequence(m: Machine) -> object:
+    """viktor-relseq: two fetch-add twice, and two once."""
+    x = Counter(0)
+    twice, once = lambda: (x.fetch_add(), x.fetch_add()), x.fetch_add
+    return run(m, twice, twice, once, once)
+
+
 # -- Nidhugg's benchmarks -----------------------------------------------------------
 
 
@@ -316,44 +360,26 @@ def exponential_bug(n: int) -> Program:
     return program
 
 
-def burns(n: int) -> Program:
-    """Burns and Lynch: one bit a process, and the lower number goes first."""
+def rungs(n: int) -> Program:
+    """cmpxhg_test: thread i swaps i for i + 1."""
 
     def program(m: Machine) -> object:
-        flags, x = numbers(2), Cell(0)
-
-        def free(i: int) -> bool:
-            return tries(n, lambda: flags[i].get() == 0)
-
-        def down_and_up(me: int) -> bool:
-            flags[me].set(0)
-            if not all(free(i) for i in range(me)):
-                raise GivenUp
-            flags[me].set(1)
-            return all(free(i) for i in range(me))
-
-        def body(me: int) -> object:
-            restarted = False
-            for _ in range(n):
-                try:
-                    restarted |= not down_and_up(me)
-                except GivenUp:
-                    return None
-                if not restarted:
-                    break
-            else:
-                return None
-            if not all(free(i) for i in range(me + 1, 2)):
-                return None
-            x.set(me)
-            assert x.get() == me
-            flags[me].set(0)
-            return me
-
-        return run(m, lambda: body(0), lambda: body(1))
+        x = Cell(0)
+        return run(m, *[lambda i=i: x.cas(i, i + 1) for i in range(n)])
 
     return program
 
 
-class GivenUp(Exception):
-    """Somebody has looked often enough."""
+def two_writers(n: int) -> Program:
+    """bug_after_1k: two threads write n times; one of them has read before."""
+
+    def program(m: Machine) -> object:
+        x = Cell(0)
+
+        def write() -> None:
+            for i in range(n):
+                x.set(i)
+
+        return run(m, write, lambda: (x.get(), write()))[1]
+
+    return program
