@@ -81,7 +81,7 @@ def _doom(scene: Scene) -> None:
 def _newborn(scene: Scene) -> None:
     app = _app(scene)
     app.runs(fork)
-    app.step_to("write_lock", on=tasklist_lock(), inside=copy_process)
+    app.step_to("write_lock_irq", on=tasklist_lock(), inside=copy_process)
     alive = list(scene.m.alive)
     scene.task = next(x for x in reversed(alive) if isinstance(x, task_struct))
     scene.mm = scene.task.__dict__["mm"]

@@ -177,6 +177,13 @@ class Serialized:
         with self._lock:
             self._observer.event(event)
 
+    def remarked(self, event: Event) -> None:
+        """Let the observer hear what is no step, if it listens."""
+        listens = getattr(self._observer, "remarked", None)
+        if listens is not None:
+            with self._lock:
+                listens(event)
+
     def at_rest(self, machine: Machine) -> None:
         """Let the observer see the machine at rest."""
         self._observer.at_rest(machine)

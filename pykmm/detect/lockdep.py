@@ -20,9 +20,13 @@ because the next caller may not hold it.
 A circle can be spread over several executions of an exploration, none of which shows
 it alone; so the dependencies of all are put together when it is over.
 
-As in Linux a timer's function counts as a lock that is held while it runs, and so do
-the sleepable read sections of a domain, whose readers are recursive: who waits for
-their end takes that lock for a moment.
+Some things count as locks that nobody waits for by name, and the kernel tells of them
+in remarks: a timer's function while it runs, the read sections of a domain, whose
+readers are recursive, and memory reclaim. Who waits for their end, or might have to
+reclaim, takes that lock for a moment.
+
+Interrupts are such, too: who holds a lock without keeping them away may have to wait
+for one that takes it, on the same processor, and so for itself.
 
 What lockdep checks beyond this is built in elsewhere: a lock that its holder takes
 again, one that is given back by somebody else or kept at exit, and sleeping where
@@ -33,12 +37,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import astuple, define, evolve, field, frozen
+from attrs import astuple, evolve
 
 from ..engine.events import Access
-from ..engine.ledger import born, calls, died, since
+from ..engine.interrupts import INTERRUPTS
+from ..engine.ledger import born, died, since
 from ..errors import LockInversion, Report, UseAfterFree
 from .detector import describe, stop, stop_at
+from .lock_order import (
+    SYNC,
+    Dependency,
+    Graph,
+    LockClass,
+    Sight,
+    chain,
+    chain_of,
+    inversion,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -55,8 +70,11 @@ if TYPE_CHECKING:
 
         def held_exclusively_by(self, thread: Thread) -> bool: ...
 
+    #: What is held, whether exclusively, and since when if it only counts as a lock.
+    _Held = tuple[Named, bool, Event | None]
 
-__all__ = ["Dependency", "LockClass", "LockGraph", "Lockdep"]
+
+__all__ = ["LockGraph", "Lockdep"]
 
 #: Classes of steps after which a thread can have one lock more than before.
 _TAKES = tuple(
@@ -64,72 +82,10 @@ _TAKES = tuple(
     for access in Access
 )
 _GIVES = (Access.RELEASE, Access.UNSHARE)
-#: What counts as a lock, by the steps that enter it (exclusively or not), that leave
-#: it, and that wait until everybody has left it.
-_ENTERS = {"timer_fire": True, "srcu_read_lock": False}
-_LEAVES = ("timer_done", "srcu_read_unlock")
-_WAITS = ("timer_delete_sync", "synchronize_srcu")
-_CROSSES = frozenset((*_ENTERS, *_LEAVES, *_WAITS))
-
-
-@frozen(cache_hash=True)
-class LockClass:
-    """Locks to which the same rules apply; *key* is the same in every execution."""
-
-    name: str
-    key: Hashable = field(repr=False)
-
-
-@frozen(cache_hash=True)
-class Dependency:
-    """One class was taken while another was held.
-
-    ``exclusive`` tells how *before* was held, ``recursive`` whether *after* was taken
-    by a reader whom only a writer that has the lock can hold up.
-    """
-
-    before: LockClass
-    after: LockClass
-    exclusive: bool
-    recursive: bool
-    #: Where it was seen first: not part of what it is.
-    seen: str = field(eq=False, repr=False, default="")
-    schedule: str = field(eq=False, repr=False, default="")
-
-    def leads_to(self, other: Dependency) -> bool:
-        """Tell whether waiting for *after* is waiting for who goes on to *other*."""
-        return self.after == other.before and (other.exclusive or not self.recursive)
-
-
-@define
-class _Graph:
-    """Dependencies by the class that was held."""
-
-    edges: dict[LockClass, list[Dependency]] = field(factory=dict)
-
-    def add(self, new: Dependency) -> list[Dependency]:
-        """Add *new*, unless it closes a circle: then return that, *new* first."""
-        circle = self._circle(new)
-        if not circle:
-            self.edges.setdefault(new.before, []).append(new)
-        return circle
-
-    def _circle(self, new: Dependency) -> list[Dependency]:
-        """Search breadth first, so that the circle found is a shortest one."""
-        if new.leads_to(new):
-            return [new]
-        paths = [[new]]
-        met = {(new.after, new.recursive)}
-        for path in paths:
-            for step in self.edges.get(path[-1].after, ()):
-                if not path[-1].leads_to(step):
-                    continue
-                if step.leads_to(new):
-                    return [*path, step]
-                if (step.after, step.recursive) not in met:
-                    met.add((step.after, step.recursive))
-                    paths.append([*path, step])
-        return []
+#: Remarks that let interrupts in.
+_LETS_IN = ("local_irq_enable", "local_bh_enable")
+#: Masks more than any interrupt's level.
+_ALL_MASKED = 1 << 32
 
 
 class LockGraph:
@@ -154,12 +110,12 @@ class LockGraph:
             self._closed[report.summary] = report
             describe(report)
 
-    def note(self, dependency: Dependency, event: Event, held: Named) -> None:
+    def note(self, dependency: Dependency, sight: Sight) -> None:
         """Note what an execution shows, and how to see it again."""
         if dependency not in self._all:
-            schedule = str(event.thread.machine.schedule)
-            seen = _seen(event, held)
-            self._all[evolve(dependency, seen=seen, schedule=schedule)] = None
+            schedule = str(sight.event.thread.machine.schedule)
+            new = evolve(dependency, seen=sight.told(), schedule=schedule)
+            self._all[new] = None
 
     def state(self) -> Plain:
         """Return the dependencies, and the circles that were closed."""
@@ -180,13 +136,13 @@ class LockGraph:
 
     def reports(self) -> list[Report]:
         """Return all circles, those that only several executions show at the end."""
-        graph = _Graph()
+        graph = Graph()
         found: dict[str, Report] = {}
-        closed = {_chain_of(report) for report in self._closed.values()}
+        closed = {chain_of(report) for report in self._closed.values()}
         for dependency in self._all:
             circle = graph.add(dependency)
-            if circle and _chain(circle) not in closed:
-                report = _inversion(circle, together=False)
+            if circle and chain(circle) not in closed:
+                report = inversion(circle, together=False)
                 report.schedule = circle[0].schedule
                 found.setdefault(report.summary, report)
         return [*self._closed.values(), *found.values()]
@@ -202,36 +158,59 @@ class Lockdep:
     def __init__(self, found: Found = stop, graph: LockGraph | None = None) -> None:
         self._found = found
         self._shared = graph
-        self._graph = _Graph()
-        #: Where each dependency was seen: the step, and the lock that was held.
-        self._seen: dict[Dependency, tuple[Event, Named]] = {}
+        self._graph = Graph()
+        self._sights: dict[Dependency, Sight] = {}
         self._classes: dict[Named, LockClass] = {}
         #: Locks that are held in a class of their own, because they were nested.
         self._nested: dict[Named, LockClass] = {}
         self._known: dict[tuple[LockClass, LockClass, bool, bool], None] = {}
-        #: What each thread is in that counts as a lock, exclusively or not.
-        self._inside: dict[Thread, dict[Named, bool]] = {}
+        #: What each thread is in that counts as a lock, as it is held.
+        self._inside: dict[Thread, dict[Named, _Held]] = {}
+        #: How little was masked where a lock was taken, by the step's class.
+        self._masked: list[dict[Named, int]] = [{} for _ in Access]
         self._dead = 0
 
     def event(self, event: Event) -> None:
-        """Look at a lock that was taken while others are held."""
+        """Look at a lock that was taken, maybe while others are held."""
         t = event.thread
         held = t.held
         if held:
             if len(t.machine.dead) != self._dead:
                 self._look_at_the_dead(t.machine)
             if (
-                (len(held) > 1 or self._inside)
-                and held[-1] is event.obj
+                held[-1] is event.obj
                 and _TAKES[event.access]
                 and event.kind != "downgrade_write"
-                and "trylock" not in event.kind
             ):
-                self._taken(event, held)
+                if (
+                    len(held) > 1 or self._inside or t.interrupt is not None
+                ) and "trylock" not in event.kind:
+                    self._taken(event, held)
+                lock, masked = event.obj, self._masked[event.access]
+                if lock in self._nested:
+                    self._interruptible(event, held[-1:])
+                elif masked.get(lock, _ALL_MASKED) > t.masked:
+                    masked[lock] = t.masked
+                    self._interruptible(event, held[-1:])
         if self._nested and event.access in _GIVES:
             self._nested.pop(event.obj, None)
-        if event.kind in _CROSSES:
-            self._crossed(event)
+
+    def remarked(self, event: Event) -> None:
+        """Follow what counts as a lock, and look at locks when interrupts come in."""
+        t, kind, it = event.thread, event.kind, event.obj
+        if kind in _LETS_IN:
+            self._interruptible(event, t.held)
+        elif kind == "lock_map_release":
+            # The host may have entered it, who makes no remarks.
+            inside = self._inside.get(t, {})
+            inside.pop(it, None)
+            if not inside:
+                self._inside.pop(t, None)
+        else:
+            reads = kind == "lock_map_acquire_read"
+            self._depend(event, t.held, self._class(it), recursive=reads)
+            if kind != SYNC:
+                self._inside.setdefault(t, {})[it] = (it, not reads, event)
 
     def at_rest(self, machine: Machine) -> None:
         """Nothing to say: orders are judged when they are seen."""
@@ -245,47 +224,45 @@ class Lockdep:
         shared = not _exclusive(lock, t)
         recursive = shared and bool(getattr(lock, "recursive", False))
         self._depend(event, held[:-1], taken, recursive=recursive)
+        if t.interrupt is not None:
+            self._see(event, (t.interrupt, True, None), taken, recursive)
 
-    def _crossed(self, event: Event) -> None:
-        """Follow what counts as a lock."""
-        kind, t = event.kind, event.thread
-        inside = self._inside.setdefault(t, {})
-        if kind in _LEAVES:
-            inside.pop(getattr(event.obj, "ssp", event.obj), None)
-        elif kind in _WAITS:
-            self._depend(event, t.held, self._class(event.obj), recursive=False)
-        elif event.access is not Access.READ:  # that is a timer deleted in time
-            exclusive = _ENTERS[kind]
-            if not exclusive:
-                self._depend(event, t.held, self._class(event.obj), recursive=True)
-            inside[event.obj] = exclusive
-        if not inside:
-            del self._inside[t]
+    def _interruptible(self, event: Event, held: Sequence[Named]) -> None:
+        """Note that interrupts can come in while locks are held."""
+        t = event.thread
+        for interrupt in INTERRUPTS:
+            if t.masked < interrupt.level:
+                cls = self._class(interrupt)
+                for lock in held:
+                    self._see(event, (lock, _exclusive(lock, t), None), cls)
 
     def _depend(
         self, event: Event, held: Sequence[Named], taken: LockClass, *, recursive: bool
     ) -> None:
         """Note that *taken* was taken behind *held*, and all that counts as such."""
         t = event.thread
-        before = [(other, _exclusive(other, t)) for other in held]
-        before += self._inside.get(t, {}).items()
-        for other, exclusive in before:
-            key = (self._class(other), taken, exclusive, recursive)
-            if key not in self._known:
-                self._known[key] = None
-                self._add(event, other, key)
+        for lock in held:
+            self._see(event, (lock, _exclusive(lock, t), None), taken, recursive)
+        for other in self._inside.get(t, {}).values():
+            self._see(event, other, taken, recursive)
 
-    def _add(
-        self, event: Event, other: Named, key: tuple[LockClass, LockClass, bool, bool]
+    def _see(
+        self, event: Event, before: _Held, after: LockClass, recursive: bool = False
     ) -> None:
-        new = Dependency(*key)
-        self._seen[new] = event, other
+        lock, exclusive, begun = before
+        key = (self._class(lock), after, exclusive, recursive)
+        if key not in self._known:
+            self._known[key] = None
+            self._add(Dependency(*key), Sight(event, lock, begun))
+
+    def _add(self, new: Dependency, sight: Sight) -> None:
+        self._sights[new] = sight
         if self._shared is not None:
-            self._shared.note(new, event, other)
+            self._shared.note(new, sight)
         circle = self._graph.add(new)
         if circle:
-            told = [evolve(d, seen=_seen(*self._seen[d])) for d in circle]
-            self._found(_inversion(told, together=True))
+            told = [evolve(d, seen=self._sights[d].told()) for d in circle]
+            self._found(inversion(told, together=True))
 
     def _class(self, lock: Named) -> LockClass:
         found = self._nested.get(lock) or self._classes.get(lock)
@@ -326,49 +303,3 @@ def _class_of(lock: Named) -> LockClass:
         return LockClass(lock.name, lock.uid)
     name = f"{type(owner).__name__}.{lock._field().partition('[')[0]}"
     return LockClass(name, name)
-
-
-# -- the report ---------------------------------------------------------------------
-
-
-def _seen(event: Event, held: Named) -> str:
-    """Say who took what, and since when the other lock was held, a line for each."""
-    t = event.thread
-    has = "holds" if hasattr(held, "held_exclusively_by") else "is in"
-    does = "waits for" if event.kind in _WAITS else "takes"
-    return (
-        f"{t.name} {has} {held.name} {since(held, t, event.index)}\n"
-        f"{does} {event.obj.name} at step {event.index}{calls(event)}"
-    )
-
-
-def _rotated(circle: Sequence[Dependency]) -> list[Dependency]:
-    """Begin with the class that comes first by name, wherever the circle closed."""
-    names = [step.before.name for step in circle]
-    first = names.index(min(names))
-    return [*circle[first:], *circle[:first]]
-
-
-def _chain(circle: Sequence[Dependency]) -> str:
-    steps = _rotated(circle) if circle else []
-    return " -> ".join(d.before.name for d in [*steps, *steps[:1]])
-
-
-def _chain_of(report: LockInversion) -> str:
-    return report.summary.partition(": ")[2]
-
-
-#: What is said of a circle that no execution shows alone.
-_APART = ", in executions that each show a part of it"
-
-
-def _inversion(circle: Sequence[Dependency], *, together: bool) -> LockInversion:
-    kind = "recursive locking" if len(circle) == 1 else "circular locking dependency"
-    where = "" if together else _APART
-    facts: list[tuple[str, str]] = []
-    for step in _rotated(circle):
-        label = f"{step.before.name} -> {step.after.name}"
-        facts += zip((label, ""), step.seen.split("\n"), strict=True)
-        if not together:
-            facts.append(("", f"schedule: {step.schedule}"))
-    return LockInversion(f"possible {kind}: {_chain(circle)}{where}", facts=facts)

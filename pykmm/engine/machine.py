@@ -195,8 +195,9 @@ class Machine:
             access, value = (t.access, None) if t.first is None else t.first()
             leave(t, t.obj or Birth(t), access, value, True)
             t.result = t.body()
-            if t.held or t.atomic or t.rcu_depth:
-                held = ", ".join(lock.name for lock in t.held) or "an RCU read section"
+            if t.held or t.atomic or t.rcu_depth or t.masked:
+                section = "an RCU read section" if t.rcu_depth else "off interrupts"
+                held = ", ".join(lock.name for lock in t.held) or section
                 raise ContextError(f"{t.name} ended while it held {held}")
         except Unwind:
             pass

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .objects import Named, Struct
 
-__all__ = ["enter", "leave", "step_at_rest", "use_after_free"]
+__all__ = ["enter", "leave", "remark", "step_at_rest", "use_after_free"]
 
 _INERT_STEPS_AT_MOST = 100_000
 
@@ -81,6 +81,31 @@ def leave(
             observer.event(event)
     if machine.after_step is not None:
         machine.after_step(t)
+
+
+def remark(t: Thread, kind: str, obj: Named) -> None:
+    """Tell observers that listen what *t* does behind its last step, as a part of it.
+
+    It is for what counts, but what nobody else could notice: no step. An observer
+    listens that has ``remarked()``, which gets an event that is on no record.
+    """
+    machine = t.machine
+    if machine.stopping or t.is_boot:
+        return
+    told = [each.remarked for each in machine.observers if hasattr(each, "remarked")]
+    if not told:
+        return
+    event = Event()
+    event.index = len(machine.events) - 1
+    event.thread = t
+    event.kind = kind
+    event.obj = obj
+    event.access = Access.READ
+    event.blocking = False
+    event.value = None
+    event.stack = stack_here() if machine.stacks else ()
+    for remarked in told:
+        remarked(event)
 
 
 def step_at_rest(

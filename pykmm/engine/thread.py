@@ -23,6 +23,7 @@ from .members import found_at_once
 if TYPE_CHECKING:
     from _thread import LockType
 
+    from .interrupts import Interrupt
     from .machine import Machine
     from .objects import Named
 
@@ -98,6 +99,7 @@ class Thread:
         "first",
         "guard",
         "held",
+        "interrupt",
         "is_alone",
         "is_boot",
         "key",
@@ -105,6 +107,7 @@ class Thread:
         "lock",
         "made_by",
         "machine",
+        "masked",
         "name",
         "obj",
         "rcu_depth",
@@ -128,8 +131,7 @@ class Thread:
         number: int = 0,
     ) -> None:
         self.machine = machine
-        self.name = name
-        self.body = body
+        self.name, self.body = name, body
         self.creator = creator
         #: Whether this is the host's own flow, before, between and after runs.
         self.is_boot = False
@@ -137,7 +139,7 @@ class Thread:
         self.is_alone = False
         #: The object whose changes, whoever made them, brought the thread about.
         self.made_by = made_by
-        self.children = 0
+        self.children = self.created = 0
         #: How many events the machine had seen when the thread was made.
         self.born = 0
         #: Creation ordinals: the same wherever the creator did the same before.
@@ -148,7 +150,6 @@ class Thread:
             creator.children += 1
             self.key = (*creator.key, creator.children)
         self.state: ThreadState = NEW
-        self.created = 0
         self.result: object = None
         self.error: BaseException | None = None
         #: The next step: the object, the kind of event, and what forbids it.
@@ -172,8 +173,10 @@ class Thread:
         self.held: list[Named] = []
         #: How many spinlocks and the like forbid sleeping.
         self.atomic = 0
-        self.rcu_depth = 0
-        self.rcu_section = 0
+        #: Which interrupts cannot come in here, as a level, and which one it is itself.
+        self.masked = 0
+        self.interrupt: Interrupt | None = None
+        self.rcu_depth = self.rcu_section = 0
         #: The functions in which it announced its next step, where that is recorded.
         self.where: tuple[str, ...] = ()
         #: The task that runs here; the engine does not look inside.

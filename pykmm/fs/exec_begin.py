@@ -20,6 +20,7 @@ from ..linux.bug import BUG_ON
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.cred import CAP_EMPTY_SET, CAP_FULL_SET, init_user_ns
 from ..linux.cred import cred as struct_cred
+from ..linux.irqflags import local_irq_disable, local_irq_enable
 from ..linux.mm_types import mm_struct
 from ..linux.mmap_lock import mmap_read_lock_killable, mmap_read_unlock
 from ..linux.mutex import mutex_unlock
@@ -42,9 +43,11 @@ def _show(tsk: task_struct, mm: mm_struct) -> None:
     """Let current show its new address space, and nobody look into it yet."""
     exec_state = task_exec_state()
     task_lock(tsk)
+    local_irq_disable()
     tsk.active_mm = mm
     tsk.mm = mm
     tsk.exec_state = exec_state
+    local_irq_enable()
     task_unlock(tsk)
 
 

@@ -22,6 +22,7 @@ from ..linux.bitops import test_bit
 from ..linux.bug import panic
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.completion import complete
+from ..linux.irqflags import local_irq_disable, local_irq_enable
 from ..linux.mm_types import mm_struct
 from ..linux.mmap_lock import mmap_read_lock, mmap_read_unlock
 from ..linux.pid import is_global_init
@@ -215,7 +216,9 @@ def exit_mm() -> None:
     mmap_read_lock(mm)
     mmgrab_lazy_tlb(mm)
     task_lock(tsk)
+    local_irq_disable()
     tsk.mm = None
+    local_irq_enable()
     task_unlock(tsk)
     mmap_read_unlock(mm)
     mm_update_next_owner(mm)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ..engine.annotate import mirrors
 from ..linux.bug import WARN_ON_ONCE
+from ..linux.irqflags import local_irq_disable, local_irq_enable
 from ..linux.mm_types import mm_struct
 from ..linux.sched import PF_KTHREAD, current
 from ..linux.sched.mm import mmdrop, mmdrop_lazy_tlb, mmgrab, mmgrab_lazy_tlb
@@ -30,9 +31,11 @@ def kthread_use_mm(mm: mm_struct) -> None:
     WARN_ON_ONCE(tsk.mm is not None, f"{tsk.name} borrows twice")
     mmgrab(mm)
     task_lock(tsk)
+    local_irq_disable()
     active_mm = tsk.active_mm
     tsk.active_mm = mm
     tsk.mm = mm
+    local_irq_enable()
     task_unlock(tsk)
     if active_mm is not None:
         mmdrop_lazy_tlb(active_mm)
@@ -48,7 +51,9 @@ def kthread_unuse_mm(mm: mm_struct) -> None:
     WARN_ON_ONCE(not tsk.flags & PF_KTHREAD, f"{tsk.name} has memory of its own")
     WARN_ON_ONCE(tsk.mm is None, f"{tsk.name} borrows nothing")
     task_lock(tsk)
+    local_irq_disable()
     tsk.mm = None
     mmgrab_lazy_tlb(mm)
+    local_irq_enable()
     task_unlock(tsk)
     mmdrop(mm)

@@ -33,7 +33,7 @@ from ..linux.rculist import (
 from ..linux.rcupdate import rcu
 from ..linux.sched import current, task_struct, tasklist_lock
 from ..linux.sched.task import get_task_struct
-from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.spinlock import spin_lock_irqsave, spin_unlock_irqrestore
 from ..linux.wait import wake_up_all
 from .pid_alloc import free_pid, free_pids, put_pid
 
@@ -286,6 +286,6 @@ def transfer_pid(old: task_struct, new: task_struct, kind: int) -> None:
 
 def wake_pidfd(p: pid) -> None:
     """Wake who polls a pidfd of *p*, under the lock inside its wait queue."""
-    spin_lock(p.wait_pidfd_lock)
+    spin_lock_irqsave(p.wait_pidfd_lock)
     wake_up_all(p.wait_pidfd)
-    spin_unlock(p.wait_pidfd_lock)
+    spin_unlock_irqrestore(p.wait_pidfd_lock)

@@ -16,7 +16,7 @@ from ..linux.pid import PIDTYPE_PID, PIDTYPE_TGID, get_pid, pid, pid_has_task
 from ..linux.rwsem import down_read_killable, up_read
 from ..linux.sched import PF_EXITING, current, task_struct
 from ..linux.sched.task import put_task_struct, task_locked
-from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.spinlock import spin_lock_irq, spin_unlock_irq
 from ..linux.uapi import (
     O_CLOEXEC,
     PIDFD_NONBLOCK,
@@ -88,14 +88,14 @@ def pidfd_create(p: pid, flags: int) -> int:
     Return: The descriptor; -ESRCH once the process has been reaped, -ENOENT for a
         thread that leads no group unless PIDFD_THREAD is given; -EMFILE.
     """
-    spin_lock(p.wait_pidfd_lock)
+    spin_lock_irq(p.wait_pidfd_lock)
     try:
         if not pid_has_task(p, PIDTYPE_PID):
             return -ESRCH
         if not flags & PIDFD_THREAD and not pid_has_task(p, PIDTYPE_TGID):
             return -ENOENT
     finally:
-        spin_unlock(p.wait_pidfd_lock)
+        spin_unlock_irq(p.wait_pidfd_lock)
     return _install(p, flags)
 
 

@@ -9,7 +9,7 @@ from ..linux.pid import PIDTYPE_TGID
 from ..linux.sched import task_struct, tasklist_lock
 from ..linux.sched.signal import signal_struct
 from ..linux.signal import kernel_siginfo
-from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.spinlock import spin_lock_irqsave, spin_unlock_irqrestore
 from ..linux.uapi import (
     CLD_CONTINUED,
     CLD_DUMPED,
@@ -77,7 +77,7 @@ def do_notify_parent(tsk: task_struct, sig: int) -> bool:
     psig = parent.sighand
     if psig is None:
         return False
-    spin_lock(psig.siglock)
+    spin_lock_irqsave(psig.siglock)
     autoreap = False
     if not _ptrace(tsk) and sig == SIGCHLD:
         action = psig._sigaction(SIGCHLD)
@@ -90,7 +90,7 @@ def do_notify_parent(tsk: task_struct, sig: int) -> bool:
         info = _death(tsk, sig, parent)
         __send_signal_locked(sig, info, parent, PIDTYPE_TGID, False)
     _wake_up_parent(parent)
-    spin_unlock(psig.siglock)
+    spin_unlock_irqrestore(psig.siglock)
     return autoreap
 
 
@@ -118,10 +118,10 @@ def do_notify_parent_cldstop(tsk: task_struct, for_ptracer: bool, why: int) -> N
     assert parent is not None
     sighand = parent.sighand
     assert sighand is not None  # children are given away before that
-    spin_lock(sighand.siglock)
+    spin_lock_irqsave(sighand.siglock)
     action = sighand._sigaction(SIGCHLD)
     if action.sa_handler != SIG_IGN and not action.sa_flags & SA_NOCLDSTOP:
         info = _stop_info(tsk, why, parent)
         send_signal_locked(SIGCHLD, info, parent, PIDTYPE_TGID)
     _wake_up_parent(parent)
-    spin_unlock(sighand.siglock)
+    spin_unlock_irqrestore(sighand.siglock)

@@ -35,7 +35,7 @@ from ..linux.sched.signal import (
     signal_set_stop_flags,
 )
 from ..linux.signal import kernel_siginfo
-from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.spinlock import spin_lock_irqsave, spin_unlock_irqrestore
 from ..linux.uapi import (
     SI_USER,
     SIGABRT,
@@ -118,15 +118,15 @@ def lock_task_sighand(task: task_struct) -> sighand_struct | None:
             sighand = READ_ONCE(task).sighand
             if sighand is None:
                 return None
-            spin_lock(sighand.siglock)
+            spin_lock_irqsave(sighand.siglock)
             if sighand is READ_ONCE(task).sighand:
                 return sighand
-            spin_unlock(sighand.siglock)
+            spin_unlock_irqrestore(sighand.siglock)
 
 
 def unlock_task_sighand(sighand: sighand_struct) -> None:
     """Undo :func:`lock_task_sighand`."""
-    spin_unlock(sighand.siglock)
+    spin_unlock_irqrestore(sighand.siglock)
 
 
 def _siglocked(t: task_struct) -> sighand_struct:

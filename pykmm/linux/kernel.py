@@ -15,11 +15,11 @@ __all__ = ["might_sleep"]
 def might_sleep() -> None:
     """Report the caller if it must not sleep here, even if it would not have to.
 
-    Context: Process context: no spinlock held, no RCU read section open, not
-        inside a timer or RCU callback.
+    Context: Process context: no spinlock held, no RCU read section open, interrupts
+        and softirqs on, not inside a timer or RCU callback.
     """
     t = current_thread()
-    if (t.atomic or t.rcu_depth) and not t.machine.stopping:
+    if (t.atomic or t.rcu_depth or t.masked) and not t.machine.stopping:
         _complain()
 
 
@@ -30,7 +30,11 @@ def _complain() -> None:
         where.append(f"holds {', '.join(lock.name for lock in t.held)}")
     if t.rcu_depth:
         where.append("is in an RCU read section")
-    why = " and ".join(where) or "runs in softirq context"
+    if t.interrupt is not None:
+        where.append(f"runs in {t.interrupt.name.lower()} context")
+    elif t.masked and not t.held:
+        where.append("keeps interrupts away")
+    why = " and ".join(where) or "was told not to"
     raise ContextError(
         f"{t.name} might sleep in atomic context: it {why}",
         facts=[

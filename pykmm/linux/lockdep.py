@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Assertions that run — ``include/linux/lockdep.h``."""
+"""Assertions that run, and what counts as a lock — ``include/linux/lockdep.h``.
+
+What is a lock to the detector alone is a remark and no step: nobody waits for it here.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..engine.machine import current_machine
+from ..engine.objects import Named
+from ..engine.step import remark
 from ..engine.thread import current_thread
 from ..errors import ContextError
 
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "lock_map_acquire",
+    "lock_map_acquire_read",
+    "lock_map_release",
+    "lock_map_sync",
     "lockdep_assert",
     "lockdep_assert_held",
     "lockdep_assert_held_write",
@@ -64,3 +73,23 @@ def lockdep_assert_held_write(lock: _Lock) -> None:
 def lockdep_assert_not_held(lock: _Lock) -> None:
     """Report if the running thread holds *lock*."""
     lockdep_assert(not lock.held_by(current_thread()), f"{lock.name} is held")
+
+
+def lock_map_acquire(lock: Named) -> None:
+    """Be in what nobody else can be in, as far as the detector of lock orders goes."""
+    remark(current_thread(), "lock_map_acquire", lock)
+
+
+def lock_map_acquire_read(lock: Named) -> None:
+    """Be in what others can be in, too, and again."""
+    remark(current_thread(), "lock_map_acquire_read", lock)
+
+
+def lock_map_release(lock: Named) -> None:
+    """Leave it."""
+    remark(current_thread(), "lock_map_release", lock)
+
+
+def lock_map_sync(lock: Named) -> None:
+    """Have waited until nobody is in it."""
+    remark(current_thread(), "lock_map_sync", lock)

@@ -19,6 +19,7 @@ from ..engine.thread import Sleep, current_thread, thread_here
 from ..errors import ContextError
 from ._waiting import refuse_host
 from .kernel import might_sleep
+from .preempt import SOFTIRQ, _run_as
 from .refcount import _drop
 
 if TYPE_CHECKING:
@@ -157,10 +158,7 @@ def _wait_for(sections: list[_Section], kind: str, sleep: Sleep) -> None:
 def _callback(call: Callable[[], object], sections: list[_Section]) -> None:
     """Wait for a grace period's end, and run *call* as softirqs do."""
     _wait_for(sections, "grace_period", Sleep.INTERRUPTIBLE)
-    runner = current_thread()
-    runner.atomic += 1
-    call()
-    runner.atomic -= 1
+    _run_as(SOFTIRQ, call)
 
 
 @mirrors("kernel/rcu/tree.c", checked="v7.2", abridged=_UNORDERED, inline=True)

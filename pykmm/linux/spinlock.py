@@ -2,8 +2,8 @@
 """Locks that forbid sleeping — ``include/linux/spinlock.h``, ``rwlock.h``.
 
 A thread that waits for one is simply not runnable: spinning would only add steps
-in which nothing happens. Interrupts are threads here, so the ``_irq`` forms, which
-keep them away from this CPU, are the plain ones.
+in which nothing happens. What the ``_irq`` and ``_bh`` forms keep away meanwhile is
+noted, and is no step.
 """
 
 from __future__ import annotations
@@ -16,6 +16,13 @@ from ..engine.step import enter, leave
 from ..engine.thread import current_thread, thread_here
 from ..errors import ContextError
 from ._primitive import Lock, let_go, refuse_recursion
+from .bottom_half import local_bh_disable, local_bh_enable
+from .irqflags import (
+    local_irq_disable,
+    local_irq_enable,
+    local_irq_restore,
+    local_irq_save,
+)
 
 if TYPE_CHECKING:
     from ..engine.objects import Struct
@@ -29,11 +36,13 @@ __all__ = [
     "rwlock_t",
     "spin_is_locked",
     "spin_lock",
+    "spin_lock_bh",
     "spin_lock_irq",
     "spin_lock_irqsave",
     "spin_lock_nested",
     "spin_trylock",
     "spin_unlock",
+    "spin_unlock_bh",
     "spin_unlock_irq",
     "spin_unlock_irqrestore",
     "spinlock_t",
@@ -48,6 +57,9 @@ class spinlock_t(Lock):
     """A lock that one thread holds; ``with lock:`` holds it for a block."""
 
     holder: Thread | None = None
+    #: What :func:`spin_lock_irqsave` found, which Linux keeps in a variable of the
+    #: holder's.
+    flags: int = 0
 
     def held_exclusively_by(self, thread: Thread) -> bool:
         """Tell whether *thread* keeps everybody else out."""
@@ -138,6 +150,73 @@ def spin_unlock(lock: spinlock_t) -> None:
 
     Context: Called by the thread that took it.
     """
+    _let_spin(lock, "spin_unlock")
+
+
+@mirrors("include/linux/spinlock.h", checked="v7.2", inline=True)
+def spin_lock_bh(lock: spinlock_t) -> None:
+    """Keep softirqs away, and take the lock.
+
+    Context: As :func:`spin_lock`. For a lock that softirqs take, too.
+    """
+    local_bh_disable()
+    _spin(lock, "spin_lock_bh")
+
+
+@mirrors("include/linux/spinlock.h", checked="v7.2", inline=True)
+def spin_unlock_bh(lock: spinlock_t) -> None:
+    """Give the lock back, and let softirqs in.
+
+    Context: As :func:`spin_unlock`, with interrupts on.
+    """
+    _let_spin(lock, "spin_unlock_bh")
+    local_bh_enable()
+
+
+@mirrors("include/linux/spinlock.h", checked="v7.2", inline=True)
+def spin_lock_irq(lock: spinlock_t) -> None:
+    """Switch interrupts off, and take the lock.
+
+    Context: As :func:`spin_lock`, with interrupts on. For a lock that interrupts
+        take, too.
+    """
+    local_irq_disable()
+    _spin(lock, "spin_lock_irq")
+
+
+@mirrors("include/linux/spinlock.h", checked="v7.2", inline=True)
+def spin_unlock_irq(lock: spinlock_t) -> None:
+    """Give the lock back, and switch interrupts on.
+
+    Context: As :func:`spin_unlock`.
+    """
+    _let_spin(lock, "spin_unlock_irq")
+    local_irq_enable()
+
+
+@mirrors("include/linux/spinlock.h", checked="v7.2", inline=True)
+def spin_lock_irqsave(lock: spinlock_t) -> None:
+    """Switch interrupts off if they are on, and take the lock.
+
+    Context: As :func:`spin_lock`. The lock keeps how it was until it is given back.
+    """
+    flags = local_irq_save()
+    _spin(lock, "spin_lock_irqsave")
+    lock.flags = flags
+
+
+@mirrors("include/linux/spinlock.h", checked="v7.2", inline=True)
+def spin_unlock_irqrestore(lock: spinlock_t) -> None:
+    """Give the lock back, and leave interrupts as they were before.
+
+    Context: As :func:`spin_unlock`.
+    """
+    flags = lock.flags  # when it has been given back it is somebody else's
+    _let_spin(lock, "spin_unlock_irqrestore")
+    local_irq_restore(flags)
+
+
+def _let_spin(lock: spinlock_t, kind: str) -> None:
     host = thread_here()
     if (
         host is not None
@@ -150,15 +229,11 @@ def spin_unlock(lock: spinlock_t) -> None:
         lock.holder = None
         host.atomic -= 1
         return
-    t = enter(lock, "spin_unlock")
+    t = enter(lock, kind)
     let_go(t, lock, holds=lock.holder is t)
     lock.holder = None
     t.atomic -= 1
     leave(t, lock, Access.RELEASE, "free")
-
-
-spin_lock_irq = spin_lock_irqsave = spin_lock
-spin_unlock_irq = spin_unlock_irqrestore = spin_unlock
 
 
 @mirrors("include/linux/spinlock.h", checked="v7.2", inline=True)
@@ -248,16 +323,7 @@ def write_lock(lock: rwlock_t) -> None:
     Context: Any; the thread must not sleep from here on, and must not hold
         the lock already in either way.
     """
-    t = current_thread()
-    busy = not lock._writable()
-    if busy:
-        refuse_recursion(lock, t if lock.held_by(t) else None, "write_lock")
-    t = enter(lock, "write_lock", lock._writable)
-    lock.contended += busy
-    lock.writer = t
-    t.held.append(lock)
-    t.atomic += 1
-    leave(t, lock, Access.ACQUIRE, t.name, True)
+    _write(lock, "write_lock")
 
 
 @mirrors("include/linux/rwlock.h", checked="v7.2", inline=True)
@@ -266,15 +332,49 @@ def write_unlock(lock: rwlock_t) -> None:
 
     Context: Called by the thread that took it.
     """
-    t = enter(lock, "write_unlock")
+    _let_write(lock, "write_unlock")
+
+
+@mirrors("include/linux/rwlock.h", checked="v7.2", inline=True)
+def write_lock_irq(lock: rwlock_t) -> None:
+    """Switch interrupts off, and take the lock.
+
+    Context: As :func:`write_lock`, with interrupts on. For a lock that interrupts
+        take, too.
+    """
+    local_irq_disable()
+    _write(lock, "write_lock_irq")
+
+
+@mirrors("include/linux/rwlock.h", checked="v7.2", inline=True)
+def write_unlock_irq(lock: rwlock_t) -> None:
+    """Give the lock back, and switch interrupts on.
+
+    Context: As :func:`write_unlock`.
+    """
+    _let_write(lock, "write_unlock_irq")
+    local_irq_enable()
+
+
+def _write(lock: rwlock_t, kind: str) -> None:
+    t = current_thread()
+    busy = not lock._writable()
+    if busy:
+        refuse_recursion(lock, t if lock.held_by(t) else None, kind)
+    t = enter(lock, kind, lock._writable)
+    lock.contended += busy
+    lock.writer = t
+    t.held.append(lock)
+    t.atomic += 1
+    leave(t, lock, Access.ACQUIRE, t.name, True)
+
+
+def _let_write(lock: rwlock_t, kind: str) -> None:
+    t = enter(lock, kind)
     let_go(t, lock, holds=lock.writer is t)
     lock.writer = None
     t.atomic -= 1
     leave(t, lock, Access.RELEASE, "free")
-
-
-write_lock_irq = write_lock
-write_unlock_irq = write_unlock
 
 
 def _readers(lock: rwlock_t) -> str:

@@ -15,6 +15,7 @@ from ..engine.objects import Named
 from ..engine.step import enter, leave
 from ._primitive import Primitive
 from .kernel import might_sleep
+from .lockdep import lock_map_acquire_read, lock_map_release, lock_map_sync
 
 if TYPE_CHECKING:
     from ..engine.objects import Struct
@@ -70,6 +71,7 @@ def srcu_read_lock(ssp: srcu_struct) -> int:
     ssp.entered = idx = ssp.entered + 1
     ssp.sections[idx] = section
     leave(t, ssp, Access.SHARE, t.name)
+    lock_map_acquire_read(ssp)
     return idx
 
 
@@ -80,6 +82,7 @@ def srcu_read_unlock(ssp: srcu_struct, idx: int) -> None:
     Context: Any.
     """
     section = ssp.sections[idx]
+    lock_map_release(ssp)
     t = enter(section, "srcu_read_unlock")
     section.left = True
     leave(t, section, Access.RELEASE, t.name)
@@ -98,6 +101,7 @@ def synchronize_srcu(ssp: srcu_struct) -> None:
     # Those that have been left are waited for, too, as in synchronize_rcu().
     begun = sorted(ssp.sections.values(), key=lambda section: repr(section.uid))
     leave(t, ssp, Access.ADD, None)
+    lock_map_sync(ssp)
     for section in begun:
         t = enter(section, "synchronize_srcu_wait", section._is_left)
         leave(t, section, Access.SHARE, section.thread.name, True)

@@ -21,6 +21,8 @@ from ..engine.step import enter, leave
 from ..engine.thread import current_thread
 from ..errors import Deadlock, UsageError
 from ._primitive import Primitive
+from .lockdep import lock_map_acquire, lock_map_release, lock_map_sync
+from .preempt import SOFTIRQ, _run_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,9 +94,7 @@ class _Arming:
 
     def fire(self, t: Thread) -> None:
         """Call the timer's function, having been claimed."""
-        t.atomic += 1
-        self.timer._call()
-        t.atomic -= 1
+        _run_as(SOFTIRQ, self.timer._call)
         self.timer._end(t)
 
     def _parts(self) -> list[tuple[Named, Callable[[], object]]]:
@@ -227,8 +227,10 @@ class timer_list(Primitive):
         return arming is None or not arming.pending or arming.expires >= expires
 
     def _call(self) -> None:
+        lock_map_acquire(self)
         if self.function is not None:
             self.function(self)
+        lock_map_release(self)
 
     def _end(self, t: Thread) -> None:
         if self.synced:
@@ -344,4 +346,6 @@ def timer_delete_sync(timer: timer_list) -> bool:
     if t in timer._running and not t.machine.stopping:
         raise Deadlock(f"{t.name} waits for itself: timer_delete_sync {timer.name}")
     t = enter(timer, "timer_delete_sync", timer._is_quiet)
-    return _cancel(timer, t, waited=True)
+    deleted = _cancel(timer, t, waited=True)
+    lock_map_sync(timer)
+    return deleted

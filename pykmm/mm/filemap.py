@@ -18,7 +18,7 @@ from ..errno import ENOMEM
 from ..linux.gfp_types import __GFP_COMP, GFP_HIGHUSER_MOVABLE
 from ..linux.mm_types import _Folios, _Origin, address_space
 from ..linux.page_flags import PG_active, PG_reclaim, PG_writeback
-from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.spinlock import spin_lock_irq, spin_unlock_irq
 from .filemap_cache import (
     _any_locked,
     _before_end,
@@ -104,7 +104,7 @@ def _add_range(
     Return: How many pages from *first* on are cached.
     """
     field = field_of(mapping, "i_pages")
-    spin_lock(mapping.i_pages_lock)
+    spin_lock_irq(mapping.i_pages_lock)
     t = enter(field, "filemap_add_folio")
     nr = _before_end(mapping, first, nr)  # it may have been cut meanwhile
     while _cache_missing(mapping, first, nr) > pages:
@@ -113,7 +113,7 @@ def _add_range(
     added = _cache_fill(mapping, first, nr, origin)
     slots = _swap_drop(mapping, first, nr) if mapping.is_shmem else 0
     leave(t, field, Access.WRITE, added)
-    spin_unlock(mapping.i_pages_lock)
+    spin_unlock_irq(mapping.i_pages_lock)
     if slots:
         swap_put_entries_direct(slots)
     if is_first:

@@ -24,7 +24,7 @@ from ..linux.mmu_notifier import (
     mmu_notifier_invalidate_range_start,
     mmu_notifier_range,
 )
-from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.spinlock import spin_lock, spin_lock_irq, spin_unlock, spin_unlock_irq
 from .hugetlb_pool import _has_surplus, huge_folio_put, the_hstate
 from .hugetlb_resv import HPAGE_RESV_UNMAPPED, _hugetlb_offset, resv_map
 
@@ -101,8 +101,8 @@ def _restore(vma: vm_area_struct, index: int, folio: HugeFolio) -> None:
     if not isinstance(own, resv_map):
         return
     h = the_hstate()
-    spin_lock(h.hugetlb_lock)
+    spin_lock_irq(h.hugetlb_lock)
     folio.restore_reserve = not _has_surplus(h)
-    spin_unlock(h.hugetlb_lock)
+    spin_unlock_irq(h.hugetlb_lock)
     if folio.restore_reserve:
         own.consumed.discard(_hugetlb_offset(vma, index << PMD_SHIFT))

@@ -30,7 +30,13 @@ from ..linux.mm import PTRS_PER_PTE
 from ..linux.mmzone import NODE_DATA, nr_online_nodes
 from ..linux.mutex import mutex
 from ..linux.refcount import refcount_dec_and_test
-from ..linux.spinlock import spin_lock, spin_unlock, spinlock_t
+from ..linux.spinlock import (
+    spin_lock_irq,
+    spin_lock_irqsave,
+    spin_unlock_irq,
+    spin_unlock_irqrestore,
+    spinlock_t,
+)
 from .page_alloc_freelist import Pages, __free_pages
 
 __all__ = [
@@ -145,19 +151,19 @@ def alloc_surplus_hugetlb_folio(h: hstate) -> int | None:
     Context: Takes hugetlb_lock. May sleep.
     Return: The node that it is from, or None.
     """
-    spin_lock(h.hugetlb_lock)
+    spin_lock_irq(h.hugetlb_lock)
     full = sum(h.surplus_huge_pages_node) >= h.nr_overcommit_huge_pages
-    spin_unlock(h.hugetlb_lock)
+    spin_unlock_irq(h.hugetlb_lock)
     pages = None if full else _alloc_pages(_GFP, _HUGETLB_PAGE_ORDER)
     if pages is None:
         return None
-    spin_lock(h.hugetlb_lock)
+    spin_lock_irq(h.hugetlb_lock)
     # Others may have been faster.
     full = sum(h.surplus_huge_pages_node) >= h.nr_overcommit_huge_pages
     if not full:
         h.nr_huge_pages_node[pages.nid] += 1
         h.surplus_huge_pages_node[pages.nid] += 1
-    spin_unlock(h.hugetlb_lock)
+    spin_unlock_irq(h.hugetlb_lock)
     if full:
         __free_pages(pages.nr, pages.nid)
     return None if full else pages.nid
@@ -177,14 +183,14 @@ def gather_surplus_pages(h: hstate, delta: int) -> int:
         return 0
     more = True
     while needed > 0 and more:
-        spin_unlock(h.hugetlb_lock)
+        spin_unlock_irq(h.hugetlb_lock)
         for _ in range(needed):
             nid = alloc_surplus_hugetlb_folio(h)
             more = nid is not None
             if nid is None:
                 break
             got.append(nid)
-        spin_lock(h.hugetlb_lock)
+        spin_lock_irq(h.hugetlb_lock)
         free = sum(h.free_huge_pages) + len(got)
         needed = h.resv_huge_pages + delta - free
     ret: int = -ENOMEM if needed > 0 else 0
@@ -195,10 +201,10 @@ def gather_surplus_pages(h: hstate, delta: int) -> int:
     h.resv_huge_pages += 0 if ret else delta
     for nid in got[keep:]:
         _forget_surplus(h, nid)
-    spin_unlock(h.hugetlb_lock)
+    spin_unlock_irq(h.hugetlb_lock)
     for nid in got[keep:]:
         __free_pages(PTRS_PER_PTE, nid)
-    spin_lock(h.hugetlb_lock)
+    spin_lock_irq(h.hugetlb_lock)
     return ret
 
 
@@ -217,10 +223,10 @@ def return_unused_surplus_pages(h: hstate, unused_resv_pages: int) -> None:
             _forget_surplus(h, nid)
             gone.append(nid)
     if gone:
-        spin_unlock(h.hugetlb_lock)
+        spin_unlock_irq(h.hugetlb_lock)
         for nid in gone:
             __free_pages(PTRS_PER_PTE, nid)
-        spin_lock(h.hugetlb_lock)
+        spin_lock_irq(h.hugetlb_lock)
 
 
 # -- pages -----------------------------------------------------------------------------
@@ -235,13 +241,13 @@ def hugetlb_acct_memory(h: hstate, delta: int) -> int:
     """
     if not delta:
         return 0
-    spin_lock(h.hugetlb_lock)
+    spin_lock_irq(h.hugetlb_lock)
     ret = 0
     if delta > 0:
         ret = gather_surplus_pages(h, delta)
     else:
         return_unused_surplus_pages(h, -delta)
-    spin_unlock(h.hugetlb_lock)
+    spin_unlock_irq(h.hugetlb_lock)
     return ret
 
 
@@ -250,21 +256,21 @@ def _dequeue(h: hstate, *, reserved: bool) -> int | None:
 
     Return: The node that it is from; None if there is none to be had.
     """
-    spin_lock(h.hugetlb_lock)
+    spin_lock_irq(h.hugetlb_lock)
     nid = None
     if reserved or sum(h.free_huge_pages) > h.resv_huge_pages:
         with_some = (nid for nid, free in enumerate(h.free_huge_pages) if free)
         nid = next(with_some, None)
     if nid is None:
-        spin_unlock(h.hugetlb_lock)
+        spin_unlock_irq(h.hugetlb_lock)
         nid = alloc_surplus_hugetlb_folio(h)
         if nid is None:
             return None
-        spin_lock(h.hugetlb_lock)
+        spin_lock_irq(h.hugetlb_lock)
     else:
         h.free_huge_pages[nid] -= 1
     h.resv_huge_pages -= reserved
-    spin_unlock(h.hugetlb_lock)
+    spin_unlock_irq(h.hugetlb_lock)
     return nid
 
 
@@ -278,14 +284,14 @@ def free_huge_folio(folio: HugeFolio) -> None:
         __free_pages(PTRS_PER_PTE, folio.nid)
     else:
         h = the_hstate()
-        spin_lock(h.hugetlb_lock)
+        spin_lock_irqsave(h.hugetlb_lock)
         h.resv_huge_pages += folio.restore_reserve
         surplus = bool(h.surplus_huge_pages_node[folio.nid])
         if surplus:
             _forget_surplus(h, folio.nid)
         else:
             h.free_huge_pages[folio.nid] += 1
-        spin_unlock(h.hugetlb_lock)
+        spin_unlock_irqrestore(h.hugetlb_lock)
         if surplus:
             __free_pages(PTRS_PER_PTE, folio.nid)
     folio._free()

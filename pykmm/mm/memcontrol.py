@@ -24,7 +24,7 @@ from ..linux.printk import pr_info, trace
 from ..linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from ..linux.sched import current, task_struct
 from ..linux.sched.task import get_task_struct, put_task_struct
-from ..linux.spinlock import spin_lock_irq, spin_unlock_irq
+from ..linux.spinlock import spin_lock_irqsave, spin_unlock_irqrestore
 from .memcontrol_v1 import memcg1_oom_recover
 from .page_counter import page_counter_margin, page_counter_uncharge
 from .swapfile import nr_swap_pages, total_swap_pages
@@ -119,9 +119,9 @@ def mem_cgroup_scan_tasks(memcg: mem_cgroup, fn: Callable[[task_struct], int]) -
     Context: css_set_lock is not held while *fn* runs, which may sleep.
     """
     for each in for_each_mem_cgroup_tree(memcg):
-        spin_lock_irq(each.css_set_lock)
+        spin_lock_irqsave(each.css_set_lock)
         procs = [get_task_struct(p) for p in each.procs]
-        spin_unlock_irq(each.css_set_lock)
+        spin_unlock_irqrestore(each.css_set_lock)
         ret = 0
         for p in procs:
             if not ret:

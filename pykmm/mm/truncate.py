@@ -18,7 +18,7 @@ from ..linux.fs import i_size_write
 from ..linux.mm import PAGE_SHIFT, PAGE_SIZE
 from ..linux.mm_types import _Folios, _Origin, address_space
 from ..linux.page_flags import PG_dirty, PG_locked, PG_writeback
-from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.spinlock import spin_lock_irq, spin_unlock_irq
 from .filemap_cache import (
     _add_folios,
     _any_locked,
@@ -57,13 +57,13 @@ def truncate_inode_pages_final(mapping: address_space) -> None:
     Context: May sleep. No mapping is left.
     """
     file_lru().forget(mapping)
-    spin_lock(mapping.i_pages_lock)
+    spin_lock_irq(mapping.i_pages_lock)
     nrpages = dict(mapping._nrpages)
     mapping._nrpages.clear()
     mapping._i_origins.clear()
     mapping.i_pages.clear()
     slots = _swap_drop(mapping, 0, _NO_END) if mapping.is_shmem else 0
-    spin_unlock(mapping.i_pages_lock)
+    spin_unlock_irq(mapping.i_pages_lock)
     folios_put_refs(nrpages)
     if slots:
         swap_put_entries_direct(slots)
@@ -101,7 +101,7 @@ def _drop(
     Return: How many, by origin; how many were in swap; and whether any are left.
     """
     field = field_of(mapping, "i_pages")
-    spin_lock(mapping.i_pages_lock)
+    spin_lock_irq(mapping.i_pages_lock)
     t = enter(field, "filemap_remove_folio")
     busy = [mapping._flags[flag] for flag in (PG_locked, PG_writeback)]
 
@@ -115,7 +115,7 @@ def _drop(
     slots = _swap_drop(mapping, first, nr) if mapping.is_shmem else 0
     left = _any_locked(mapping, first, nr, PG_writeback)
     leave(t, field, Access.WRITE, sum(gone.values()))
-    spin_unlock(mapping.i_pages_lock)
+    spin_unlock_irq(mapping.i_pages_lock)
     return gone, slots, left
 
 
@@ -138,14 +138,14 @@ def mapping_evict_folio(mapping: address_space, pages: _Folios) -> int:
     if mapping.is_shmem:
         return 0
     field = field_of(mapping, "i_pages")
-    spin_lock(mapping.i_pages_lock)
+    spin_lock_irq(mapping.i_pages_lock)
     t = enter(field, "mapping_evict_folio")
     for flag in (PG_locked, PG_dirty, PG_writeback):
         pages = _without(pages, mapping._flags[flag])
     pages = _without(pages, _still_mapped(mapping, pages))
     gone = _cache_drop(mapping, lambda chunk: pages.get(chunk, 0))
     leave(t, field, Access.WRITE if gone else Access.READ, sum(gone.values()))
-    spin_unlock(mapping.i_pages_lock)
+    spin_unlock_irq(mapping.i_pages_lock)
     folios_put_refs(gone)
     return sum(gone.values())
 

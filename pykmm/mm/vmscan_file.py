@@ -30,7 +30,7 @@ from ..linux.page_flags import (
     PG_referenced,
     PG_writeback,
 )
-from ..linux.spinlock import spin_lock, spin_unlock
+from ..linux.spinlock import spin_lock_irq, spin_unlock_irq
 from .filemap_cache import _add_folios, _both, _cache_drop, _within, _without
 from .rmap_file import (
     folio_referenced,
@@ -180,7 +180,7 @@ def __remove_mapping(
     pages = isolated.pages
     field = field_of(mapping, "i_pages")
     flags = mapping._flags
-    spin_lock(mapping.i_pages_lock)
+    spin_lock_irq(mapping.i_pages_lock)
     t = enter(field, "__remove_mapping")
     later = _both(isolated.writeback, flags[PG_writeback])
     _add_folios(later, _both(found.reclaim, flags[PG_dirty]))
@@ -197,7 +197,7 @@ def __remove_mapping(
     _add_folios(flags[PG_active], later)
     _add_folios(flags[PG_reclaim], later)
     leave(t, field, Access.WRITE, sum(gone.values()))
-    spin_unlock(mapping.i_pages_lock)
+    spin_unlock_irq(mapping.i_pages_lock)
     folios_put_refs(gone)
     return sum(gone.values()), _nr(later)
 

@@ -62,7 +62,7 @@ from pykmm.linux.wait import (
     wake_up,
 )
 from pykmm.linux.workqueue import schedule_work
-from tests.detect.world import LOCKS, TRIES, World, buffer
+from tests.detect.world import KEEPING_AWAY, LOCKS, TRIES, World, buffer
 
 __all__ = ["ACTIONS", "MISTAKES", "WAITS", "Actor", "Mistake"]
 
@@ -71,7 +71,7 @@ ACTIONS: Final = (
     *("lock", "lock", "lock", "try_", "downgrade", "bit", "exchange"),
     *("hint", "rcu", "ref", "fresh", "hand", "child"),
     *("add", "glance", "look", "look", "remove", "promise", "section", "srcu"),
-    *("work", "timer", "nap"),
+    *("work", "timer", "tally", "nap"),
 )
 #: What needs somebody who came before.
 WAITS: Final = ("wait", "sleep", "sleep_for_a_while", "sleep_lightly", "ask")
@@ -100,6 +100,7 @@ MISTAKES: Final = {
     "no grace period": _mistake("add glance remove", "kasan", "use-after-free"),
     "behind the section": _mistake("add look", "rcu", "context"),
     "no wake-up": _mistake("sleep sleep_lightly nap", "hung_task", "hung-task"),
+    "softirqs on": _mistake("tally timer", "lockdep", "lock-inversion"),
     "sleeping reader": _mistake("rcu hint", "", "context"),
 }
 
@@ -341,6 +342,16 @@ class Actor:
         if writes:
             timer_delete_sync(timer)
             self.world.fired[self.me].set(0)
+
+    def tally(self, about: int, writes: int) -> None:
+        """Add to what timers' functions add to, and keep these away meanwhile."""
+        lock = self.world.tally_lock
+        take, give = KEEPING_AWAY[about % 3]
+        if self.mistake == "softirqs on":
+            take, give = spin_lock, spin_unlock
+        take(lock)
+        self._use(self.world.tally, writes)
+        give(lock)
 
     def nap(self, about: int, _: int) -> None:
         schedule_timeout_uninterruptible(1 + about)

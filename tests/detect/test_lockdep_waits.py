@@ -11,7 +11,7 @@ from pykmm.engine import Machine
 from pykmm.errors import LockInversion
 from pykmm.linux.completion import complete, completion, wait_for_completion
 from pykmm.linux.mutex import mutex, mutex_lock, mutex_unlock
-from pykmm.linux.spinlock import spin_lock, spin_unlock, spinlock_t
+from pykmm.linux.spinlock import spin_lock_bh, spin_unlock_bh, spinlock_t
 from pykmm.linux.srcu import (
     srcu_read_lock,
     srcu_read_unlock,
@@ -50,10 +50,10 @@ def deleting(
             mod_timer(timer, 2000)
             wait_for_completion(done)
             if locked:
-                spin_lock(lock)
+                spin_lock_bh(lock)
             delete(timer)
             if locked:
-                spin_unlock(lock)
+                spin_unlock_bh(lock)
 
         return [work]
 
@@ -71,10 +71,10 @@ def test_waiting_for_a_timer_with_a_lock_that_its_function_takes() -> None:
     )
     assert report.facts == [
         ("spinlock_t#1 -> timer_list#1", "t0 holds spinlock_t#1 since step 9  work"),
-        ("", "waits for timer_list#1 at step 10  work"),
+        ("", "waits for timer_list#1 at step 10  timer_delete_sync < work"),
         (
             "timer_list#1 -> spinlock_t#1",
-            "timer:expired is in timer_list#1 since step 3",
+            "timer:expired is in timer_list#1 since step 3  fire",
         ),
         ("", "takes spinlock_t#1 at step 4  nest < expired < fire"),
     ]

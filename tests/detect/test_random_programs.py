@@ -38,6 +38,8 @@ KINDS = """
     atomic_cmpxchg atomic_dec_and_test atomic_xchg set_bit test_and_clear_bit
     test_and_set_bit refcount_dec_and_test refcount_inc refcount_inc_not_zero
     mutex_lock mutex_trylock mutex_unlock spin_lock spin_trylock spin_unlock
+    spin_lock_bh spin_lock_irq spin_lock_irqsave
+    spin_unlock_bh spin_unlock_irq spin_unlock_irqrestore
     down_read down_read_trylock down_read_wait down_write down_write_trylock
     down_write_wait downgrade_write up_read up_write
     complete_all completion_done wait_for_completion

@@ -35,8 +35,14 @@ from pykmm.linux.spinlock import (
     read_unlock,
     rwlock_t,
     spin_lock,
+    spin_lock_bh,
+    spin_lock_irq,
+    spin_lock_irqsave,
     spin_trylock,
     spin_unlock,
+    spin_unlock_bh,
+    spin_unlock_irq,
+    spin_unlock_irqrestore,
     spinlock_t,
     write_lock,
     write_unlock,
@@ -50,7 +56,7 @@ from pykmm.linux.wait import (
 )
 from pykmm.linux.workqueue import work_struct
 
-__all__ = ["LOCKS", "TRIES", "World", "buffer"]
+__all__ = ["KEEPING_AWAY", "LOCKS", "TRIES", "World", "buffer"]
 
 
 @kernel_struct
@@ -98,6 +104,14 @@ TRIES = {
 }
 
 
+#: How to take and give back a lock that timers' functions take, too.
+KEEPING_AWAY = (
+    (spin_lock_bh, spin_unlock_bh),
+    (spin_lock_irq, spin_unlock_irq),
+    (spin_lock_irqsave, spin_unlock_irqrestore),
+)
+
+
 class World:
     """What the threads of one program share."""
 
@@ -127,5 +141,13 @@ class World:
         self.job = work_struct(lambda: self.worked.set(self.worked.get() + 1))
         self.timers = [timer_list(synced=True) for _ in range(threads)]
         self.fired = [PlainCell(0) for _ in range(threads)]
+        #: What every timer's function adds to, and those that keep it away.
+        self.tally, self.tally_lock = PlainCell(0), spinlock_t()
         for timer, cell in zip(self.timers, self.fired, strict=True):
-            timer_setup(timer, lambda _, cell=cell: cell.set(cell.get() + 1))
+            timer_setup(timer, lambda _, cell=cell: self._expire(cell))
+
+    def _expire(self, fired: PlainCell[int]) -> None:
+        fired.set(fired.get() + 1)
+        spin_lock(self.tally_lock)
+        self.tally.set(self.tally.get() + 1)
+        spin_unlock(self.tally_lock)

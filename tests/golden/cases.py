@@ -49,9 +49,18 @@ def toys() -> ModuleType:
     return load(Path(__file__).parents[1] / "trace" / "toys.py")
 
 
+def faults() -> ModuleType:
+    """Return the programs with a mistake, those of all files."""
+    found = load(Path(__file__).with_name("faults.py"))
+    others = load(Path(__file__).with_name("faults_lockdep.py"))
+    for name in others.__all__:
+        found.fault(getattr(others, name))
+    return found
+
+
 def of_fault(name: str) -> str:
     """Explore a program with a mistake; write what is reported, as the command does."""
-    scenario = load(Path(__file__).with_name("faults.py")).scenario(name)
+    scenario = faults().scenario(name)
     reports = explore(scenario).reports
     return "\n".join(
         words.splat(
@@ -61,7 +70,7 @@ def of_fault(name: str) -> str:
     )
 
 
-for _name in load(Path(__file__).with_name("faults.py")).FAULTS:
+for _name in faults().FAULTS:
     CASES[f"report_{_name}"] = partial(of_fault, _name)
 
 

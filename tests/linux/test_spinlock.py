@@ -8,6 +8,8 @@ import pytest
 from pykmm.engine import current_thread
 from pykmm.errors import ContextError, Deadlock
 from pykmm.linux import spinlock as s
+from pykmm.linux.irqflags import irqs_disabled
+from pykmm.linux.preempt import HARDIRQ, SOFTIRQ
 
 
 def test_events_of_a_spinlock(events):
@@ -48,9 +50,56 @@ def test_events_of_a_rwlock(events):
     ]
 
 
-def test_interrupt_forms_are_the_same_lock():
-    assert s.spin_lock_irq is s.spin_lock_irqsave is s.spin_lock
-    assert s.spin_unlock_irq is s.spin_unlock_irqrestore is s.spin_unlock
+FORMS = {
+    "": (s.spin_lock, s.spin_unlock, 0),
+    "_bh": (s.spin_lock_bh, s.spin_unlock_bh, SOFTIRQ.level),
+    "_irq": (s.spin_lock_irq, s.spin_unlock_irq, HARDIRQ.level),
+    "_irqsave": (s.spin_lock_irqsave, s.spin_unlock_irqrestore, HARDIRQ.level),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_keep_interrupts_away_and_take_no_step_more(events, form):
+    take, give, level = FORMS[form]
+
+    def body():
+        lock = s.spinlock_t()
+        take(lock)
+        assert current_thread().masked == level
+        assert irqs_disabled() == (level == HARDIRQ.level)
+        give(lock)
+        assert current_thread().masked == 0
+
+    assert events(body) == [(take.__name__, "ACQUIRE"), (give.__name__, "RELEASE")]
+
+
+def test_writers_keep_interrupts_away(events):
+    def body():
+        lock = s.rwlock_t()
+        s.write_lock_irq(lock)
+        assert irqs_disabled()
+        s.write_unlock_irq(lock)
+        assert not irqs_disabled()
+
+    assert events(body) == [
+        ("write_lock_irq", "ACQUIRE"),
+        ("write_unlock_irq", "RELEASE"),
+    ]
+
+
+def test_restoring_leaves_interrupts_as_they_were(events):
+    def body():
+        outer, inner = s.spinlock_t(), s.spinlock_t()
+        s.spin_lock_irq(outer)
+        s.spin_lock_irqsave(inner)
+        s.spin_unlock_irqrestore(inner)
+        assert irqs_disabled()
+        s.spin_unlock_irq(outer)
+        s.spin_lock_irqsave(inner)
+        s.spin_unlock_irqrestore(inner)
+        assert not irqs_disabled()
+
+    events(body)
 
 
 def test_held_locks_and_atomic_depth(machine):

@@ -31,7 +31,7 @@ ORDERED = ("enumerate", "filter", "iter", "list", "map", "tuple", "zip")
 ADDRESSES = ("hash", "id")
 
 #: Registries that start empty: filled at import, then constant.
-REGISTRIES = ("CONTRACTS", "RULES", "SYMBOLS")
+REGISTRIES = ("CONTRACTS", "INTERRUPTS", "RULES", "SYMBOLS")
 
 
 def _is_set(node: ast.AST, names: frozenset[str] = frozenset()) -> bool:

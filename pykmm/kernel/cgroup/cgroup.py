@@ -10,7 +10,12 @@ from __future__ import annotations
 from ...engine.annotate import mirrors
 from ...linux.atomic import atomic_read
 from ...linux.sched import task_struct
-from ...linux.spinlock import spin_lock_irqsave, spin_unlock_irqrestore
+from ...linux.spinlock import (
+    spin_lock_irq,
+    spin_lock_irqsave,
+    spin_unlock_irq,
+    spin_unlock_irqrestore,
+)
 
 __all__ = ["cgroup_post_fork", "cgroup_task_dead", "css_task_hide"]
 
@@ -65,9 +70,9 @@ def cgroup_post_fork(child: task_struct) -> None:
     memcg = child.memcg
     if memcg is None or child.group_leader is not child:
         return
-    spin_lock_irqsave(memcg.css_set_lock)
+    spin_lock_irq(memcg.css_set_lock)
     memcg.procs = [*memcg.procs, child]
-    spin_unlock_irqrestore(memcg.css_set_lock)
+    spin_unlock_irq(memcg.css_set_lock)
 
 
 def _replace_leader(old: task_struct, new: task_struct) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ...errors import InvariantViolation, Leak
 from ...kernel import exit as kernel_exit
 from ...kernel.exit import mm_update_next_owner
+from ...linux.irqflags import local_irq_disable, local_irq_enable
 from ...linux.mmap_lock import mmap_read_lock, mmap_read_unlock
 from ...linux.sched import current
 from ...linux.sched.mm import mmgrab_lazy_tlb
@@ -36,7 +37,9 @@ def exit_mm() -> None:
     mmap_read_lock(mm)
     mmgrab_lazy_tlb(mm)
     task_lock(tsk)
+    local_irq_disable()
     tsk.mm = None
+    local_irq_enable()
     task_unlock(tsk)
     mmap_read_unlock(mm)
     mm_update_next_owner(mm)

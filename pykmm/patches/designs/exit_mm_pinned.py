@@ -21,6 +21,7 @@ from ...kernel.fork_task import exit_mm_release, mmdrop_async, put_signal_struct
 from ...kernel.pid_pidfd import pidfd_get_task
 from ...linux.bitops import test_bit
 from ...linux.bug import WARN_ON
+from ...linux.irqflags import local_irq_disable, local_irq_enable
 from ...linux.mm import mm_flags_test
 from ...linux.mm_types import MMF_OOM_SKIP, mm_struct
 from ...linux.mmap_lock import (
@@ -81,7 +82,9 @@ def exit_mm() -> None:
     task_lock(tsk)
     mmgrab(mm)
     _exited.of(tsk).exit_mm = mm
+    local_irq_disable()
     tsk.mm = None
+    local_irq_enable()
     task_unlock(tsk)
     mmap_read_unlock(mm)
     mm_update_next_owner(mm)
