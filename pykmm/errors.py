@@ -10,10 +10,11 @@ world than the one it was recorded in is a :class:`Nondeterminism`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from inspect import iscoroutinefunction, isgeneratorfunction
+from functools import partial
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from itertools import chain, repeat
 from types import UnionType
-from typing import Any
+from typing import Any, Final
 
 __all__ = [
     "ContextError",
@@ -42,6 +43,8 @@ __all__ = [
 ]
 
 
+#: What a function's code says of itself if a call does not run it.
+_NOT_RUN: Final = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 #: How many calls a report shows of where it was found.
 _CALLS_AT_MOST = 6
 
@@ -82,7 +85,11 @@ def check_plain(name: str, value: object, what: str) -> None:
     """Refuse a *value* for *name* that does nothing, or not all, when it is called."""
     if not callable(value):
         raise UsageError(f"{name}={value!r} must be {what}")
-    if isgeneratorfunction(value) or iscoroutinefunction(value):
+    function: object = value
+    while isinstance(function, partial):
+        function = function.func
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & _NOT_RUN:
         raise UsageError(
             f"{name}={value!r} does nothing when it is called: write a plain function, "
             "without yield and async"

@@ -46,7 +46,6 @@ class Greenlets(Baton):
         super().__init__(machine, scheduler)
         #: What switches to each thread that has begun and not ended.
         self._switches: dict[Thread, Callable[..., Any]] = {}
-        self._come_home()
 
     def give_way(self, t: Thread, chosen: Thread | None) -> None:
         """Switch to *chosen*, or to the host; return when *t* is to go on."""

@@ -85,11 +85,11 @@ class Machine:
         jitter: int = 0,
         seed: int = 0,
     ) -> None:
-        _check_parts(config, observers, pool, max_steps)
-        self.config = config or _CONFIG
+        self.config = _CONFIG if config is None else config
         self.backend = backend
         self._own_pool = pool is None
-        self.pool = pool or Pool(pin=backend is Backend.BATON)
+        self.pool = Pool(pin=backend is Backend.BATON) if pool is None else pool
+        _check_parts(self.config, observers, self.pool, max_steps)
         self.observers = list(observers)
         self.stacks = stacks
         self.max_steps = max_steps
@@ -327,8 +327,8 @@ def _check_parts(
     config: object, observers: Sequence[object], pool: object, max_steps: object
 ) -> None:
     """Refuse parts that do not do what parts of a machine do."""
-    check_is("Machine: config", config, Config | None, "a Config")
-    check_is("Machine: pool", pool, Pool | None, "a Pool")
+    check_is("Machine: config", config, Config, "a Config")
+    check_is("Machine: pool", pool, Pool, "a Pool")
     check_whole("Machine: max_steps", max_steps)
     check_is("Machine: observers", observers, Sequence, "a list of observers")
     for observer in observers:

@@ -9,7 +9,7 @@ machine at rest or on one that is coming down, there is :func:`step_at_rest` ins
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from ..errors import Report, WouldWait
 from .events import Access, Event
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["enter", "leave", "remark", "step_at_rest", "use_after_free"]
 
 _INERT_STEPS_AT_MOST = 100_000
+#: Returns what is being handled here, or None. Bound once, as :data:`thread_here` is.
+_handled: Final = sys.exception
 
 
 def enter(
@@ -47,7 +49,7 @@ def enter(
         t.kind = kind
         t.obj = obj
         return t
-    error = sys.exception()
+    error = _handled()
     if error is not None and isinstance(error, Report):
         # A finally clause while it unwinds: no step of its own.
         t.machine.fail(error, t)

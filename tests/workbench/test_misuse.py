@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,10 @@ def _generator() -> Iterator[int]:
 
 async def _coroutine() -> None:
     """Do nothing."""
+
+
+async def _both() -> AsyncIterator[int]:
+    yield 1
 
 
 WRONG: dict[str, tuple[Act, str]] = {
@@ -49,6 +54,8 @@ WRONG: dict[str, tuple[Act, str]] = {
     "program": (lambda m, a: a.runs(5), "program of app=5 must be a function"),
     "yield": (lambda m, a: a.runs(_generator), "does nothing when it is called"),
     "async": (lambda m, a: a.runs(_coroutine), "does nothing when it is called"),
+    "both": (lambda m, a: a.runs(_both), "does nothing when it is called"),
+    "bound": (lambda m, a: a.runs(partial(_generator)), "does nothing when it is"),
     "call": (lambda m, a: a.call(None), "function=None must be a function"),
     "kind": (lambda m, a: a.step_to(5), "kind=5 must be a word"),
     "on": (lambda m, a: a.step_to(on=5), "on=5 must be an object"),
