@@ -33,8 +33,14 @@ def _age(uid: Hashable) -> tuple[object, ...]:
 class Lru(Primitive, Generic[_T]):
     """What leads to pages of one sort, and how many look at it now."""
 
-    #: What Linux calls the function that adds to it, gives back, and takes off.
-    _KINDS: ClassVar = ("folio_add_lru", "folio_putback_lru", "lruvec_del_folio")
+    #: What to call it in Linux's words that something is added to it, given back, and
+    #: taken off, and to wait for who looks at it.
+    _KINDS: ClassVar = (
+        "folio_add_lru",
+        "folio_putback_lru",
+        "lruvec_del_folio",
+        "folio_wait",
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,6 +100,6 @@ class Lru(Primitive, Generic[_T]):
         kept = self.kept.get(member, 0)
         leave(t, self, Access.ADD, kept)
         if kept:
-            t = enter(self, "folio_wait", lambda: not self.kept[member])
+            t = enter(self, self._KINDS[3], lambda: not self.kept[member])
             leave(t, self, Access.WAIT, blocking=True)
         self.kept.pop(member, None)

@@ -40,9 +40,9 @@ SWAP_FILE: Final = "/swapfile"
 
 
 class _MmList(Lru[mm_struct]):
-    """The address spaces that have had swap entries."""
+    """The address spaces that have had swap entries; Linux guards them by a lock."""
 
-    _KINDS = ("list_add", "mmput", "list_del")
+    _KINDS = ("list_add", "mmlist_unlock", "list_del", "mmlist_wait")
 
 
 class _SwapStatics(Root):

@@ -141,7 +141,7 @@ def _unuse_all() -> int:
     Return: 0 or -ENOMEM.
     """
     ret, mmlist = 0, _swap().mmlist
-    found = mmlist.take("mmlist")
+    found = mmlist.take("mmlist_lock")
     for mm in found:
         mmgrab(mm)
     mmlist.put(found)

@@ -22,7 +22,7 @@ from pykmm.linux.uapi_mman import (
 from pykmm.mm._conservation import _books
 from pykmm.mm.page_alloc import nr_free_pages
 from pykmm.mm.show_mem import __show_mem
-from pykmm.mm.swapfile import SWAP_FILE, nr_swap_pages, total_swap_pages
+from pykmm.mm.swapfile import SWAP_FILE, _swap, nr_swap_pages, total_swap_pages
 from pykmm.mm.swapfile_off import try_to_unuse
 from pykmm.mm.vmscan import try_to_free_pages
 from pykmm.syscalls import (
@@ -88,6 +88,14 @@ def sleeper(m: Machine, pages: int = 4, **facts: object) -> Process:
 def slots() -> tuple[int, int]:
     """Look how many slots are free, and how many there are."""
     return nr_swap_pages().counter, total_swap_pages()
+
+
+def test_the_list_of_address_spaces_is_looked_at_and_given_back(m: Machine) -> None:
+    sleeper(m)
+    call(m, "root", lambda: swapoff(SWAP_FILE))
+    mmlist = _swap().mmlist
+    steps = [event.kind for event in m.events if event.obj is mmlist]
+    assert steps == ["list_add", "mmlist_lock", "mmlist_unlock"]
 
 
 def test_everything_comes_back_and_nothing_goes_any_more(m: Machine) -> None:
