@@ -29,6 +29,7 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,})(.*)$")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
+_ANCHOR = re.compile(r"\]\(([^)#\s]*)#([^)\s]*)\)")
 _NO_RUN = re.compile(r"no-run: \S.*")
 
 
@@ -110,6 +111,26 @@ def test_links_lead_somewhere(page: Path) -> None:
         for link in links
         if "://" not in link and not (page.parent / link).exists()
     ] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what the headings of a page are called in links, as forges do it."""
+    text = page.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    words = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {word.replace(" ", "-") for word in words}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_anchors_lead_to_a_heading(page: Path) -> None:
+    links = _ANCHOR.findall(page.read_text(encoding="utf-8"))
+    dead = [
+        f"{target}#{anchor}"
+        for target, anchor in links
+        if "://" not in target
+        and anchor not in anchors(page.parent / target if target else page)
+    ]
+    assert dead == []
 
 
 def test_the_drawing_in_the_readme_is_drawn() -> None:
