@@ -55,14 +55,18 @@ def _open_plain(filename: str, flags: int, size: int = 0) -> file | Errno:
     return file(f_path=filename, f_mapping=mapping, f_mode=_mode(flags))
 
 
-def _make_plain(filename: str, size: int) -> None:
-    """Have a plain file of *size* bytes from the beginning, or give it that size.
+def _make_plain(filename: str, size: int) -> bool:
+    """Have a plain file of *size* bytes from the beginning, unless there is one.
 
     Context: The host's.
     """
     inodes = _inodes()
+    has_swap = current_machine().config.total_swap_pages > 0
     with inodes.lock:
-        inodes.by_path.setdefault(filename, address_space())._i_size = size
+        if filename in inodes.by_path or (filename == SWAP_FILE and has_swap):
+            return False
+        inodes.by_path[filename] = address_space(_i_size=size)
+    return True
 
 
 def _open_device(filename: str, flags: int) -> file | Errno:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..errno import EINVAL
 from ..kernel import sys as _sys
-from ..kernel.entry.fault import touch
+from ..kernel.entry.fault import touch as _touch
 from ..linux.mm import PAGE_MASK, PAGE_SHIFT
 from ..linux.uapi_mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from ..mm import madvise as _madvise
@@ -18,6 +18,7 @@ from ..mm import mseal as _mseal
 from ..mm import oom_kill as _oom_kill
 from ..mm import process_vm_access as _vm_access
 from ..mm import swapfile_off as _swapfile
+from ._arguments import checked
 from ._return import syscall
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "touch",
 ]
 
+touch = checked(_touch)
 setrlimit = syscall(_sys.setrlimit)
 process_mrelease = syscall(_oom_kill.process_mrelease, ints=True)
 process_vm_readv = syscall(_vm_access.process_vm_readv)

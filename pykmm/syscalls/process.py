@@ -41,6 +41,7 @@ from ..linux.uapi_sched import (
     CLONE_VM,
     CSIGNAL,
 )
+from ._arguments import checked
 from ._return import syscall
 
 __all__ = [
@@ -82,12 +83,14 @@ _PTHREAD = (
 _clone = syscall(kernel_clone)
 
 
+@checked
 def fork(program: _Program = None) -> int:
     """Make a child with a copy of the memory: its number, or a negative errno."""
     args = kernel_clone_args(exit_signal=SIGCHLD, program=program)
     return _clone(args)
 
 
+@checked
 def vfork(program: Callable[[], object]) -> int:
     """Make a child that uses the memory, and sleep until it execs or ends.
 
@@ -99,6 +102,7 @@ def vfork(program: Callable[[], object]) -> int:
     return _clone(args)
 
 
+@checked
 def clone(
     flags: int,
     program: _Program = None,
@@ -122,6 +126,7 @@ def clone(
     return _clone(args)
 
 
+@checked
 def clone3(
     program: _Program = None,
     *,
@@ -153,6 +158,7 @@ def clone3(
     return syscall(_clone3)(args, size)
 
 
+@checked
 def pthread_create(program: _Program = None, *, tid: UserWord | None = None) -> int:
     """Make a thread of this process, as the C library does; no system call itself.
 
@@ -173,6 +179,7 @@ def futex(
     return _futex.do_futex(word, op, val, bitset)
 
 
+@checked
 def pthread_join(tid: UserWord) -> None:
     """Sleep until a thread has left, as the C library does; no system call itself.
 
@@ -183,6 +190,7 @@ def pthread_join(tid: UserWord) -> None:
         futex(tid, FUTEX_WAIT, nr)
 
 
+@checked
 def execve(program: _Program, name: str, *, setuid: int | None = None) -> int:
     """Run *program* in place of this one, under the name of a file: *name*.
 
@@ -196,10 +204,10 @@ def execve(program: _Program, name: str, *, setuid: int | None = None) -> int:
     raise NewProgram(program)
 
 
-_execve = syscall(_exec.do_execveat_common)
+_execve = syscall(_exec.do_execveat_common, name="execve")
 
-exit_group = _exit.exit_group
-exit = _exit.exit_
+exit_group = checked(_exit.exit_group)
+exit = checked(_exit.exit_)
 
 
 @syscall

@@ -67,6 +67,8 @@ class Machine(engine.Machine):
         self._booting = False
         self._init: Process | None = None
         self.processes: list[Process] = []
+        #: By parent and name.
+        self._cgroups: dict[tuple[mem_cgroup | None, str], mem_cgroup] = {}
 
     @property
     def init(self) -> Process:
@@ -231,11 +233,17 @@ class Machine(engine.Machine):
         if pids_max is not None:
             check_whole("cgroup(): pids_max", pids_max, least=0)
         check_is("cgroup(): parent", parent, mem_cgroup | None, "a cgroup")
+        place = (parent, name)
+        if place in self._cgroups:
+            raise UsageError(
+                f"cgroup(): {self._cgroups[place].path()} is there already: give "
+                f"name={name!r} another parent, or take another name"
+            )
         limit = PAGE_COUNTER_MAX
         if memory_max is not None:
             limit = parse_size("memory_max", memory_max) // self.config.page_size
         with self.as_boot():
-            return mem_cgroup(
+            made = self._cgroups[place] = mem_cgroup(
                 cg_name=name,
                 parent=parent,
                 max_pages=limit,
@@ -243,6 +251,7 @@ class Machine(engine.Machine):
                 oom_group=oom_group,
                 legacy=legacy,
             )
+        return made
 
     def file(self, path: str, size: int | str) -> None:
         """Have a plain file, to be opened and mapped, of *size*: bytes, or text.
@@ -261,7 +270,11 @@ class Machine(engine.Machine):
         length = parse_size("size", size)
         self.ready()
         with self.as_boot():
-            _make_plain(path, length)
+            if not _make_plain(path, length):
+                raise UsageError(
+                    f"file(): path={path!r} is there already: take another, or have a "
+                    "program change its size"
+                )
 
     # -- what the host does while the machine is at rest --------------------------
 

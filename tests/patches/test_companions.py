@@ -42,6 +42,7 @@ def boot() -> Iterator[Boot]:
         def _boot(patches: Sequence[Patch]) -> Machine:
             m = stack.enter_context(Machine(Config(timers=Timers.IDLE)))
             apply(m, patches)
+            m.file("/file", LENGTH)
             return m
 
         yield _boot
@@ -55,7 +56,6 @@ def use_file() -> None:
 
 def user(m: Machine, name: str, *, exits: bool = False) -> Process:
     """Run a process that maps the file and uses all of it."""
-    m.file("/file", LENGTH)
     process = m.spawn(name)
 
     @process.runs
@@ -164,6 +164,7 @@ def test_who_frees_the_cache(design: str, by: set[str]) -> None:
     """Whoever comes first, if the memory is marked by then; under A it may not be."""
 
     def play(m: Machine) -> str:
+        m.file("/file", LENGTH)
         app, lmkd = user(m, "app"), m.spawn("lmkd")
         start = len(m.events)
         lmkd.runs(lambda: release(m, app.pid))

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from pykmm import Machine, Schedule, UsageError, explore, replay
+from pykmm import Config, Machine, Schedule, UsageError, explore, replay
+from pykmm.linux.uapi import O_CREAT, O_RDWR
 from pykmm.runner import double_run
 from pykmm.scenario import Scenario
-from pykmm.syscalls import kill, process_mrelease
+from pykmm.syscalls import kill, open, process_mrelease
 from pykmm.workbench import Process
 
 Act = Callable[[Any, Any], object]
@@ -60,7 +61,10 @@ WRONG: dict[str, tuple[Act, str]] = {
     "kind": (lambda m, a: a.step_to(5), "kind=5 must be a word"),
     "on": (lambda m, a: a.step_to(on=5), "on=5 must be an object"),
     "inside": (lambda m, a: a.step_to(inside="x"), "inside='x' must be a kernel"),
-    "argument": (lambda m, a: a.call(kill, "x", 9), "argument='x' must be a whole"),
+    "argument": (
+        lambda m, a: a.call(kill, "x", 9),
+        "kill(): nr='x' must be a whole number",
+    ),
     "thread": (lambda m, a: m.thread(5, print), "thread name=5 must be text"),
     "body": (lambda m, a: m.thread("t", 5), "thread t: body=5 must be a function"),
 }
@@ -81,6 +85,37 @@ def test_a_wrong_value_is_named_and_the_machine_stays_as_it_was(
         app.runs(lambda: 7)
         m.run()
         assert app.result == 7
+
+
+def test_a_name_is_given_once_in_one_place() -> None:
+    with Machine() as m:
+        outer = m.cgroup("g")
+        inner = m.cgroup("g", parent=outer)
+        with pytest.raises(UsageError, match=r"cgroup\(\): /g is there already: give "):
+            m.cgroup("g", memory_max="1M")
+        with pytest.raises(UsageError, match=r"/g/g is there already: give name='g'"):
+            m.cgroup("g", parent=outer)
+        assert outer.children == [inner]
+
+
+def test_a_file_is_made_once_whoever_makes_it() -> None:
+    with Machine() as m:
+        m.file("/there", "8K")
+        with pytest.raises(UsageError, match="path='/there' is there already"):
+            m.file("/there", 0)
+        app = m.spawn("app")
+        app.runs(lambda: open("/made", O_RDWR | O_CREAT))
+        m.run()
+        with pytest.raises(UsageError, match="path='/made' is there already"):
+            m.file("/made", "4K")
+
+
+def test_the_swap_file_is_there_if_there_is_swap() -> None:
+    with Machine(Config(total_swap_pages=4)) as m:
+        with pytest.raises(UsageError, match="path='/swapfile' is there already"):
+            m.file("/swapfile", "4K")
+    with Machine() as m:
+        m.file("/swapfile", "4K")
 
 
 def test_a_process_of_another_machine_is_no_parent() -> None:
