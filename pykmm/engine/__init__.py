@@ -12,7 +12,7 @@ from .objects import Field, Named, Root, Struct
 from .pool import Pool
 from .scheduler import Schedule, Scheduler
 from .statics import MachineLocal
-from .step import enter, leave
+from .step import enter, enter_if, leave
 from .sync import Cell, Counter, Mutex, PlainCell, RWLock
 from .thread import Sleep, Thread, ThreadState, current_thread
 
@@ -46,5 +46,6 @@ __all__ = [
     "current_machine",
     "current_thread",
     "enter",
+    "enter_if",
     "leave",
 ]

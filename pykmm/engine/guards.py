@@ -4,9 +4,11 @@
 An explorer wants to know whether a thread could have taken its step before it came
 there. A guard is asked whenever a step is taken on the step's object if it is a method
 of that or of the structure it is in, or a function of a module that takes either
-first. Further arguments, bound by ``partial``, may be strings, numbers, and the thread
-that waits. One that looks at several objects is made of such. Of any other function
-nothing is known but what it answers now.
+first. Further arguments, bound by ``partial``, may be strings, numbers, tuples of such,
+and the thread that waits. One that looks at several objects is made of such. Of any
+other function nothing is known but what it answers now.
+
+What decides about the class of a step can be asked in the same way.
 """
 
 from __future__ import annotations
@@ -14,19 +16,22 @@ from __future__ import annotations
 import sys
 from functools import partial
 from inspect import isfunction, ismethod
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .thread import Thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Sequence
 
+    from .events import Access
     from .objects import Named
 
 __all__ = [
     "AllOf",
     "AnyOf",
     "Door",
+    "Key",
+    "Outcome",
     "Question",
     "answer",
     "one_way",
@@ -38,8 +43,13 @@ __all__ = [
 #: the class it is in and the field), the name of the method, or the function's with its
 #: module, and the arguments, a thread being its key.
 Door = tuple[object, ...]
-_THREAD: Final = "thread"
 _Asking = TypeVar("_Asking", bound="Callable[..., object]")
+
+
+class Key(NamedTuple):
+    """A thread in a question, by its key."""
+
+    key: Hashable
 
 
 class AnyOf:
@@ -82,6 +92,16 @@ class AllOf:
 
     def __call__(self) -> bool:
         return all(ask() for _, ask in self._parts())
+
+
+class Outcome(NamedTuple):
+    """A step of *kind* on *obj* is of one class if *ask* holds, else of the other."""
+
+    obj: Named
+    kind: str
+    ask: Callable[[], object]
+    yes: Access
+    no: Access
 
 
 class Question(NamedTuple):
@@ -132,10 +152,16 @@ def _door(obj: Named, ask: Callable[[], object]) -> Door | None:
     if asked is not obj and asked is not obj.owner:
         return None
     place = type(obj).__name__ if asked is obj else place_of(obj)
-    plain = tuple((_THREAD, a.key) if isinstance(a, Thread) else a for a in args)
-    if not all(isinstance(a, str | int | tuple) for a in plain):
+    if not all(isinstance(a, Thread) or _is_plain(a) for a in args):
         return None
-    return (place, name, *plain)
+    return (place, name, *[Key(a.key) if isinstance(a, Thread) else a for a in args])
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether it is the same in every execution."""
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int)
 
 
 def place_of(obj: Named) -> str:
@@ -147,9 +173,9 @@ def answer(obj: Named, door: Door, thread: Callable[[Hashable], Thread | None]) 
     """Ask *obj* now; *thread* finds one by its key. Nothing holds for one to come."""
     place, name, *args = door
     asked = obj if place == type(obj).__name__ else obj.owner
-    found = [thread(a[1]) if isinstance(a, tuple) else a for a in args]
-    if None in found:
+    if any(isinstance(a, Key) and thread(a.key) is None for a in args):
         return False
+    found = [thread(a.key) if isinstance(a, Key) else a for a in args]
     module, _, function = str(name).rpartition(":")
     if module:
         return bool(getattr(sys.modules[module], function)(asked, *found))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ..errors import Report, WouldWait
 from .events import Access, Event
+from .guards import Outcome
 from .stacks import stack_here
 from .thread import Sleep, Thread, Unwind, current_thread, thread_here
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from .objects import Named, Struct
 
-__all__ = ["enter", "leave", "remark", "step_at_rest", "use_after_free"]
+__all__ = ["enter", "enter_if", "leave", "remark", "step_at_rest", "use_after_free"]
 
 _INERT_STEPS_AT_MOST = 100_000
 #: Returns what is being handled here, or None. Bound once, as :data:`thread_here` is.
@@ -56,6 +57,18 @@ def enter(
     announce = t.machine.enter  # no method, and looked up slowly if called like one
     announce(t, obj, kind, guard, sleep)
     return t
+
+
+def enter_if(
+    obj: Named, kind: str, ask: Callable[[], object], yes: Access, no: Access
+) -> Thread:
+    """Announce a step that will be of class *yes* if *ask* holds, and else *no*.
+
+    An explorer can ask then what the step would do in another place.
+    """
+    t = thread_here() or current_thread()
+    t.outcome = Outcome(obj, kind, ask, yes, no)
+    return enter(obj, kind)
 
 
 def leave(

@@ -8,13 +8,14 @@ halves of a step, :func:`enter` and :func:`leave`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import ContextError
 from .events import ACQUIRE, ADD, READ, RELEASE, SHARE, UNSHARE, WRITE
 from .ledger import holders
 from .objects import Root
-from .step import enter, leave
+from .step import enter, enter_if, leave
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,12 +67,15 @@ class Cell(Root, Generic[_T]):
 
     def cas(self, old: _T, new: _T) -> bool:
         """Write *new* if the value is *old*; a failure has only read."""
-        t = enter(self, "cas")
-        hit = self._value == old
+        t = enter_if(self, "cas", partial(self._holds, old), WRITE, READ)
+        hit = self._holds(old)
         if hit:
             self._value = new
         leave(t, self, WRITE if hit else READ, self._value)
         return hit
+
+    def _holds(self, value: _T) -> bool:
+        return bool(self._value == value)
 
     def peek(self) -> _T:
         """Look without a step; for the host, when the machine is at rest."""

@@ -23,6 +23,7 @@ from .members import found_at_once
 if TYPE_CHECKING:
     from _thread import LockType
 
+    from .guards import Outcome
     from .interrupts import Interrupt
     from .machine import Machine
     from .objects import Named
@@ -110,6 +111,7 @@ class Thread:
         "masked",
         "name",
         "obj",
+        "outcome",
         "rcu_depth",
         "rcu_section",
         "result",
@@ -131,7 +133,8 @@ class Thread:
         number: int = 0,
     ) -> None:
         self.machine = machine
-        self.name, self.body = name, body
+        self.name = name
+        self.body = body
         self.creator = creator
         #: Whether this is the host's own flow, before, between and after runs.
         self.is_boot = False
@@ -143,12 +146,7 @@ class Thread:
         #: How many events the machine had seen when the thread was made.
         self.born = 0
         #: Creation ordinals: the same wherever the creator did the same before.
-        self.key: tuple[object, ...] = ()
-        if made_by is not None:
-            self.key = ("made by", made_by.uid, number)
-        elif creator is not None:
-            creator.children += 1
-            self.key = (*creator.key, creator.children)
+        self.key = _key(creator, made_by, number)
         self.state: ThreadState = NEW
         self.result: object = None
         self.error: BaseException | None = None
@@ -157,8 +155,9 @@ class Thread:
         self.kind = "start"
         self.guard: Callable[[], object] | None = None
         self.sleep: Sleep = UNINTERRUPTIBLE
-        #: What the sleep is for, where the guard only says whether it was woken. It
-        #: may take steps, so only the host evaluates it, on a machine at rest.
+        #: What decides about the class of the last step for which something did.
+        self.outcome: Outcome | None = None
+        #: What the sleep is for, if the guard tells less; for a machine at rest.
         self.condition: Callable[[], object] | None = None
         #: The access class of the first step, which is to start; or what does it.
         self.access: Access = READ
@@ -189,6 +188,17 @@ class Thread:
         """Say in a phrase what the thread is about to do or waits for."""
         what = self.kind if self.obj is None else f"{self.kind} {self.obj.name}"
         return f"{what} ({self.sleep.value})" if self.guard else what
+
+
+def _key(
+    creator: Thread | None, made_by: Named | None, number: int
+) -> tuple[object, ...]:
+    if made_by is not None:
+        return ("made by", made_by.uid, number)
+    if creator is None:
+        return ()
+    creator.children += 1
+    return (*creator.key, creator.children)
 
 
 #: The model thread of the running OS thread, or of the running flow within one; a

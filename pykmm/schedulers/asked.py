@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..engine.guards import Key
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from ..engine.guards import Door
 
-__all__ = ["Asked"]
+__all__ = ["Asked", "Decided"]
 
 
 class Asked(NamedTuple):
@@ -35,6 +37,12 @@ class Asked(NamedTuple):
     @property
     def is_own(self) -> bool:
         """Whether the answer may depend on which thread waits."""
-        return any(
-            isinstance(arg, tuple) for _, door in self.parts for arg in door or ()
-        )
+        return any(isinstance(arg, Key) for _, door in self.parts for arg in door or ())
+
+
+class Decided(NamedTuple):
+    """What decides about the class of a step, and the classes, in bits."""
+
+    asked: Asked
+    yes: int
+    no: int

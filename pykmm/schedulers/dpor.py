@@ -12,7 +12,8 @@ Partial Order Reduction" (J. ACM 64(4), 2017; POPL 2014). Departures:
 - Where nothing is planned, whoever is about to change what another thread has been
   seen to wait for lets that one go on first. Then it is there to see whether it has
   to wait, which is guessed otherwise.
-- What a reversed step will do is guessed from all that its kind has done
+- What a reversed step will do is asked of its object if the step says what decides, as
+  a cell's compare-and-swap does. Else it is guessed from all that its kind has done
   (:mod:`.world`). The guess is on the safe side: nothing is lost, but an execution
   may turn out redundant. Where classes do not depend on outcomes none does.
 - What was planned beside a step that does less than was guessed is taken out if the
@@ -128,7 +129,7 @@ class Dpor:
             if depth == len(self._nodes):
                 self._grow(machine, depth)
             t = self._pick(self._nodes[depth], enabled, running)
-        if t.guard is not None or past.watched:
+        if t.guard is not None or t.outcome is not None or past.watched:
             past.look(t, depth)
         return t
 
@@ -290,18 +291,22 @@ class Dpor:
             for race in past.link():
                 if index < self._fixed:
                     continue  # planned by whoever went this way first
-                last = self._in_another_place(step, race)
+                last = self._in_another_place(index, race)
                 if last is step:
                     self._plan(race, step, index)
                 else:
                     self._unsure.append((index, race, last))
-        for _, race, last in self._unsure:
-            self._plan(race, last, len(past.clocks))
+        end = len(past.clocks)
+        for index, race, last in self._unsure:
+            self._plan(race, past.elsewhere(index, race, end) or last, end)
 
-    def _in_another_place(self, step: Step, race: Race) -> Step:
-        """Return what is known of *step* if it comes before the race's first."""
+    def _in_another_place(self, index: int, race: Race) -> Step:
+        """Return what is known of the event if it comes before the race's first."""
+        step = self.past.steps[index]
         if not step.gated and not self.past.steps[race.first].bits & ~LOOKS:
             return step  # it only looked, so that makes no difference
+        if self.past.elsewhere(index, race, index) is step:
+            return step
         return self.world.guess(step)
 
     def _run_out(self, machine: Machine) -> None:

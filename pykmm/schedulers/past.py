@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.events import Access
 from ..engine.guards import AllOf, answer, place_of, questions
-from .asked import Asked
+from .asked import Asked, Decided
 from .races import racing
 from .record import Clock, Race, Record, join
 from .steps import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from ..engine.events import Event
-    from ..engine.guards import Door
+    from ..engine.guards import Door, Outcome
     from ..engine.machine import Machine
     from ..engine.objects import Named, Struct
     from ..engine.thread import Thread
@@ -88,8 +88,9 @@ class Past(Record):
             self._bases.pop()
         while self.doors and next(reversed(self.doors)) >= length:
             self.doors.popitem()
-        while self.guarded and next(reversed(self.guarded)) >= length:
-            self.guarded.popitem()
+        for answers in (self.guarded, self.decided):
+            while answers and next(reversed(answers)) >= length:
+                answers.popitem()
         self.tids.clear()
         self.threads.clear()
         self._oids.clear()
@@ -124,6 +125,24 @@ class Past(Record):
         events = machine.events
         inside = not t.born or events[t.born - 1].thread is not creator
         return self.tids[creator], t.born if inside else t.born - 1
+
+    def elsewhere(self, index: int, race: Race, end: int) -> Step | None:
+        """Return what the event would be before the race's first; None if nobody knows.
+
+        What stays before it is what :meth:`not_after` says.
+        """
+        step, decided = self.steps[index], self.decided.get(index)
+        if decided is None:
+            return None
+        stay = self.not_after(race, end)
+        yes = self.would_be_open(step, decided.asked, race.first, stay)
+        if yes is None:
+            return None
+        bits = decided.yes if yes else decided.no
+        if bits == step.bits:
+            return step
+        more = self.world.more(step.tid, step.kind, step.oid, bits)
+        return Step(step.tid, step.kind, step.oid, bits, step.gated, more)
 
     # -- reading events ------------------------------------------------------
 
@@ -196,6 +215,8 @@ class Past(Record):
         asks = t.guard is not None and not self.world.is_lock(t.kind)
         if asks and index not in self.guarded:
             self.guarded[index] = self._asked(t, taken=True)
+        if t.outcome is not None and index not in self.decided:
+            self._decide(t, t.outcome, index)
         obj = t.obj
         if self.watched and obj is not None and index not in self.doors:
             oid = self._oid(obj)
@@ -231,6 +252,15 @@ class Past(Record):
             every,
             tuple(part.one_way for part in parts),
         )
+
+    def _decide(self, t: Thread, outcome: Outcome, index: int) -> None:
+        """Note what decides about the class of *t*'s step, if anything does."""
+        obj, kind, ask, yes, no = outcome
+        if obj is t.obj and kind == t.kind:
+            (question,) = questions(ask, obj)
+            self.world.saw_guard(kind, [question.door])
+            asked = Asked(((self._oid(obj), question.door),), (bool(ask()),))
+            self.decided[index] = Decided(asked, 1 << yes, 1 << no)
 
     def _thread(self, key: Hashable) -> Thread | None:
         return self.threads.get(self.world.tids.get(key, -1))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from .asked import Asked
+from .asked import Asked, Decided
 from .steps import DEC, LOOKS, Step
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ class Record:
         #: somebody asked for more than is in there.
         self.doors: dict[int, dict[Door, bool]] = {}
         self.missed = False
-        #: By event, what guarded it.
+        #: By event, what guarded it; and what decided about its class.
         self.guarded: dict[int, Asked] = {}
+        self.decided: dict[int, Decided] = {}
 
     def was_open(self, step: Step, guard: Asked | None, index: int) -> bool | None:
         """Tell whether *guard*, that of *step*, held just before the event.

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from pykmm.engine import AllOf, AnyOf, Cell, Field, Machine, Root, Thread
-from pykmm.engine.guards import answer, one_way, questions
+from pykmm.engine.guards import Key, answer, one_way, questions
 
 
 class Flags(Root):
@@ -57,7 +57,7 @@ def test_what_is_asked_of_a_structure_is_asked_of_its_field(
 def test_a_thread_is_found_by_its_key(m: Machine) -> None:
     flags, a = Flags(), m.thread("a", lambda: None)
     (question,) = questions(partial(flags.is_for, a), flags)
-    assert question.door == ("Flags", "is_for", ("thread", a.key))
+    assert question.door == ("Flags", "is_for", Key(a.key))
     assert answer(flags, question.door, {a.key: a}.get)
     assert not answer(flags, question.door, lambda _: None)
     m.run()

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pykmm.engine import Cell, Machine
+from pykmm.runner import explore
 from tests.litmus.classes import check
-from tests.litmus.harness import Program, run
+from tests.litmus.harness import Program, litmus, run
 
 #: Which cell, and what: nothing is a look, one value a write, two a swap.
 Op = tuple[int, tuple[int, ...]]
@@ -56,6 +57,28 @@ LOOK, ZERO, ONE, TWO = (0, ()), (0, (0,)), (0, (1,)), (0, (2,))
 )
 def test_swaps_that_were_taken_for_writes(threads: list[list[Op]]) -> None:
     check(program(threads))
+
+
+@pytest.mark.parametrize(
+    ("threads", "orders"),
+    [
+        ([[(0, (2, 3)), TWO], [(0, (1, 2))], [(0, (2, 0))], [(0, (1, 0))]], 13),
+        ([[(0, (0, 2))], [(0, (1, 0))], [(0, (2, 0))], [(0, (1, 2))]], 13),
+        ([[(0, (0, 1)), (0, (1, 2))], [(0, (0, 2))], [(0, (2, 0))], [(0, (0, 2))]], 38),
+    ],
+)
+def test_a_swap_is_asked_what_it_would_do(threads: list[list[Op]], orders: int) -> None:
+    result = explore(litmus(program(threads)))
+    assert (result.executions, result.blocked) == (orders, 0)
+
+
+@pytest.mark.parametrize("value", [("a", (1, None)), "a", None, 1.5])
+def test_what_a_cell_holds_may_be_anything(value: object) -> None:
+    def made(m: Machine) -> object:
+        cell: Cell[object] = Cell(value)
+        return run(m, lambda: cell.cas(value, 2), lambda: cell.cas(2, value))
+
+    assert set(explore(litmus(made)).values) == {(True, False), (True, True)}
 
 
 def operations() -> st.SearchStrategy[Op]:
