@@ -333,7 +333,9 @@ class _Guard(NamedTuple):
                     then = self._behind(row, few) if many else is_open
                     if then is not False:
                         out = tuple(index for index in stay if index not in few)
-                        found.append(Race(first, out, firm=then is True))
+                        # What is out could stay if something before *first* did not.
+                        firm = then is True and not out
+                        found.append(Race(first, out, firm))
             if found:
                 return found
         return []
