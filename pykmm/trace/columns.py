@@ -10,7 +10,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .hidden import HIDDEN, hide
 from .sections import rows
@@ -70,6 +70,7 @@ def draw(
     table = table[left_out:]
     left.number_width = max(len("step"), *(len(_number(row)) for row in table))
     place = _place(trace, table, width - left.width)
+    table = [part for row in table for part in _apart(row, place)]
     ways = list(_ways(table, place))
     widths = _widths(place, ways, width - left.width)
     lines = [left.heading + _GAP.join(_fit(n, w).ljust(w) for n, w in widths.items())]
@@ -167,6 +168,21 @@ def _place(trace: Trace, table: Sequence[Row], room: int) -> dict[str, str]:
     own = sorted(trace.threads, key=lambda name: -count[name])[: fit - 1]
     place = {name: name for name in trace.threads if name in own}
     return place | {name: _OTHERS for name in trace.threads if name not in own}
+
+
+def _apart(row: Row, place: Mapping[str, str]) -> Iterator[Row]:
+    """Part a row in which several threads would have to stand in one column.
+
+    Only at the end do several have something to say at once.
+    """
+    rest = row.cells
+    while len(rest) > 1:
+        firsts = {place[thread]: (thread, cell) for thread, cell in reversed(rest)}
+        cells = tuple(firsts.values())
+        rest = tuple(pair for pair in rest if pair not in cells)
+        yield evolve(row, cells=cells, note="" if rest else row.note)
+    if rest or not row.cells:
+        yield evolve(row, cells=rest)
 
 
 @frozen

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from pykmm.engine import Access
 from pykmm.errors import UsageError
-from pykmm.trace import Ending, Step, Trace, draw
+from pykmm.trace import Ending, Step, Trace, Waiter, draw
 from pykmm.trace.sections import rows
 from pykmm.trace.watch import before, choose, short_names, timeline
 
@@ -315,6 +315,18 @@ def test_a_failure_found_at_rest_has_a_row_without_a_thread() -> None:
     trace = steps(("a", "x", Access.WRITE, "1"))
     ended = Trace(trace.threads, trace.steps, ending=Ending("leak", "x is held"))
     assert body(draw(ended))[-1] == " end   1  <-- leak"
+
+
+def test_waiters_that_share_a_column_stand_in_rows_of_their_own() -> None:
+    names = [f"t{number}" for number in range(12)]
+    trace = steps(*((name, "x#1", Access.READ, "1") for name in names for _ in "ab"))
+    waiting = tuple(Waiter(name, "wait", "x#1", "x#1", "S") for name in names)
+    rows = body(draw(evolve(trace, waiting=waiting)))
+    ends = [row for row in rows if row.split()[0] == "end"]
+    assert [row.split("  ")[-1].strip() for row in ends] == [
+        f"{name}: sleeps: wait x#1" for name in names[3:]
+    ]
+    assert ends[0].count("sleeps") == 4
 
 
 def test_waiters_stand_in_one_row(toys: ModuleType) -> None:
