@@ -45,12 +45,14 @@ def copy_to_user(addr: int, n: int) -> int:
 class UserWord(Primitive):
     """One number in a program's memory; an address that cannot be written to is None.
 
-    Its threads may look at it while the kernel writes.
+    Its threads may look at it while the kernel writes. A *shared* one stands in memory
+    that several processes have mapped, and whoever has it may look.
     """
 
-    def __init__(self, value: int = 0) -> None:
+    def __init__(self, value: int = 0, *, shared: bool = False) -> None:
         super().__init__()
         self.value = value
+        self.is_shared = shared
 
     def read(self) -> int:
         """Look at the number, in a step of its own."""

@@ -33,7 +33,9 @@ __all__ = [
     "get_futex_key",
 ]
 
-#: A key of memory that nobody else maps, asked for as if somebody might.
+#: A key of memory that others have mapped, too, and one of memory that nobody else
+#: maps, asked for as if somebody might.
+_FUT_OFF_INODE: Final = 1
 _FUT_OFF_MMSHARED: Final = 2
 
 _futex_queues = MachineLocal(futex_hash_bucket)
@@ -51,7 +53,7 @@ def futex_init() -> None:
 @mirrors(
     "kernel/futex/core.c",
     checked="v7.2",
-    abridged="a word stands in private memory that is always there",
+    abridged="the memory that a word stands in is always there",
 )
 def get_futex_key(uaddr: UserWord | None, flags: int) -> futex_key | int:
     """Find out what tells this word from others.
@@ -62,7 +64,11 @@ def get_futex_key(uaddr: UserWord | None, flags: int) -> futex_key | int:
     mm = current().mm
     if uaddr is None or not isinstance(mm, mm_struct):
         return -EFAULT
-    return futex_key(mm, uaddr, _FUT_OFF_MMSHARED if flags & FLAGS_SHARED else 0)
+    if not flags & FLAGS_SHARED:
+        return futex_key(mm, uaddr, 0)
+    if uaddr.is_shared:
+        return futex_key(None, uaddr, _FUT_OFF_INODE)
+    return futex_key(mm, uaddr, _FUT_OFF_MMSHARED)
 
 
 @mirrors("kernel/futex/core.c", checked="v7.2", abridged="all keys meet in one bucket")

@@ -52,11 +52,11 @@ def futex_to_flags(op: int) -> int:
 class futex_key:
     """What tells one word from another: two keys are of one word if they are equal.
 
-    A word is private to its address space, but who asks with FUTEX_PRIVATE_FLAG and
-    who asks without do not find each other.
+    A word is private to its address space unless it stands in shared memory. Who asks
+    with FUTEX_PRIVATE_FLAG and who asks without do not find each other.
     """
 
-    mm: mm_struct
+    mm: mm_struct | None
     word: UserWord
     offset: int
 

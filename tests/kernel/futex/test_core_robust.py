@@ -16,9 +16,11 @@ from pykmm.linux.uaccess import UserWord, put_user
 from pykmm.linux.uapi import SIGKILL
 from pykmm.linux.uapi_futex import (
     FUTEX_OWNER_DIED,
+    FUTEX_PRIVATE_FLAG,
     FUTEX_TID_MASK,
     FUTEX_WAIT,
     FUTEX_WAITERS,
+    FUTEX_WAKE,
     robust_list_head,
 )
 from pykmm.syscalls import (
@@ -92,6 +94,33 @@ def meet(m: Machine, say: int, hold: Callable[[UserWord], object]) -> tuple[bool
 
 def test_who_waits_is_woken_and_finds_that_the_holder_died(m: Machine) -> None:
     assert meet(m, FUTEX_WAITERS, lists) == (True, FUTEX_WAITERS | DIED)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_another_process_is_woken_if_the_word_is_in_memory_of_both(
+    m: Machine, shared: bool
+) -> None:
+    holder, waiter = m.spawn("holder"), m.spawn("waiter")
+    says = holder.pid | FUTEX_WAITERS
+    word = UserWord(says, shared=shared)
+    holder.runs(lambda: (lists(word), pause()))
+    waiter.runs(lambda: futex(word, FUTEX_WAIT, says))
+    m.run()
+    assert waiter.result is None
+    call(m, "killer", lambda: kill(holder.pid, SIGKILL))
+    assert word.value == FUTEX_WAITERS | DIED
+    assert waiter.result == (0 if shared else None)
+
+
+def test_who_waits_privately_is_not_found_in_shared_memory(m: Machine) -> None:
+    word = UserWord(7, shared=True)
+    waiter = m.spawn("waiter")
+    waiter.runs(lambda: futex(word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 7))
+    m.run()
+    assert call(m, "other", lambda: futex(word, FUTEX_WAKE, 1)) == 0
+    private = FUTEX_WAKE | FUTEX_PRIVATE_FLAG
+    assert call(m, "stranger", lambda: futex(word, private, 1)) == 0
+    assert waiter.result is None
 
 
 def test_nobody_is_woken_if_nobody_said_so(m: Machine) -> None:
