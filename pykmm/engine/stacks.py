@@ -19,6 +19,7 @@ _PLUMBING = (
     "/pykmm/detect/",
     "/pykmm/invariants.py",
     "/pykmm/linux/_waiting.py",
+    "/pykmm/linux/lockdep.py",
     "/threading.py",
     "/contextlib.py",
 )

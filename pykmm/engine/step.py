@@ -105,7 +105,7 @@ def remark(t: Thread, kind: str, obj: Named) -> None:
     listens that has ``remarked()``, which gets an event that is on no record.
     """
     machine = t.machine
-    if machine.stopping or t.is_boot:
+    if machine.stopping or t.is_boot or not machine.observers:
         return
     told = [each.remarked for each in machine.observers if hasattr(each, "remarked")]
     if not told:

@@ -13,10 +13,12 @@ from ..kernel.pid import put_pid
 from ..linux.atomic import atomic_dec_and_test
 from ..linux.compiler import READ_ONCE
 from ..linux.fdtable import NR_OPEN, OpenFile, files_struct
+from ..linux.gfp_types import GFP_KERNEL
 from ..linux.mm_types import file
 from ..linux.proc_fs import ProcFile
 from ..linux.refcount import refcount_dec_and_test, refcount_inc
 from ..linux.sched import current, task_struct
+from ..linux.sched.mm import might_alloc
 from ..linux.sched.task import task_lock, task_unlock
 from ..linux.spinlock import spin_lock, spin_unlock
 from ..linux.uapi import O_CLOEXEC
@@ -131,6 +133,7 @@ def dup_fd(oldf: files_struct) -> files_struct:
 
     Context: Takes file_lock of *oldf*.
     """
+    might_alloc(GFP_KERNEL)
     newf = files_struct()
     spin_lock(oldf.file_lock)
     copied = {n: opened for n, opened in oldf.fdt.items() if opened is not None}

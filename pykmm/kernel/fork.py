@@ -10,6 +10,7 @@ from ..engine.machine import current_machine
 from ..errors import KernelBug
 from ..linux.atomic import atomic_dec_and_test
 from ..linux.bug import BUG_ON, WARN_ON_ONCE
+from ..linux.gfp_types import GFP_KERNEL
 from ..linux.kernel import might_sleep
 from ..linux.maple_tree import mt_init_flags
 from ..linux.mm_types import (
@@ -22,7 +23,7 @@ from ..linux.mm_types import (
 )
 from ..linux.mmu_notifier import mmu_notifier_subscriptions_destroy
 from ..linux.sched import current, task_struct
-from ..linux.sched.mm import mmdrop
+from ..linux.sched.mm import might_alloc, mmdrop
 from ..mm.mmap import exit_mmap
 from ..mm.swapfile import _forget_swapped
 
@@ -74,6 +75,7 @@ def mm_alloc() -> mm_struct:
     Context: May sleep.
     Return: With one user, the caller, and the one ``mm_count`` of all users.
     """
+    might_alloc(GFP_KERNEL)
     return mm_init(mm_struct(), current())
 
 

@@ -10,9 +10,10 @@ from ..errno import ENOMEM
 from ..fs.file import dup_fd, put_files_struct
 from ..linux.atomic import atomic_inc, atomic_read
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
+from ..linux.gfp_types import GFP_KERNEL
 from ..linux.refcount import refcount_dec_and_test, refcount_inc
 from ..linux.sched import current, task_struct
-from ..linux.sched.mm import mmget
+from ..linux.sched.mm import might_alloc, mmget
 from ..linux.sched.signal import sighand_struct, signal_struct
 from ..linux.sched.task import task_lock, task_unlock
 from ..linux.spinlock import spin_lock_irq, spin_unlock_irq
@@ -55,6 +56,7 @@ def dup_task_struct(orig: task_struct) -> task_struct:
     Context: May sleep. *orig* is current.
     """
     own = orig.__dict__
+    might_alloc(GFP_KERNEL)
     return task_struct(
         cred=orig.cred,
         signal=orig.signal,
@@ -124,6 +126,7 @@ def copy_sighand(clone_flags: int, tsk: task_struct) -> int:
     if clone_flags & CLONE_SIGHAND:
         refcount_inc(own.count)
         return 0
+    might_alloc(GFP_KERNEL)
     sig = sighand_struct()
     tsk.__dict__["sighand"] = sig
     spin_lock_irq(own.siglock)
@@ -155,6 +158,7 @@ def copy_signal(clone_flags: int, tsk: task_struct) -> int:
     """
     if clone_flags & CLONE_THREAD:
         return 0
+    might_alloc(GFP_KERNEL)
     sig = signal_struct(
         _sighand=tsk.__dict__["sighand"],
         _first=tsk,

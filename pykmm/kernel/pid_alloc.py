@@ -17,10 +17,12 @@ from ..errno import EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM, Errno
 from ..linux.bug import WARN_ON
 from ..linux.compiler import READ_ONCE, WRITE_ONCE
 from ..linux.cred import user_namespace
+from ..linux.gfp_types import GFP_KERNEL
 from ..linux.pid import pid, upid
 from ..linux.pid_namespace import PIDNS_ADDING, pid_namespace, pidmap_lock
 from ..linux.rcupdate import call_rcu
 from ..linux.refcount import refcount_dec_and_test
+from ..linux.sched.mm import might_alloc
 from ..linux.spinlock import spin_lock, spin_unlock
 from ..linux.uapi import CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN
 from .capability import ns_capable
@@ -125,6 +127,7 @@ def alloc_pid(ns: pid_namespace, set_tid: Sequence[int] = ()) -> pid | Errno:
     """
     if len(set_tid) > ns.level + 1:
         return -EINVAL
+    might_alloc(GFP_KERNEL)
     error = _check_set_tid(ns, set_tid)
     if error is not None:
         return error

@@ -38,7 +38,23 @@ __all__ = [
     "lockdep_assert_held_write",
     "lockdep_assert_not_held",
     "lockdep_is_held",
+    "lockdep_map",
 ]
+
+
+class lockdep_map(Named):
+    """What counts as a lock and is nothing else; all machines have the same."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @property
+    def uid(self) -> tuple[str, str]:
+        return ("lockdep_map", self._name)
+
+    @property
+    def name(self) -> str:
+        return self._name
 
 
 def _lenient() -> bool:

@@ -20,6 +20,7 @@ from ..engine.objects import Struct
 from ..engine.thread import current_thread
 from .compiler import READ_ONCE
 from .kernel import might_sleep
+from .lockdep import lock_map_acquire, lock_map_release, lockdep_map
 from .mm_types import mm_struct
 from .printk import trace
 from .rculist import list_head
@@ -164,6 +165,10 @@ class mmu_interval_notifier(Struct):
     last: int = const(default=0)
 
 
+#: Telling subscribers counts as a lock: reclaim does it, so they must not reclaim.
+__mmu_notifier_invalidate_range_start_map: Final = lockdep_map(
+    "mmu_notifier_invalidate_range_start"
+)
 _release: Callable[[mm_struct], None] = extern(
     "pykmm.mm.mmu_notifier", "__mmu_notifier_release"
 )
@@ -214,9 +219,11 @@ def mmu_notifier_invalidate_range_start(range: mmu_notifier_range) -> None:
     """
     might_sleep()
     trace("notifier_start", range.start)
+    lock_map_acquire(__mmu_notifier_invalidate_range_start_map)
     if mm_has_notifiers(range.mm):
         range.flags |= MMU_NOTIFIER_RANGE_BLOCKABLE
         _range_start(range)
+    lock_map_release(__mmu_notifier_invalidate_range_start_map)
 
 
 @mirrors("include/linux/mmu_notifier.h", checked="v7.2", inline=True)
@@ -227,9 +234,11 @@ def mmu_notifier_invalidate_range_start_nonblock(range: mmu_notifier_range) -> i
     Return: 0, or -EAGAIN: then nothing may be changed, and no end be announced.
     """
     ret = 0
+    lock_map_acquire(__mmu_notifier_invalidate_range_start_map)
     if mm_has_notifiers(range.mm):
         range.flags &= ~MMU_NOTIFIER_RANGE_BLOCKABLE
         ret = _range_start(range)
+    lock_map_release(__mmu_notifier_invalidate_range_start_map)
     trace("notifier_refused" if ret else "notifier_start", range.start)
     return ret
 

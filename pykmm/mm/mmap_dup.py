@@ -43,6 +43,7 @@ from ..linux.mmap_lock import (
     vma_start_write,
     vma_start_write_killable,
 )
+from ..linux.sched.mm import might_alloc
 from ..linux.security import security_vm_enough_memory_mm
 from .hugetlb_resv import hugetlb_dup_vma_private
 from .memory_copy import copy_page_range
@@ -166,6 +167,7 @@ def dup_mmap(mm: mm_struct, oldmm: mm_struct) -> int:
     mm.data_vm = oldmm.data_vm
     mm.exec_vm = oldmm.exec_vm
     mm.stack_vm = oldmm.stack_vm
+    might_alloc(GFP_KERNEL)
     error = __mt_dup(oldmm.mm_mt, mm.mm_mt, GFP_KERNEL)
     if not error:
         vmi = VMA_ITERATOR(mm, 0)

@@ -19,6 +19,7 @@ from ..linux.atomic import atomic_read
 from ..linux.bug import BUG_ON, WARN_ON
 from ..linux.compiler import READ_ONCE
 from ..linux.compiler_context_analysis import must_hold
+from ..linux.gfp_types import GFP_KERNEL
 from ..linux.mm_types import mm_struct
 from ..linux.mmap_lock import mmap_write_lock, mmap_write_unlock
 from ..linux.mmu_notifier import (
@@ -34,7 +35,7 @@ from ..linux.rculist import (
     list_empty,
     list_for_each_entry_rcu,
 )
-from ..linux.sched.mm import mmdrop, mmgrab
+from ..linux.sched.mm import might_alloc, mmdrop, mmgrab
 from ..linux.spinlock import spin_lock, spin_unlock
 from ..linux.srcu import srcu_read_lock, srcu_read_unlock, srcu_struct, synchronize_srcu
 from .mmu_notifier_interval import (
@@ -245,9 +246,13 @@ def __mmu_notifier_register(subscription: mmu_notifier, mm: mm_struct) -> int:
     Context: ``mmap_lock`` for writing; a user of *mm*.
     """
     BUG_ON(atomic_read(mm.mm_users) <= 0, f"{mm.name} has no users to subscribe for")
-    mm_take_all_locks(mm)
+    made = None
     if mm.notifier_subscriptions is None:
-        mm.notifier_subscriptions = mmu_notifier_subscriptions()
+        might_alloc(GFP_KERNEL)  # behind the locks it must not be: reclaim takes them
+        made = mmu_notifier_subscriptions()
+    mm_take_all_locks(mm)
+    if made is not None:
+        mm.notifier_subscriptions = made
     subscriptions = _subscriptions(mm)
     mmgrab(mm)
     subscription.mm = mm

@@ -9,9 +9,9 @@ of them must stay (``page_alloc_watermark``), and what is done about a shortage
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
-from ..linux.gfp_types import __GFP_DIRECT_RECLAIM, __GFP_HARDWALL
-from ..linux.kernel import might_sleep
+from ..linux.gfp_types import __GFP_HARDWALL
 from ..linux.sched import current
+from ..linux.sched.mm import might_alloc
 from .page_alloc_freelist import (
     Pages,
     __free_pages,
@@ -43,8 +43,7 @@ def __alloc_pages(
     Context: May sleep with __GFP_DIRECT_RECLAIM.
     Return: At least one block, or None.
     """
-    if gfp & __GFP_DIRECT_RECLAIM:
-        might_sleep()
+    might_alloc(gfp)
     ac = alloc_context(preferred_nid, nodemask, want)
     alloc_gfp, alloc_flags = gfp, ALLOC_WMARK_LOW
     task = current()

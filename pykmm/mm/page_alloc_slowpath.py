@@ -48,6 +48,7 @@ from .page_alloc_freelist import (
     for_each_zone_zonelist_nodemask,
     get_page_from_freelist,
 )
+from .page_alloc_reclaim import __perform_reclaim
 from .page_alloc_watermark import (
     ALLOC_CPUSET,
     ALLOC_KSWAPD,
@@ -63,7 +64,6 @@ from .show_mem import SHOW_MEM_FILTER_NODES, __show_mem
 from .vmscan import (
     SWAP_CLUSTER_MAX,
     could_reclaim,
-    try_to_free_pages,
     zone_reclaimable_pages,
 )
 from .vmscan_kswapd import wakeup_kswapd
@@ -176,7 +176,7 @@ def _direct_reclaim(attempt: _Attempt) -> tuple[Pages | None, bool]:
     Return: The pages, and whether reclaim made progress.
     """
     target = max(1 << attempt.order, SWAP_CLUSTER_MAX)
-    if not try_to_free_pages(target, _nids(attempt)):
+    if not __perform_reclaim(attempt.gfp_mask, target, _nids(attempt)):
         return None, False
     return attempt.try_again(), True
 

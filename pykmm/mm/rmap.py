@@ -14,11 +14,13 @@ from ..engine.annotate import mirrors
 from ..engine.fields import step_write
 from ..linux.atomic import atomic_dec_and_test
 from ..linux.bug import BUG_ON, WARN_ON_ONCE
+from ..linux.gfp_types import GFP_KERNEL
 from ..linux.kernel import might_sleep
 from ..linux.mm_types import vm_area_struct
 from ..linux.mmap_lock import mmap_assert_locked, mmap_assert_write_locked
 from ..linux.rmap import anon_vma, anon_vma_chain
 from ..linux.rwsem import rwsem_is_locked
+from ..linux.sched.mm import might_alloc
 from ..linux.spinlock import spin_lock, spin_unlock
 from .internal import (
     VMA_OP_FORK,
@@ -47,8 +49,9 @@ _NO_SLAB: Final = "its structures take no memory, so there is always enough"
 def anon_vma_alloc() -> anon_vma:
     """Make one that is its own root, with a reference for the caller.
 
-    Context: Any.
+    Context: May sleep.
     """
+    might_alloc(GFP_KERNEL)
     return anon_vma()
 
 

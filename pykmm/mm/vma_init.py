@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from ..engine.annotate import mirrors
+from ..linux.gfp_types import GFP_KERNEL
 from ..linux.mm_types import file, mm_struct, vm_area_struct, vm_operations_struct
+from ..linux.sched.mm import might_alloc
 
 __all__ = ["vm_area_alloc", "vm_area_dup", "vm_area_free"]
 
@@ -25,6 +27,7 @@ def vm_area_alloc(
 
     Context: May sleep.
     """
+    might_alloc(GFP_KERNEL)
     return vm_area_struct(
         vm_mm=mm,
         vm_start=start,
@@ -41,6 +44,7 @@ def vm_area_dup(orig: vm_area_struct) -> vm_area_struct:
 
     Context: ``mmap_lock`` of *orig*. May sleep.
     """
+    might_alloc(GFP_KERNEL)
     return vm_area_struct(
         vm_mm=orig.vm_mm,
         vm_start=orig.vm_start,

@@ -31,6 +31,7 @@ from ..linux.maple_tree import (
 from ..linux.mm import vma_next, vma_prev
 from ..linux.mm_types import vm_area_struct, vma_iterator
 from ..linux.mmap_lock import vma_mark_attached
+from ..linux.sched.mm import might_alloc
 
 __all__ = [
     "vma_iter_addr",
@@ -85,6 +86,7 @@ def vma_iter_prealloc(vmi: vma_iterator, vma: vm_area_struct | None) -> int:
 
     Context: May sleep.
     """
+    might_alloc(GFP_KERNEL)
     return mas_preallocate(vmi.mas, vma, GFP_KERNEL)
 
 
@@ -104,6 +106,7 @@ def vma_iter_clear_gfp(vmi: vma_iterator, start: int, end: int, gfp: int) -> int
 
     Context: May sleep if *gfp* says so.
     """
+    might_alloc(gfp)
     __mas_set_range(vmi.mas, start, end - 1)
     return mas_store_gfp(vmi.mas, None, gfp)
 
@@ -138,6 +141,7 @@ def vma_iter_store_gfp(vmi: vma_iterator, vma: vm_area_struct, gfp: int) -> int:
 
     Context: May sleep if *gfp* says so.
     """
+    might_alloc(gfp)
     mas = vmi.mas
     start = vma.vm_start
     if mas.status is not ma_start and not mas.index <= start <= mas.last:

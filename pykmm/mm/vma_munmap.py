@@ -59,6 +59,7 @@ from ..linux.mmap_lock import (
     vma_start_write,
 )
 from ..linux.sched import current
+from ..linux.sched.mm import might_alloc
 from .internal import vma_close
 from .vma import (
     is_data_mapping,
@@ -207,6 +208,7 @@ def _gather(vms: vma_munmap_struct, vma: vm_area_struct) -> int:
             return error
     vma_start_write(vma)
     mas_set(vms.mas_detach, vms.vma_count)
+    might_alloc(GFP_KERNEL)
     error = mas_store_gfp(vms.mas_detach, vma, GFP_KERNEL)
     if error:
         return error
@@ -323,6 +325,7 @@ def vms_abort_munmap_vmas(vms: vma_munmap_struct) -> None:
         reattach_vmas(vms.mas_detach)
         return
     mas_set_range(vms.vmi.mas, vms.start, vms.end - 1)
+    might_alloc(GFP_KERNEL)
     mas_store_gfp(vms.vmi.mas, None, GFP_KERNEL)
     vms_complete_munmap_vmas(vms)
 

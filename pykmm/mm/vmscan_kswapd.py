@@ -30,6 +30,7 @@ from ..linux.wait import (
     waitqueue_active,
     wake_up_interruptible,
 )
+from .page_alloc_reclaim import __fs_reclaim_acquire, __fs_reclaim_release
 from .page_alloc_watermark import __zone_watermark_ok
 from .vmscan import SWAP_CLUSTER_MAX, shrink_lruvec
 from .vmscan_file import scan_control
@@ -101,6 +102,7 @@ def balance_pgdat(pgdat: pglist_data) -> None:
     """
     target = max(high_wmark_pages(pgdat), SWAP_CLUSTER_MAX)
     priority = DEF_PRIORITY
+    __fs_reclaim_acquire()
     while priority >= 1 and not pgdat_balanced(pgdat):
         sc = scan_control(target, lambda origin: origin[0] == pgdat.node_id)
         shrink_lruvec(sc)
@@ -108,6 +110,7 @@ def balance_pgdat(pgdat: pglist_data) -> None:
             break
         if not sc.nr_reclaimed or sc.nr_scanned < target:
             priority -= 1
+    __fs_reclaim_release()
 
 
 @mirrors(

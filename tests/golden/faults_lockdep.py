@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 from pykmm.engine import Machine
+from pykmm.linux.gfp_types import GFP_KERNEL
+from pykmm.linux.mutex import mutex, mutex_lock, mutex_unlock
 from pykmm.linux.rcupdate import call_rcu
+from pykmm.linux.sched.mm import might_alloc
 from pykmm.linux.spinlock import (
     spin_lock,
     spin_lock_bh,
@@ -13,8 +16,28 @@ from pykmm.linux.spinlock import (
     spinlock_t,
 )
 from pykmm.linux.timer import mod_timer, timer_list, timer_setup
+from pykmm.mm.page_alloc_reclaim import fs_reclaim_acquire, fs_reclaim_release
 
-__all__ = ["softirq_lock", "softirq_order"]
+__all__ = ["reclaim_under_lock", "softirq_lock", "softirq_order"]
+
+
+def reclaim_under_lock(m: Machine) -> None:
+    """Somebody allocates under a lock that reclaim takes; there is memory enough."""
+    lock = mutex()
+
+    def shrink() -> None:
+        fs_reclaim_acquire(GFP_KERNEL)
+        mutex_lock(lock)
+        mutex_unlock(lock)
+        fs_reclaim_release(GFP_KERNEL)
+
+    def grow() -> None:
+        mutex_lock(lock)
+        might_alloc(GFP_KERNEL)
+        mutex_unlock(lock)
+
+    m.thread("shrink", shrink)
+    m.thread("grow", grow)
 
 
 def softirq_lock(m: Machine) -> None:

@@ -10,15 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...engine.annotate import extern, mirrors
+from ...engine.thread import thread_here
 from .._drop import ANYBODY, after_last_drop
 from ..atomic import _drop, atomic_inc, atomic_inc_not_zero
 from ..compiler import READ_ONCE
+from ..gfp_types import __GFP_DIRECT_RECLAIM, __GFP_FS, __GFP_IO
+from ..kernel import might_sleep
 from ..mm_types import mm_struct
 from ..rcupdate import rcu_read_lock, rcu_read_unlock
-from . import task_struct
+from . import (
+    PF_MEMALLOC,
+    PF_MEMALLOC_NOFS,
+    PF_MEMALLOC_NOIO,
+    current,
+    task_struct,
+)
 
 __all__ = [
+    "current_gfp_context",
     "in_vfork",
+    "memalloc_nofs_restore",
+    "memalloc_nofs_save",
+    "memalloc_noio_restore",
+    "memalloc_noio_save",
+    "memalloc_noreclaim_restore",
+    "memalloc_noreclaim_save",
+    "might_alloc",
     "mmdrop",
     "mmdrop_lazy_tlb",
     "mmdrop_lazy_tlb_sched",
@@ -29,6 +46,12 @@ __all__ = [
     "mmgrab_lazy_tlb",
 ]
 
+_fs_reclaim_acquire: Callable[[int], None] = extern(
+    "pykmm.mm.page_alloc_reclaim", "fs_reclaim_acquire"
+)
+_fs_reclaim_release: Callable[[int], None] = extern(
+    "pykmm.mm.page_alloc_reclaim", "fs_reclaim_release"
+)
 _mmdrop: Callable[[mm_struct], None] = extern("pykmm.kernel.fork", "__mmdrop")
 
 
@@ -122,3 +145,112 @@ def in_vfork(tsk: task_struct) -> bool:
         return parent is not None and READ_ONCE(parent).mm is READ_ONCE(tsk).mm
     finally:
         rcu_read_unlock()
+
+
+# -- what an allocation may do ---------------------------------------------------------
+
+
+def _own_flags() -> int:
+    """Return current's flags, of which a callback has none."""
+    task = current()
+    return 0 if task is None else int(task.__dict__["flags"])
+
+
+@mirrors("include/linux/sched/mm.h", checked="v7.2", abridged="pages have no zones")
+def current_gfp_context(flags: int) -> int:
+    """Take from an allocation's *flags* what current must not do.
+
+    Context: Any. No step.
+    """
+    pflags = _own_flags()
+    if pflags & PF_MEMALLOC_NOIO:
+        return flags & ~(__GFP_IO | __GFP_FS)
+    return flags & ~__GFP_FS if pflags & PF_MEMALLOC_NOFS else flags
+
+
+@mirrors("include/linux/sched/mm.h", checked="v7.2", inline=True)
+def might_alloc(gfp_mask: int) -> None:
+    """Say that memory may be allocated here, whether or not it has to be now.
+
+    Context: May sleep with __GFP_DIRECT_RECLAIM. No step. At rest nobody minds.
+    """
+    t = thread_here()
+    if t is None or t.is_boot:
+        return
+    _fs_reclaim_acquire(gfp_mask)
+    _fs_reclaim_release(gfp_mask)
+    if gfp_mask & __GFP_DIRECT_RECLAIM and not _own_flags() & PF_MEMALLOC:
+        might_sleep()
+
+
+def _memalloc_flags_save(flags: int) -> int:
+    """Set bits of current's flags that nobody else looks at, so without a step.
+
+    Return: What :func:`_memalloc_flags_restore` wants.
+    """
+    own = current().__dict__
+    oldflags = ~int(own["flags"]) & flags
+    own["flags"] |= flags
+    return oldflags
+
+
+def _memalloc_flags_restore(flags: int) -> None:
+    own = current().__dict__
+    own["flags"] &= ~flags
+
+
+@mirrors("include/linux/sched/mm.h", checked="v7.2")
+def memalloc_noio_save() -> int:
+    """Let no allocation of current's do I/O from here on.
+
+    Context: A task. No step.
+    Return: What :func:`memalloc_noio_restore` wants.
+    """
+    return _memalloc_flags_save(PF_MEMALLOC_NOIO)
+
+
+@mirrors("include/linux/sched/mm.h", checked="v7.2")
+def memalloc_noio_restore(flags: int) -> None:
+    """Undo :func:`memalloc_noio_save`.
+
+    Context: As there.
+    """
+    _memalloc_flags_restore(flags)
+
+
+@mirrors("include/linux/sched/mm.h", checked="v7.2")
+def memalloc_nofs_save() -> int:
+    """Let no allocation of current's go into filesystems from here on.
+
+    Context: A task. No step.
+    Return: What :func:`memalloc_nofs_restore` wants.
+    """
+    return _memalloc_flags_save(PF_MEMALLOC_NOFS)
+
+
+@mirrors("include/linux/sched/mm.h", checked="v7.2")
+def memalloc_nofs_restore(flags: int) -> None:
+    """Undo :func:`memalloc_nofs_save`.
+
+    Context: As there.
+    """
+    _memalloc_flags_restore(flags)
+
+
+@mirrors("include/linux/sched/mm.h", checked="v7.2")
+def memalloc_noreclaim_save() -> int:
+    """Let no allocation of current's reclaim from here on: it uses the reserves.
+
+    Context: A task. No step.
+    Return: What :func:`memalloc_noreclaim_restore` wants.
+    """
+    return _memalloc_flags_save(PF_MEMALLOC)
+
+
+@mirrors("include/linux/sched/mm.h", checked="v7.2")
+def memalloc_noreclaim_restore(flags: int) -> None:
+    """Undo :func:`memalloc_noreclaim_save`.
+
+    Context: As there.
+    """
+    _memalloc_flags_restore(flags)

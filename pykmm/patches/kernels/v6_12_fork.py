@@ -51,6 +51,7 @@ from ...linux.mmap_lock import (
 )
 from ...linux.mmu_notifier import mmu_notifier_release
 from ...linux.sched import current
+from ...linux.sched.mm import might_alloc
 from ...linux.sched.signal import fatal_signal_pending
 from ...mm import mmap, mmap_dup
 from ...mm.memory import unmap_vmas
@@ -100,6 +101,7 @@ def dup_mmap(mm: mm_struct, oldmm: mm_struct) -> int:
     mm.data_vm = oldmm.data_vm
     mm.exec_vm = oldmm.exec_vm
     mm.stack_vm = oldmm.stack_vm
+    might_alloc(GFP_KERNEL)
     error = __mt_dup(oldmm.mm_mt, mm.mm_mt, GFP_KERNEL)
     if not error:
         mt_clear_in_rcu(mm.mm_mt)
