@@ -3,30 +3,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from pykmm import Scenario, explore
 from pykmm.boot import Region
-from pykmm.engine import Config, Timers
+from pykmm.engine import Config
 from pykmm.linux.mmzone import NODE_DATA, high_wmark_pages, low_wmark_pages
-from pykmm.linux.printk import console
 from pykmm.linux.uapi import SIGKILL
 from pykmm.mm._conservation import _books
-from pykmm.schedulers import RandomWalk
 from pykmm.syscalls import kill, pause, touch
 from pykmm.workbench import Machine, Process
 
-PAGE = 4096
+from .shortages import PAGE, booted, killed
 
-
-def boot(seed: int | None = None, *nodes: int, swap: int = 0) -> Machine:
-    config = Config(
-        node_pages=nodes or (1024,),
-        total_swap_pages=swap,
-        kswapd=True,
-        timers=Timers.IDLE,
-    )
-    return Machine(config, scheduler=None if seed is None else RandomWalk(seed))
+#: A machine with a thread that reclaims for each node.
+boot = partial(booted, kswapd=True)
 
 
 def free(nid: int = 0) -> int:
@@ -82,7 +75,6 @@ def test_it_is_woken_below_the_low_mark_and_not_before() -> None:
         assert len(woken(m)) == 1
         assert reclaimers(m) == {"kswapd0"}
         assert free() >= high_wmark_pages(NODE_DATA(0)) - 16
-        assert _books() == []
 
 
 def test_it_swaps_out_as_well() -> None:
@@ -96,16 +88,13 @@ def test_it_swaps_out_as_well() -> None:
             e.thread.name == "kswapd0" and e.kind == "folio_alloc_swap"
             for e in m.events
         )
-        assert _books() == []
 
 
 def test_with_nothing_to_be_had_the_killer_is_called() -> None:
     with boot() as m:
         hog = touches(m, 2000)
         m.run()
-        assert any("Killed process" in line for line in console().verdicts())
-        assert hog.mm is None
-        assert _books() == []
+        assert (killed(), hog.mm) == (["hog"], None)
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -116,7 +105,6 @@ def test_it_works_beside_those_who_are_short_themselves(seed: int) -> None:
         hogs = [touches(m, 250, f"hog{n}") for n in range(2)]
         m.spawn("killer").runs(lambda: kill(hogs[0].pid, SIGKILL))
         m.run()
-        assert _books() == []
 
 
 def _race(m: Machine) -> bool:

@@ -8,22 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from pykmm.boot import Region
-from pykmm.engine import Config, Timers
 from pykmm.linux.mm_types import address_space
 from pykmm.linux.mmzone import NODE_DATA
-from pykmm.linux.printk import console
 from pykmm.linux.uapi import (
     MAP_ANONYMOUS,
     MAP_PRIVATE,
     MAP_SHARED,
-    PROT_READ,
-    PROT_WRITE,
     SIGKILL,
 )
-from pykmm.mm._conservation import _books
-from pykmm.mm.swapfile import nr_swap_pages
 from pykmm.mm.vmscan import try_to_free_pages, zone_reclaimable_pages
-from pykmm.schedulers import RandomWalk
 from pykmm.syscalls import (
     exit_group,
     fork,
@@ -38,36 +31,20 @@ from pykmm.syscalls import (
 )
 from pykmm.workbench import Machine, Process
 
-PAGE = 4096
-NODE = frozenset({0})
+from .shortages import BOTH, NODE, PAGE, booted, hog, killed, rss, two_reclaim, used
+
+#: As much as there is memory.
 SWAP = 1024
-BOTH = PROT_READ | PROT_WRITE
 
 
 @pytest.fixture(name="m")
 def _machine() -> Iterator[Machine]:
-    with boot() as machine:
+    with booted(swap=SWAP) as machine:
         yield machine
-        assert _books() == []
-
-
-def boot(seed: int | None = None, swap: int = SWAP) -> Machine:
-    """Boot a machine of 4 MiB with as much swap."""
-    config = Config(node_pages=(1024,), total_swap_pages=swap, timers=Timers.IDLE)
-    return Machine(config, scheduler=None if seed is None else RandomWalk(seed))
 
 
 def sharer(m: Machine, pages: int = 100) -> Process:
     return m.spawn("sharer", regions=[Region("shmem", pages * PAGE, shared=True)])
-
-
-def rss(p: Process) -> tuple[int, ...]:
-    assert p.mm is not None
-    return tuple(counter.counter for counter in p.mm.rss_stat)
-
-
-def used() -> int:
-    return SWAP - nr_swap_pages().counter
 
 
 def shmem(m: Machine) -> address_space:
@@ -78,11 +55,11 @@ def test_pages_go_to_swap_and_come_back(m: Machine) -> None:
     p = sharer(m)
     assert try_to_free_pages(32, NODE) == 32
     # The mapping has no entries for them: where they are, the file knows.
-    assert (rss(p), used()) == ((0, 0, 0, 68), 32)
+    assert (rss(p.mm), used()) == ((0, 0, 0, 68), 32)
     assert shmem(m)._swapped == {0: (1 << 32) - 1}
     p.runs(lambda: touch(p.memory[0].start, 8 * PAGE) or pause())
     m.run()
-    assert (rss(p), used()) == ((0, 0, 0, 76), 24)
+    assert (rss(p.mm), used()) == ((0, 0, 0, 76), 24)
 
 
 def test_two_find_the_same_page_in_swap(m: Machine) -> None:
@@ -104,12 +81,11 @@ def test_two_find_the_same_page_in_swap(m: Machine) -> None:
 
 
 def test_without_room_in_swap_they_stay() -> None:
-    with boot(swap=20) as m:
+    with booted(swap=20) as m:
         p = sharer(m)
         assert try_to_free_pages(100, NODE) == 20
-        assert rss(p) == (0, 0, 0, 80)
+        assert rss(p.mm) == (0, 0, 0, 80)
         assert zone_reclaimable_pages(NODE_DATA(0)) == 0
-        assert _books() == []
 
 
 def test_a_cgroup_without_swap_keeps_them(m: Machine) -> None:
@@ -120,7 +96,7 @@ def test_a_cgroup_without_swap_keeps_them(m: Machine) -> None:
     box.swappiness = 60
     before = box.memory.usage
     assert try_to_free_pages(64, NODE) == 64
-    assert (rss(p)[3], before - box.memory.usage) == (0, 64)
+    assert (rss(p.mm)[3], before - box.memory.usage) == (0, 64)
 
 
 def test_locked_memory_stays(m: Machine) -> None:
@@ -135,7 +111,7 @@ def test_locked_memory_stays(m: Machine) -> None:
 
     m.run()
     assert try_to_free_pages(100, NODE) == 6
-    assert rss(p) == (0, 0, 0, 2)
+    assert rss(p.mm) == (0, 0, 0, 2)
 
 
 def test_what_is_cut_off_leaves_swap(m: Machine) -> None:
@@ -164,22 +140,19 @@ def test_swap_is_free_again_when_the_last_sharer_goes(m: Machine) -> None:
 
 
 def test_who_shares_memory_is_not_killed_for_what_swap_can_hold() -> None:
-    with boot() as m:
+    with booted(swap=SWAP) as m:
         sharer(m, 600)
-        hog = m.spawn("hog", regions=[Region("anon", 600 * PAGE, populated=0)])
-        hog.runs(lambda: touch(hog.memory[0].start, 600 * PAGE) or "done")
+        other = hog(m, 600)
         m.run()
-        assert hog.result == "done"
-        assert not any("Killed process" in line for line in console().verdicts())
-        assert _books() == []
+        assert (other.result, killed()) == ("done", [])
 
 
-@pytest.mark.parametrize(("limit", "killed"), [(4, True), (5, False)])
+@pytest.mark.parametrize(("limit", "kills"), [(4, ["p"]), (5, [])])
 def test_a_copy_and_what_it_is_copied_from_have_to_fit(
-    limit: int, killed: bool
+    limit: int, kills: list[str]
 ) -> None:
     """Making room for one by taking the other away would go on for ever."""
-    with boot() as m:
+    with booted(swap=SWAP) as m:
         box = m.cgroup("box", memory_max=limit * PAGE)
         p = m.spawn("p", memcg=box)
 
@@ -192,13 +165,12 @@ def test_a_copy_and_what_it_is_copied_from_have_to_fit(
             return "woken"
 
         m.run()
-        assert (p.mm is None) == killed
-        assert _books() == []
+        assert killed() == kills
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_faults_reclaim_truncation_and_exits_meet_in_any_order(seed: int) -> None:
-    with boot(seed) as m:
+    with booted(seed, swap=SWAP) as m:
         owner = m.spawn("owner")
 
         @owner.runs
@@ -212,10 +184,6 @@ def test_faults_reclaim_truncation_and_exits_meet_in_any_order(seed: int) -> Non
             touch(at, 5 * PAGE, False)
             exit_group(0)
 
-        for name in ("short", "too"):
-            m.spawn(name).runs(
-                lambda: [try_to_free_pages(5 + n, NODE) for n in range(4)]
-            )
+        two_reclaim(m, 5)
         m.spawn("killer").runs(lambda: kill(owner.pid, SIGKILL))
         m.run()
-        assert _books() == []
