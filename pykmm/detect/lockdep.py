@@ -213,7 +213,8 @@ class Lockdep:
                 self._inside.setdefault(t, {})[it] = (it, not reads, event)
 
     def at_rest(self, machine: Machine) -> None:
-        """Nothing to say: orders are judged when they are seen."""
+        """Look whether somebody who does nothing any more holds what was freed."""
+        self._look_at_the_dead(machine)
 
     def _taken(self, event: Event, held: Sequence[Named]) -> None:
         t, lock = event.thread, event.obj

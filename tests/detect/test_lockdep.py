@@ -22,6 +22,7 @@ from pykmm.linux.spinlock import (
     spin_lock,
     spin_unlock,
 )
+from pykmm.linux.wait import wait_event_interruptible, wait_queue_head_t
 from pykmm.runner import explore, replay
 from pykmm.scenario import Scenario
 from tests.detect.locks import MAKES, abba, nest, node
@@ -260,6 +261,25 @@ def test_freeing_a_lock_that_is_held_is_a_use_after_free() -> None:
     report = found(setup, detectors="lockdep")
     assert isinstance(report, UseAfterFree)
     assert "freed while t0 holds it" in report.summary
+
+
+def test_a_lock_that_is_freed_under_one_who_sleeps_is_told_in_every_order() -> None:
+    """Whoever holds it need not take another step: at rest it is looked for, too."""
+
+    def setup(_: Machine) -> Sequence[Body]:
+        it, never, cell = node(), wait_queue_head_t(), Cell(0)
+
+        def holder() -> None:
+            mutex_lock(it.other)
+            wait_event_interruptible(never, cell.get)
+
+        return [holder, it._free]
+
+    reports = explored(setup, detectors="lockdep").reports
+    assert {report.summary for report in reports} == {
+        "node#1.other was freed while t0 holds it",
+        "node#1 was touched by mutex_lock (node#1.other) after it had been freed",
+    }
 
 
 # -- locks of others ------------------------------------------------------------------

@@ -7,7 +7,7 @@ The victim's ``exit_mmap()`` then waits for the lock for ever.
 from __future__ import annotations
 
 from ...errno import EAGAIN, EINTR, EINVAL, ESRCH, Errno
-from ...errors import ContextError, Deadlock
+from ...errors import Deadlock, UseAfterFree
 from ...kernel.pid_pidfd import pidfd_get_task
 from ...linux.mm import mm_flags_test
 from ...linux.mm_types import MMF_OOM_SKIP, mm_struct
@@ -23,7 +23,7 @@ patch = Patch(
     kind="bug",
     summary="process_mrelease() does not give mmap_lock back",
     origin="seeded: the mmap_read_unlock() after the reap is lost",
-    reports=(Deadlock, ContextError),
+    reports=(Deadlock, UseAfterFree),
     scenario="mrelease-vs-exit",
 )
 
