@@ -92,7 +92,7 @@ def copy_page_range(dst_vma: vm_area_struct, src_vma: vm_area_struct) -> int:
     if is_cow:
         mmu_notifier_invalidate_range_start(change)
     ret = 0
-    with uncollected():
+    with uncollected(stays=True):
         while start < end and not ret:
             tables, upto = _look_up(mm, start, end)
             ret = _copy_tables(dst_vma, src_vma, tables, start, upto)

@@ -4,10 +4,23 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
 from pykmm.engine.collector import uncollected
+
+MUCH = 10_000
+
+
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+def _is_old(made: object) -> bool:
+    return any(each is made for each in gc.get_objects(generation=2))
 
 
 @pytest.mark.parametrize("was_enabled", [True, False])
@@ -22,3 +35,25 @@ def test_the_collector_is_off_inside_and_then_as_before(was_enabled: bool) -> No
         assert gc.isenabled() is was_enabled
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("many", "stays", "old"),
+    [(MUCH, True, True), (MUCH, False, False), (1, True, False)],
+)
+def test_much_that_stays_is_old_at_once(many: int, stays: bool, old: bool) -> None:
+    gc.collect()
+    with uncollected(stays=stays):
+        made: list[list[int]] = [[] for _ in range(many)]
+    assert _is_old(made) is old
+    assert not gc.get_freeze_count()
+
+
+@pytest.mark.usefixtures("thawed")
+def test_what_somebody_else_froze_stays_frozen() -> None:
+    gc.freeze()
+    frozen = gc.get_freeze_count()
+    with uncollected(stays=True):
+        made: list[list[int]] = [[] for _ in range(MUCH)]
+    assert gc.get_freeze_count() == frozen
+    assert not _is_old(made)
