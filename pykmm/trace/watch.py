@@ -12,7 +12,7 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .record import Step, Trace
+    from .record import Life, Step, Trace
 
 __all__ = [
     "AT_MOST",
@@ -130,11 +130,20 @@ def _gone(trace: Trace, mine: Sequence[Step]) -> int | None:
     life = trace.life(mine[0].owner) if mine else None
     if life is None or life.freed_at is None:
         return None
-    # It died behind the step before; if that was one on it, as a last put is, the row
-    # shows what that step left.
-    last = trace.steps[life.freed_at - 1] if life.freed_at else None
-    own = last is not None and last.owner == life.name
-    return max(life.freed_at - (not own), mine[-1].index + 1)
+    return max(life.freed_at - _died_within(trace, life), mine[-1].index + 1)
+
+
+def _died_within(trace: Trace, life: Life) -> bool:
+    """Tell whether the step before a death is already to show it.
+
+    It is if who took it freed the structure, rather than the host, which takes no
+    steps; and if it was no step on the structure, as a last put is, which shows what
+    it left.
+    """
+    if not life.freed_at:
+        return False
+    last = trace.steps[life.freed_at - 1]
+    return last.thread == life.freed_by and last.owner != life.name
 
 
 def short_names(trace: Trace) -> dict[str, str]:

@@ -155,8 +155,20 @@ def test_values_before_the_first_step_and_after_death(toys: ModuleType) -> None:
     assert timeline(trace, "toy_mm#1.mm_count")[-1] == "0"
     dead = toys.run(after_death(toys))[0]
     assert timeline(dead, "toy_mm#1.mm_count") == ["1", "0", "-", "-"]
-    mapped = evolve(dead, lives=(evolve(dead.lives[0], freed_at=3),))
-    assert timeline(mapped, "toy_mm#1.mm_count") == ["1", "0", "-", "-"]
+
+
+def test_the_row_in_which_a_structure_dies_shows_it_unless_the_host_freed_it(
+    toys: ModuleType,
+) -> None:
+    dead = toys.run(after_death(toys))[0]
+    for freed_at, by, values in (
+        (4, "victim", ["1", "0", "0", "-"]),
+        (4, "boot", ["1", "0", "0", "0"]),
+        (2, "victim", ["1", "0", "-", "-"]),
+    ):
+        life = evolve(dead.lives[0], freed_at=freed_at, freed_by=by)
+        told = timeline(evolve(dead, lives=(life,)), "toy_mm#1.mm_count")
+        assert told == values
 
 
 def after_death(toys: ModuleType) -> object:
