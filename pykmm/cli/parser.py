@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Final, NoReturn
 
 from ..errors import UsageError, choices
@@ -53,8 +55,22 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args, rest = _parser().parse_known_args(words)
     if rest:
         command = words[0] if words[0] in COMMANDS else ""
-        raise _mistake(command, f"unrecognized arguments: {' '.join(rest)}")
+        guess = _near(rest[0], command)
+        raise _mistake(command, f"unrecognized arguments: {' '.join(rest)}{guess}")
     return args
+
+
+def _near(word: str, command: str) -> str:
+    """Ask whether the option of *command* that is closest to *word* was meant."""
+    parser = _Parser()
+    parser.add_argument("--json" if command else "--version")
+    if command:
+        COMMANDS[command][1](parser)
+    options = re.findall(r"--([a-z-]+)", parser.format_usage())
+    name = word.partition("=")[0].lstrip("-")
+    begun = [option for option in options if name and option.startswith(name)]
+    close = begun or get_close_matches(name, options, n=1)
+    return f": did you mean --{close[0]}?" if close else ""
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,7 +32,14 @@ if TYPE_CHECKING:
         (["explore", "x", "--seconds", "nan"], "'nan' is no number of seconds"),
         (["explore", "x", "--seconds", "soon"], "'soon' is no number of seconds"),
         (["explore", "x", "--seed", "1.5"], "--seed: '1.5' is not a whole number"),
-        (["explore", "x", "--sched", "dfs"], "unrecognized arguments: --sched"),
+        (
+            ["explore", "x", "--sched", "dfs"],
+            "unrecognized arguments: --sched dfs: did you mean --scheduler? (pykmm ",
+        ),
+        (["list", "--jsn"], "unrecognized arguments: --jsn: did you mean --json? (py"),
+        (["--versoin"], "unrecognized arguments: --versoin: did you mean --version?"),
+        (["quiz", "x", "--desing=B"], "--desing=B: did you mean --design? (pykmm "),
+        (["replay", "x", "y", "--svg"], "unrecognized arguments: --svg (pykmm replay"),
         (["replay", "x"], "required: SCHEDULE"),
         (
             ["replay", "x", "v", "--trace", "gif"],
