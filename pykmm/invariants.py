@@ -218,13 +218,14 @@ class Watch:
             return
         machine = event.thread.machine
         users = [t for t in _alive(machine, task_struct) if _field(t, "mm") is mm]
+        # Who comes last, and how many use it by then, is chance: not in the summary.
         facts = [("law", "mm-lifetime: its users together keep the structure")]
         facts += [("freed", f"by {event.thread.name}, {_deed(event)}")]
+        facts += [("mm_users", str(mm.mm_users.counter))]
         facts += [("in use", f"by {t.name} ({_field(t, 'comm')})") for t in users]
         facts += [(e.thread.name, _deed(e)) for e in _story(machine, mm.mm_count)]
         raise RefcountError(
-            f"{event.thread.name} drops the last reference on {mm.name}, "
-            f"whose mm_users is {mm.mm_users.counter}",
+            f"the last reference on {mm.name} was dropped while it was in use",
             facts=facts,
         )
 

@@ -144,7 +144,7 @@ def test_a_kernel_bug_is_a_whole_report(suite: Suite) -> None:
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(
             [
-                "E       pykmm.errors.RefcountError: lmkd drops the last reference *",
+                "E       pykmm.errors.RefcountError: the last reference on *",
                 "BUG: refcount in process_mrelease()",
                 "  in use    by task_struct#3 (app)",
                 "*stops here  <-- refcount",
