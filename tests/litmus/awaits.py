@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Programs that wait: those which Nidhugg's awaits are tested with.
+"""Programs that wait: those which Nidhugg's awaits are tested with, and two locks.
 
 A loop that looks until something holds is a step behind a guard here.
 """
@@ -249,35 +249,39 @@ def seqlock(*, awaits: bool) -> Program:
     return program
 
 
-def futex_mutex(m: Machine) -> object:
+def futex_mutex(*, commute: bool) -> Program:
     """A lock of three values, and a number that counts who was woken."""
-    lock, signal, inside = awaited(0, 0, 0)
 
-    def sleep() -> None:
-        seen = signal.get()
-        if lock.get() == 2:
-            signal.wait(partial(signal._is_not, seen))
+    def program(m: Machine) -> object:
+        lock, signal, inside = awaited(0, 0, 0)
 
-    def take() -> None:
-        if not lock.cas(0, 1):
-            while True:
-                lock.cas(1, 2)
-                sleep()
-                if lock.cas(0, 2):
-                    break
+        def sleep() -> None:
+            seen = signal.get()
+            if lock.get() == 2:
+                signal.wait(partial(signal._is_not, seen))
 
-    def give() -> None:
-        if not lock.cas(1, 0):
-            lock.set(0)
-            signal.add()
+        def take() -> None:
+            if not lock.cas(0, 1):
+                while True:
+                    lock.cas(1, 2)
+                    sleep()
+                    if lock.cas(0, 2):
+                        break
 
-    def body(me: int) -> None:
-        take()
-        inside.set(me)
-        assert inside.get() == me
-        give()
+        def give() -> None:
+            if not lock.cas(1, 0):
+                lock.set(0)
+                signal.add() if commute else signal.fetch_add()
 
-    return run(m, lambda: body(0), lambda: body(1))
+        def body(me: int) -> None:
+            take()
+            inside.set(me)
+            assert inside.get() == me
+            give()
+
+        return run(m, lambda: body(0), lambda: body(1))
+
+    return program
 
 
 def treiber_pops(n: int) -> Program:
@@ -333,5 +337,49 @@ def safestack(*, commute: bool) -> Program:
                     push(mine)
 
         return run(m, lambda: body(0), lambda: body(1))
+
+    return program
+
+
+# -- locks that threads queue for ---------------------------------------------------
+
+
+def ticket_lock(n: int) -> Program:
+    """Everybody takes a number, and waits until it is served."""
+
+    def program(m: Machine) -> object:
+        following, serving = awaited(0, 0)
+
+        def body() -> int:
+            mine = following.fetch_add()
+            serving.wait_for(mine)
+            serving.fetch_add()
+            return mine
+
+        return run(m, *[body] * n)
+
+    return program
+
+
+def mcs_lock(n: int) -> Program:
+    """Mellor-Crummey and Scott: everybody waits at a gate that the one before opens."""
+
+    def program(m: Machine) -> object:
+        tail, after, gates = Awaited(-1), awaited(*[-1] * n), awaited(*[0] * n)
+
+        def take(me: int) -> None:
+            before = tail.swap(me)
+            if before >= 0:
+                after[before].set(me)
+                gates[me].wait_for(1)
+
+        def give(me: int) -> None:
+            if after[me].get() < 0:
+                if tail.cas(me, -1):
+                    return
+                after[me].wait(partial(after[me]._is_not, -1))
+            gates[after[me].get()].set(1)
+
+        return run(m, *[lambda me=me: (take(me), give(me)) for me in range(n)])
 
     return program

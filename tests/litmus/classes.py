@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How many Mazurkiewicz traces a program has, counted without the explorer.
 
-Nothing here knows the engine's access classes, sleep sets or wakeup trees. Two steps
-depend on each other by the rules of A. Mazurkiewicz (1977) for reads, writes and
-locks, which :func:`commute` spells out by the names of the primitives. Prefixes of
-executions that differ in the order of independent steps only lead to the same state,
-so it is enough to go on from one of them: a breadth-first walk over their classes, as
-each class is reached from the one a step shorter.
+Nothing here knows sleep sets or wakeup trees, nor the engine's access classes, unless
+it is asked to. Two steps depend on each other by the rules of A. Mazurkiewicz (1977)
+for reads, writes and locks, which :func:`by_name` spells out by the names of the
+primitives. Prefixes of executions that differ in the order of independent steps only
+lead to the same state, so it is enough to go on from one of them: a walk over their
+classes, as each class is reached from the one a step shorter.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from attrs import define, field
 
-from pykmm.engine import Access, Event, Pool, Thread
+from pykmm.engine import Access, Event, Pool, Thread, conflict
 from pykmm.runner.once import Execution, execute
 from pykmm.schedulers import Dpor, Redundant, Verdict
 from tests.litmus.harness import Program, litmus
@@ -31,42 +31,48 @@ TRYING = {"cas", "swap_if", "trylock"}
 Fact = tuple[Hashable, ...]
 #: How many steps of each thread came before, itself included.
 Past = dict[Hashable, int]
+#: Which steps of two threads on one object may come in any order.
+Rule = Callable[[Event, Event], bool]
 
 
-def commute(a: tuple[str, bool], b: tuple[str, bool]) -> bool:
-    """Tell whether steps on one object, by name and success, may come in any order."""
+def by_name(a: Event, b: Event) -> bool:
+    """Tell whether steps on one object may come in any order, as their names say."""
 
-    def looks(step: tuple[str, bool]) -> bool:
-        kind, hit = step
-        return kind in LOOKING or (kind in TRYING and not hit)
+    def looks(step: Event) -> bool:
+        in_vain = step.kind in TRYING and step.access is Access.READ
+        return step.kind in LOOKING or in_vain
 
     return (
         (looks(a) and looks(b))
-        or (a[0] in SHARING and b[0] in SHARING)
-        or (a[0].split()[0] == b[0].split()[0] == "add")
+        or (a.kind in SHARING and b.kind in SHARING)
+        or (a.kind.split()[0] == b.kind.split()[0] == "add")
     )
 
 
-def trace_of(events: Sequence[Event]) -> frozenset[Fact]:
+def by_class(a: Event, b: Event) -> bool:
+    """Tell the same as the engine does."""
+    return not conflict(a, b)
+
+
+def trace_of(events: Sequence[Event], commute: Rule = by_name) -> frozenset[Fact]:
     """Return what is the same for all executions in one class: each step's past."""
     pasts: dict[Hashable, Past] = {}
-    touched: dict[Hashable, list[tuple[tuple[str, bool], Past]]] = {}
+    touched: dict[Hashable, list[tuple[Event, Past]]] = {}
     known: list[tuple[Thread, Past]] = []
     facts = []
     for event in events:
         me = event.thread.key
         past = dict(pasts[me] if me in pasts else _before_birth(event.thread, known))
-        step = event.kind, event.access is not Access.READ
         before = touched.setdefault(event.obj.uid, [])
         for other, other_past in before:
-            if not commute(step, other):
+            if not commute(event, other):
                 for who, many in other_past.items():
                     past[who] = max(past.get(who, 0), many)
         past[me] = past.get(me, 0) + 1
         pasts[me] = past
-        before.append((step, past))
+        before.append((event, past))
         known.append((event.thread, past))
-        facts.append((me, past[me], step, frozenset(past.items())))
+        facts.append((me, past[me], event.kind, event.access, frozenset(past.items())))
     return frozenset(facts)
 
 
@@ -79,6 +85,7 @@ def _before_birth(t: Thread, known: list[tuple[Thread, Past]]) -> Past:
 class Walk:
     """All classes of prefixes, each visited once."""
 
+    commute: Rule
     seen: dict[frozenset[Fact], frozenset[Hashable]] = field(factory=dict)
     plans: list[tuple[int, ...]] = field(factory=lambda: [()])
     path: list[int] = field(factory=list)
@@ -94,7 +101,7 @@ class Walk:
         elif unborn is not None:
             choice = unborn  # nothing depends on a thread's beginning
         else:
-            state = trace_of(enabled[0].machine.events)
+            state = trace_of(enabled[0].machine.events, self.commute)
             may = frozenset(t.key for t in enabled)
             if state in self.seen:
                 assert self.seen[state] == may, "one class, one state"
@@ -115,17 +122,23 @@ def _is_unborn(t: Thread) -> bool:
 class Found:
     """The traces of a program, how often each was run, and what they come to."""
 
+    commute: Rule
     traces: Counter[frozenset[Fact]] = field(factory=Counter)
     outcomes: set[str] = field(factory=set)
+    in_vain: int = 0
 
     def add(self, execution: Execution) -> None:
-        self.traces[trace_of(execution.events)] += 1
+        self.traces[trace_of(execution.events, self.commute)] += 1
         self.outcomes.add(execution.label)
 
 
-def classes(program: Program, at_most: int = 50_000) -> Found:
+class TooMany(Exception):
+    """A program has more prefixes than somebody wants to visit."""
+
+
+def classes(program: Program, commute: Rule = by_name, at_most: int = 50_000) -> Found:
     """Find the traces of *program* in no more than so many executions."""
-    walk, found = Walk(), Found()
+    walk, found = Walk(commute), Found(commute)
     with Pool() as pool:
         for _ in range(at_most):
             if not walk.plans:
@@ -134,27 +147,29 @@ def classes(program: Program, at_most: int = 50_000) -> Found:
             execution = execute(litmus(program), walk, pool=pool)
             if not isinstance(execution.machine.failure, Redundant):
                 found.add(execution)
-    raise AssertionError(f"more than {at_most} executions")
+    raise TooMany(at_most)
 
 
-def explored(program: Program) -> Found:
-    """Run all that the explorer runs, but for what is redundant."""
-    dpor, found = Dpor(), Found()
+def explored(program: Program, commute: Rule = by_name) -> Found:
+    """Run all that the explorer runs, and count what is redundant."""
+    dpor, found = Dpor(), Found(commute)
     with Pool() as pool:
         while (scheduler := dpor.begin()) is not None:
             execution = execute(litmus(program), scheduler, pool=pool)
             verdict = dpor.end(execution.machine)
             if verdict is Verdict.RESTART:
-                found = Found()
-            elif verdict is Verdict.NEW:
+                found = Found(commute)
+            elif verdict is Verdict.REDUNDANT:
+                found.in_vain += 1
+            else:
                 found.add(execution)
     return found
 
 
-def check(program: Program) -> int:
-    """Compare the explorer with the count; return how many traces there are."""
-    truth, clever = classes(program), explored(program)
+def check(program: Program, commute: Rule = by_name, at_most: int = 50_000) -> Found:
+    """Compare the explorer with the count; return what the explorer found."""
+    truth, clever = classes(program, commute, at_most), explored(program, commute)
     assert clever.outcomes == truth.outcomes
     assert clever.traces.keys() == truth.traces.keys()
     assert set(clever.traces.values()) == {1}, "one execution for each trace"
-    return len(truth.traces)
+    return clever

@@ -117,7 +117,7 @@ def named(table: list[tuple[str, Program, int]]) -> list[object]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("program", "traces"), named([*GENMC, *NIDHUGG]))
 def test_a_count_without_the_explorer_agrees(program: Program, traces: int) -> None:
-    assert check(program) == traces
+    assert len(check(program).traces) == traces
 
 
 @pytest.mark.slow
