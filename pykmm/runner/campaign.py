@@ -259,7 +259,7 @@ class Campaign:
             self._forget()
         elif verdict is Verdict.REDUNDANT:
             self.blocked += 1
-        else:
+        elif verdict is not Verdict.AGAIN:
             self.counted += 1
             tallies = self.outcomes if execution.report is None else self.reports
             tally = tallies.get(execution.label)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["header", "resume", "saved"]
 
 #: What a stored exploration says it is.
-_FORMAT = "pykmm-exploration/4"
+_FORMAT = "pykmm-exploration/5"
 
 
 def header(

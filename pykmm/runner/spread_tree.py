@@ -227,6 +227,9 @@ class SpreadTree:
         walk.going = None
         if walk.number not in self.walks:
             return  # it was called back
+        if walk is not self.first and part.stand["learned"]:
+            walk.stopped = True  # who comes there learns it in its turn
+            return
         reader = Reader(part.stand, self.world)
         away = _away(walk.frontier)
         walk.frontier = read(part.stand, self.world, reader)
@@ -244,8 +247,10 @@ class SpreadTree:
         if walk is not self.first:
             walk.parts.append(part)
             return
-        if part.restarted:
+        if part.stand["learned"]:  # the others went on without knowing that
             self._call_back({n for n in self.walks if n != walk.number})
+            for branch in _all(walk.frontier):
+                branch.away = 0
         campaign.add(part)
 
     # -- taking over -------------------------------------------------------------
@@ -300,9 +305,12 @@ class SpreadTree:
 
 def _fits(walk: _Walk, ahead: _Walk) -> bool:
     """Tell whether *ahead* began with what *walk* has come to."""
+    places = walk.frontier.places
     if ahead.spoiled or ahead.known != walk.frontier.known:
         return False
-    asleep = walk.frontier.places[-1].sleep
+    if any(i < len(places) and places[i].hoped for _, i, _ in ahead.outward):
+        return False  # whether those who sleep there lead to it has to be looked at
+    asleep = places[-1].sleep
     return {t: step.facts for t, step in asleep.items()} == {
         t: step.facts for t, step in ahead.asleep.items()
     }
@@ -330,9 +338,10 @@ def _splice(walk: _Walk, ahead: _Walk) -> None:
         if index < mine.floor:
             walk.outward.append((how, index, steps))
         else:
-            PLANS[how](mine.places[index], steps)
+            PLANS[how](mine.places[index], steps, mine.grounds)
     mine.places += theirs.places[theirs.floor :]
     mine.unsure, mine.known = theirs.unsure, theirs.known
+    mine.grounds.add(theirs.grounds)
     mine.flaw = theirs.flaw or mine.flaw
     mine.settle()
 
@@ -355,7 +364,7 @@ def _below(frontier: Frontier, index: int, branch: Branch) -> Frontier:
     if place.step is not None:
         explored(start, place.step)
     for other in place.branches[: place.branches.index(branch)]:
-        explored(start, other.step)
+        explored(start, other.step.taken())
     steps = chain(branch)
     first = last = Branch(steps[0])
     for step in steps[1:]:
@@ -369,6 +378,7 @@ def _below(frontier: Frontier, index: int, branch: Branch) -> Frontier:
         index + len(steps),
         True,
         [entry for entry in frontier.unsure if entry[0] < index],
+        grounds=frontier.grounds,
     )
 
 

@@ -165,6 +165,7 @@ def _stand(search: Subtree) -> Plain:
         outward[how, index, tuple(writer.steps(steps))] = None
     more = {
         "spoiled": search.spoiled,
+        "learned": search.learned,
         "outward": list(outward),
         "trunk": [
             (writer.step(step), writer.steps(sleep.values()))

@@ -101,6 +101,8 @@ class _Past(Past):
 class Bounded(Subtree):
     """The explorer of executions with at most *bound* preemptions."""
 
+    looks_again = False
+
     def __init__(self, bound: int) -> None:
         super().__init__()
         self.bound = bound
@@ -216,6 +218,11 @@ class Bounded(Subtree):
                 self._want_others()
             self._offer_all(machine)
         return verdict
+
+    def _take_in(self, machine: Machine) -> None:
+        """Begin anew: where a thread is preferred rests on more than is noted."""
+        super()._take_in(machine)
+        self.world.news = True
 
     def _left(self, *, redundant: bool, cut: bool) -> tuple[int, ...]:
         """Return everybody: who sleeps, or was too expensive, races as well."""

@@ -18,6 +18,9 @@ Partial Order Reduction" (J. ACM 64(4), 2017; POPL 2014). Departures:
   may turn out redundant. Where classes do not depend on outcomes none does.
 - What was planned beside a step that does less than was guessed is taken out if the
   step leads there. A leaf behind a guess covers only itself: a sleeper may cover it.
+- Where a step does what no step of its kind has done before, all goes on with that in
+  mind unless something was concluded from the contrary (:mod:`.grounds`). Then all
+  begins anew.
 """
 
 from __future__ import annotations
@@ -27,201 +30,51 @@ from typing import TYPE_CHECKING
 from ..engine.thread import ThreadState
 from ..errors import Livelock, Nondeterminism, StepLimit
 from .explorer import Redundant, Verdict
-from .node import Node
-from .past import Past
 from .steps import LOOKS, NOWHERE, Step, depends
-from .wakeup import PLANS, Branch, explored, settle
-from .world import World
+from .wakeup import PLANS, Branch, initial, settle
+from .walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ..engine.machine import Machine
-    from ..engine.scheduler import Scheduler
     from ..engine.thread import Thread
     from .record import Race
 
 __all__ = ["Dpor", "is_pending"]
 
 
-class Dpor:
+class Dpor(Walk):
     """The explorer, and the scheduler of all its executions."""
 
     #: What may be claimed when nothing is left, unless there is a *flaw*.
     whole = "complete"
+    #: Whether an execution can be run once more that showed a new kind of guard.
+    looks_again = True
 
     def __init__(self) -> None:
         self.flaw = ""
-        self.world = World()
-        self._reset()
+        super().__init__()
 
     def _reset(self) -> None:
-        self.world.news = self.world.relied = False
-        self.past = Past(self.world)
-        self._nodes: list[Node] = []
-        #: What is left of the branch that is being followed.
-        self._follow: list[Branch] = []
-        #: How many steps are those of the execution before; where we are.
-        self._fixed = 0
-        self._depth = 0
-        #: Whether something is left to explore from the last node.
-        self._ready = True
-        #: Whether the last execution was given up with nothing left but known bugs.
-        self._at_an_end = False
-        #: Who should have gone on in this execution, and could not.
-        self._in_vain: tuple[int, ...] = ()
-        #: Who stood waiting when nobody could go on, by number of the next event.
-        self._rests: dict[int, list[Step]] = {}
-        self._cuts = 0
+        super()._reset()
         #: Races whose second step may do something else in another place. What it
         #: will conflict with there can come late, so each longer execution that
         #: holds such a race shows a reversal of its own.
         self._unsure: list[tuple[int, Race, Step]] = []
-
-    # -- between executions --------------------------------------------------
+        #: Whether there is more to know of what led here than when it was planned.
+        self._relearned = False
+        #: What was left to do as if it were sure, to be planned again.
+        self._doubtful: list[tuple[int, list[Step]]] = []
 
     @property
     def claim(self) -> str:
         """What may be claimed when nothing is left."""
         return self.flaw or self.whole
 
-    def begin(self) -> Scheduler | None:
-        """Go to the last state from which something is left to explore."""
-        if not self._ready and not self._backtrack():
-            return None
-        self._ready = True
-        self._depth = 0
-        self._cuts = 0
-        self._in_vain = ()
-        self._rests.clear()
-        self.past.watch()
-        return self
-
     def _backtrack(self) -> bool:
-        nodes = self._nodes
-        while nodes and not nodes[-1].branches:
-            nodes.pop()
-        if not nodes:
-            return False
-        last = len(nodes) - 1
-        explored(nodes[-1], self.past.steps[last])
-        self.past.rewind(last)
-        self._fixed = last
-        while self._unsure and self._unsure[-1][0] >= last:
+        found = super()._backtrack()
+        while self._unsure and self._unsure[-1][0] >= self._fixed:
             self._unsure.pop()
-        return True
-
-    # -- within an execution -------------------------------------------------
-
-    def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
-        """Repeat the path up to its last state, take a branch there, go on freely."""
-        depth = self._depth
-        self._depth = depth + 1
-        past = self.past
-        machine = enabled[0].machine
-        if len(machine.threads) != past.met:
-            past.meet(machine)
-        if depth == len(past.held_up):
-            self._look_around(machine, enabled, depth)
-        if depth < self._fixed:
-            t = self._again(depth, enabled)
-        else:
-            if depth == len(self._nodes):
-                self._grow(machine, depth)
-            t = self._pick(self._nodes[depth], enabled, running)
-        if t.guard is not None or t.outcome is not None or past.watched:
-            past.look(t, depth)
-        return t
-
-    def _again(self, depth: int, enabled: Sequence[Thread]) -> Thread:
-        t = self.past.threads.get(self._nodes[depth].tid)
-        if t is None or t not in enabled:
-            name = "another thread" if t is None else t.name
-            raise Nondeterminism(depth, name, [t.name for t in enabled])
-        return t
-
-    def _look_around(
-        self, machine: Machine, enabled: Sequence[Thread], depth: int
-    ) -> None:
-        """Note who is held up."""
-        past = self.past
-        if len(enabled) == len(machine.live):
-            past.held_up.append(())
-        else:
-            able = {*enabled}
-            held_up = [past.tids[t] for t in machine.live if t not in able]
-            past.held_up.append(tuple(held_up))
-        if len(machine.cuts) != self._cuts:
-            self._cuts = len(machine.cuts)
-            if depth > self._fixed:
-                self._rests[depth] = [
-                    self.past.next_step(t)
-                    for t in machine.live
-                    if t.guard is not None and not (_by_host(t) and t.born == depth)
-                ]
-
-    def _grow(self, machine: Machine, depth: int) -> None:
-        sleep: dict[int, Step] = {}
-        if depth and self._nodes[-1].tid < 0:
-            raise Redundant  # again: this is a finally clause on the way down
-        if depth and self._nodes[-1].sleep:
-            self.past.read(machine)
-            step = self.past.steps[-1]
-            above = self._nodes[-1].sleep
-            sleep = {tid: s for tid, s in above.items() if not depends(s, step)}
-        self._nodes.append(Node(sleep, self._follow))
-
-    def _pick(
-        self, node: Node, enabled: Sequence[Thread], running: Thread | None
-    ) -> Thread:
-        threads, sleep = self.past.threads, node.sleep
-        while node.branches:
-            branch = node.branches.pop(0)
-            node.tid = branch.step.tid
-            t = threads.get(node.tid)
-            if t is not None and t in enabled and node.tid not in sleep:
-                node.planned = branch.step
-                self._follow = branch.branches
-                return t
-            self._in_vain += (node.tid,)
-        node.planned = None
-        self._follow = []
-        t = self._first_awake(sleep, enabled, running)
-        node.tid = self.past.tids[t]
-        return t
-
-    def _first_awake(
-        self,
-        sleep: dict[int, Step],
-        enabled: Sequence[Thread],
-        running: Thread | None,
-    ) -> Thread:
-        """Return the running thread, else the first one that need not sleep."""
-        tids = self.past.tids
-        if running is not None and tids[running] not in sleep:
-            first = running
-        else:
-            for first in enabled:
-                if tids[first] not in sleep:
-                    break
-            else:
-                self._at_an_end = all(sleep[tids[t]].fatal for t in enabled)
-                raise Redundant
-        return self._before(first, sleep, enabled) if self.world.waits else first
-
-    def _before(
-        self, first: Thread, sleep: dict[int, Step], enabled: Sequence[Thread]
-    ) -> Thread:
-        """Return who may yet come to wait for what *first* touches, else *first*."""
-        past = self.past
-        waiters = self.world.waits.get(past.oid(first), ())
-        if past.tids[first] in waiters:
-            return first
-        for t in enabled:
-            tid = past.tids[t]
-            if tid in waiters and tid not in sleep and t.guard is None:
-                return t
-        return first
+        return found
 
     # -- after an execution --------------------------------------------------
 
@@ -233,24 +86,78 @@ class Dpor:
         past.rests = not (redundant or cut_short)
         past.meet(machine)
         past.read(machine)
-        if len(machine.steps) > len(machine.events):
-            past.steps.append(past.next_step(machine.steps[-1]))
+        self._read_last(machine)
         del self._nodes[len(past.steps) :]
         self._check_same(machine)
         self._find_gates(machine)
+        if (
+            past.overlooked
+            and self.looks_again
+            and not (self._in_vain or self.world.news)
+        ):
+            self._go_back()
+            return Verdict.AGAIN
+        if self.world.learned:
+            self._take_in(machine)
         if self.world.news:
             self._reset()
             return Verdict.RESTART
         self.world.relied = True
+        self._check_hopes()
         self._settle()
         self._link(set(machine.cuts))
         if cut_short:
             self._run_out(machine)
         self._link_pending(machine, self._left(redundant=redundant, cut=cut_short))
-        if past.missed:
+        if past.missed or self.world.news:
             self._reset()
             return Verdict.RESTART
+        self.world.grounds.meet(past.steps[self._fixed :])
         return Verdict.REDUNDANT if redundant else Verdict.NEW
+
+    def _read_last(self, machine: Machine) -> None:
+        """Read the step that was begun and not ended, if there is one."""
+        if len(machine.steps) > len(machine.events):
+            self.past.steps.append(self.past.next_step(machine.steps[-1]))
+
+    def _take_in(self, machine: Machine) -> None:
+        """Put what has been learned in the place of what was known before."""
+        world, past, nodes = self.world, self.past, self._nodes
+        past.read_again(machine)
+        self._read_last(machine)
+        self._doubtful = [
+            (index, sequence)
+            for index, node in enumerate(nodes)
+            for sequence in node.take_in(world)
+        ]
+        for index, steps in self._rests.items():
+            self._rests[index] = [world.pending_again(step) for step in steps]
+        for index in range(self._fixed, len(nodes) - 1):
+            nodes[index + 1].sleep = nodes[index].asleep_behind(past.steps[index])
+        # Somebody may have slept who would not have, and that others went on instead is
+        # no harm; but it is if nobody did.
+        world.news |= isinstance(machine.failure, Redundant) or bool(self._in_vain)
+        self._unsure.clear()
+        self._relearned = True
+        world.learned = False
+
+    def _check_hopes(self) -> None:
+        """Note which steps did something else than others relied on.
+
+        It spoils these if somebody sleeps on only because of that.
+        """
+        taken = list(zip(self._nodes, self.past.steps, strict=False))[self._fixed :]
+        for node, step in taken:
+            planned = node.planned
+            hoped = planned.hoped if planned and planned.guessed else None
+            if hoped is None or hoped.oid == NOWHERE:
+                continue
+            if not hoped.same(step):
+                node.hoped = hoped
+                self.world.news |= any(
+                    depends(asleep, hoped) and not depends(asleep, step)
+                    for asleep in node.sleep.values()
+                )
 
     def _check_same(self, machine: Machine) -> None:
         for event, step in zip(
@@ -274,7 +181,7 @@ class Dpor:
                 known = Branch(step)
                 known.branches = below
                 if not node.planned.is_sure:
-                    settle(known, node.branches)
+                    settle(known, node.branches, self.world.grounds)
                 node.branches.insert(0, known)
             below = node.branches if node.planned else []
         for node, _ in taken:
@@ -289,16 +196,35 @@ class Dpor:
                 past.cut()
             step = past.steps[index]
             for race in past.link():
-                if index < self._fixed:
-                    continue  # planned by whoever went this way first
+                old = index < self._fixed  # planned by whoever went this way first
+                if old and not self._relearned:
+                    continue
                 last = self._in_another_place(index, race)
-                if last is step:
-                    self._plan(race, step, index)
-                else:
+                if not last.same(step):
                     self._unsure.append((index, race, last))
+                elif not old:
+                    self._plan(race, last, index)
+                if not old:
+                    self.world.news |= self._relied_otherwise(race, step, index)
+        self._relearned = False
         end = len(past.clocks)
         for index, race, last in self._unsure:
             self._plan(race, past.elsewhere(index, race, end) or last, end)
+        for index, sequence in self._doubtful:
+            self._leave("plan", index, sequence)
+        self._doubtful.clear()
+
+    def _relied_otherwise(self, race: Race, step: Step, end: int) -> bool:
+        """Tell whether a race is left to sleepers who did not know of it.
+
+        That is where it is one only because the first step did something else than
+        they relied on.
+        """
+        node = self._nodes[race.first]
+        if node.hoped is None or depends(step, node.hoped):
+            return False
+        sequence = [*self.past.without(race, end), step]
+        return any(initial(asleep, sequence) >= 0 for asleep in node.sleep.values())
 
     def _in_another_place(self, index: int, race: Race) -> Step:
         """Return what is known of the event if it comes before the race's first."""
@@ -342,8 +268,10 @@ class Dpor:
 
     def _reverse(self, races: list[Race], step: Step) -> None:
         """Plan to have *step*, which was not taken, before the first of each race."""
+        end = len(self.past.clocks)
         for race in races:
-            self._plan(race, self.world.guess(step), len(self.past.clocks))
+            self.world.news |= self._relied_otherwise(race, step, end)
+            self._plan(race, self.world.guess(step), end)
 
     def _plan(self, race: Race, last: Step, end: int) -> None:
         """Plan what comes before *end*, and then *last*, but no first of the race."""
@@ -353,7 +281,7 @@ class Dpor:
 
     def _leave(self, how: str, index: int, steps: list[Step]) -> None:
         """Leave *steps* to do at *index*; *how* is out of :data:`~.wakeup.PLANS`."""
-        PLANS[how](self._nodes[index], steps)
+        PLANS[how](self._nodes[index], steps, self.world.grounds)
 
     def _find_gates(self, machine: Machine) -> None:
         """Find steps that opened or closed a guard on an object of another."""
@@ -385,7 +313,3 @@ def _was_cut_short(machine: Machine) -> bool:
         isinstance(failure, Livelock)
         or any(t.error is failure for t in machine.threads)
     )
-
-
-def _by_host(t: Thread) -> bool:
-    return t.creator is None or t.creator.is_boot

@@ -28,6 +28,8 @@ class Verdict(Enum):
     NEW = "new"
     #: It came to nothing: all that could follow has been explored already.
     REDUNDANT = "redundant"
+    #: It has to be looked at once more: the same one comes next.
+    AGAIN = "again"
     #: It taught something that earlier decisions did not know: forget what was
     #: counted so far, this one included; the explorer begins anew.
     RESTART = "restart"

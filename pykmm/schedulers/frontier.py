@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from .grounds import Grounds
 from .known import Known
 from .record import Race
 from .steps import Step
@@ -47,6 +48,8 @@ class Place:
     sleeper: int = ANYBODY
     seen: list[int] = field(factory=list)
     pieces: dict[int, int] = field(factory=dict)
+    #: What others relied on the step to be.
+    hoped: Step | None = None
 
 
 @define
@@ -64,6 +67,7 @@ class Frontier:
     #: Races whose reversal each longer execution shows anew.
     unsure: list[tuple[int, Race, Step]] = field(factory=list)
     flaw: str = ""
+    grounds: Grounds = field(factory=Grounds)
 
     @property
     def is_done(self) -> bool:
@@ -79,7 +83,7 @@ class Frontier:
             last = places[-1]
             if last.step is not None:
                 explored(last, last.step)
-            last.tid, last.step = -1, None
+            last.tid, last.step, last.hoped = -1, None, None
             while self.unsure and self.unsure[-1][0] >= len(places) - 1:
                 self.unsure.pop()
 
@@ -144,10 +148,12 @@ class Reader:
         more: Sequence[tuple[int, int]],
         left: int,
         fatal: bool,
+        guessed: bool,
+        hope: int,
     ) -> Step:
         pairs = tuple((self.oid(other), classes) for other, classes in more)
         step = Step(self.tid(tid), kind, self.oid(oid), bits, gated, pairs, left)
-        step.fatal = fatal
+        step.fatal, step.guessed, step.hope = fatal, guessed, hope
         return step
 
     def step(self, number: int) -> Step:
@@ -193,7 +199,8 @@ def write(frontier: Frontier, world: World, writer: Writer | None = None) -> Pla
                 writer.tree(place.branches),
                 place.sleeper,
                 place.seen,
-                [list(pair) for pair in place.pieces.items()],
+                _pairs(place.pieces),
+                -1 if place.hoped is None else writer.step(place.hoped),
             ]
             for place in frontier.places
         ],
@@ -209,6 +216,8 @@ def write(frontier: Frontier, world: World, writer: Writer | None = None) -> Pla
         "strays": list(known.strays),
         "barriers": known.barriers,
         "relied": known.relied,
+        "learned": known.learned,
+        "grounds": _grounds(frontier.grounds),
     }
     return {
         **data,
@@ -234,6 +243,7 @@ def read(data: Plain, world: World, reader: Reader | None = None) -> Frontier:
         tuple(map(oid, data["strays"])),
         data["barriers"],
         data["relied"],
+        data["learned"],
     )
     places = [
         Place(
@@ -244,14 +254,48 @@ def read(data: Plain, world: World, reader: Reader | None = None) -> Frontier:
             sleeper if sleeper < 0 else tid(sleeper),
             [tid(number) for number in seen],
             {tid(number): index for number, index in pieces},
+            None if hoped < 0 else reader.step(hoped),
         )
-        for t, step, sleep, tree, sleeper, seen, pieces in data["places"]
+        for t, step, sleep, tree, sleeper, seen, pieces, hoped in data["places"]
     ]
     unsure = [
         (index, Race(first, tuple(out), firm), reader.step(step))
         for index, first, out, firm, step in data["unsure"]
     ]
-    return Frontier(known, places, data["floor"], data["begun"], unsure, data["flaw"])
+    return Frontier(
+        known,
+        places,
+        data["floor"],
+        data["begun"],
+        unsure,
+        data["flaw"],
+        _read_grounds(data["grounds"], reader),
+    )
+
+
+def _grounds(grounds: Grounds) -> Plain:
+    return [
+        [[*guess, _pairs(beside)] for guess, beside in grounds.beside.items()],
+        [[*guess, bits] for guess, bits in grounds.behind.items()],
+        _plain(list(grounds.met)),
+    ]
+
+
+def _read_grounds(data: Plain, reader: Reader) -> Grounds:
+    tid, oid = reader.tid, reader.oid
+    beside, behind, met = data
+    found = Grounds()
+    found.beside = {
+        (kind, oid(o)): {oid(other): bits for other, bits in rows}
+        for kind, o, rows in beside
+    }
+    found.behind = {(kind, oid(o)): bits for kind, o, bits in behind}
+    found.met = dict.fromkeys((tid(t), kind) for t, kind in met)
+    return found
+
+
+def _pairs(table: dict[int, int]) -> Plain:
+    return [list(pair) for pair in table.items()]
 
 
 def _plain(value: object) -> Plain:

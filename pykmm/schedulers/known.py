@@ -22,3 +22,4 @@ class Known(NamedTuple):
     strays: tuple[int, ...]
     barriers: bool
     relied: bool
+    learned: bool

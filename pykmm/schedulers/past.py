@@ -73,6 +73,12 @@ class Past(Record):
         if doors != self.watched:
             self.watched = doors
             self._doors.clear()
+            self.doors.clear()
+
+    @property
+    def overlooked(self) -> bool:
+        """Whether it was not known what to ask while decisions rest on the answers."""
+        return self.world.relied and self.world.doors != self.watched
 
     def rewind(self, length: int) -> None:
         """Forget all events from *length* on; another machine will go on there."""
@@ -145,6 +151,21 @@ class Past(Record):
         return Step(step.tid, step.kind, step.oid, bits, step.gated, more)
 
     # -- reading events ------------------------------------------------------
+
+    def read_again(self, machine: Machine) -> None:
+        """Read all events of *machine* anew, because there is more to know of them.
+
+        They are not linked yet.
+        """
+        self.steps.clear()
+        self.clocks.clear()
+        self._bases.clear()
+        for ran in self.ran:
+            ran.clear()
+        self.history.clear()
+        self._cache.clear()
+        self._deaths = self._shared = 0
+        self.read(machine)
 
     def read(self, machine: Machine) -> None:
         """Turn the events that *machine* has recorded since into steps."""
@@ -352,6 +373,7 @@ class Past(Record):
 
     def _pending(self, step: Step) -> tuple[list[Race], Clock]:
         own, since = self.clock(step.tid), self.since(step.tid)
+        self.world.grounds.look_back(step, self.history.get(step.oid, ()))
         return racing(self, step, own, since, self.guard(step, stuck=True), stuck=True)
 
     def guard(self, step: Step, *, stuck: bool = False) -> Asked | None:

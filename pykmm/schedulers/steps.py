@@ -94,6 +94,8 @@ class Step:
         "fatal",
         "gated",
         "guard",
+        "guessed",
+        "hope",
         "kind",
         "left",
         "more",
@@ -126,6 +128,10 @@ class Step:
         self.fatal = False
         #: What guards it, of one that was not taken.
         self.guard: Asked | None = None
+        #: Whether it is a guess; and as what others relied on it before its kind was
+        #: seen to do more.
+        self.guessed = False
+        self.hope = 0
         self._touched: dict[int, int] | None = None
 
     @property
@@ -145,22 +151,52 @@ class Step:
         return single and not any(o & 1 and bits & WRITE for o, bits in self.more)
 
     @property
+    def kills(self) -> Touched:
+        """The lives that it ends."""
+        return tuple(
+            (o, bits) for o, bits in self.more if o > 0 and o & 1 and bits == WRITE
+        )
+
+    @property
+    def hoped(self) -> Step | None:
+        """What others relied on it to be, if they did."""
+        if self.is_sure:
+            return self
+        if not self.hope:
+            return None
+        kills = self.kills
+        more = tuple(pair for pair in self.more if pair not in kills)
+        return Step(self.tid, self.kind, self.oid, self.hope, self.gated, more)
+
+    def same(self, other: Step) -> bool:
+        """Tell whether *other*, at the same place, does the same."""
+        return self.bits == other.bits and self.more == other.more
+
+    @property
     def gates(self) -> tuple[int, ...]:
         """Other objects that its guard was seen to depend on."""
         return tuple(oid for oid, bits in self.more if bits == WAIT)
 
     def died(self) -> Step:
         """Return the same step as one in which a bug was found."""
-        step = Step(self.tid, self.kind, self.oid, self.bits, self.gated, self.more)
-        step.left = self.left
+        step = self.taken()
         step.fatal = True
+        return step
+
+    def taken(self) -> Step:
+        """Return the same step as one that is no guess."""
+        step = Step(
+            self.tid, self.kind, self.oid, self.bits, self.gated, self.more, self.left
+        )
+        step.fatal = self.fatal
         return step
 
     @property
     def facts(self) -> tuple[object, ...]:
         """All that there is to say of the step."""
         place = (self.tid, self.kind, self.oid, self.bits, self.gated)
-        return (*place, self.more, self.left, self.fatal)
+        rest = (self.more, self.left, self.fatal, self.guessed, self.hope)
+        return (*place, *rest)
 
     def leaving(self, more: int) -> Step:
         """Return a drop that leaves so many references more; below 0 none for sure."""

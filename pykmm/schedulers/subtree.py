@@ -47,8 +47,9 @@ class Subtree(Dpor):
         #: Whether this cannot go on as a part: it did not reach the floor, or has to
         #: be begun anew.
         self.spoiled = False
-        #: Whether the exploration was begun anew.
+        #: Whether the exploration was begun anew, and whether it learned something.
         self.restarted = False
+        self.learned = False
 
     def resume(self, frontier: Frontier) -> None:
         """Go on where *frontier* was left."""
@@ -56,10 +57,11 @@ class Subtree(Dpor):
         self._start = frontier
         self.flaw = frontier.flaw
         self.world.known = frontier.known
+        self.world.grounds = frontier.grounds
         for place in frontier.places:
             node = Node(place.sleep, place.branches)
             node.tid, node.sleeper, node.seen = place.tid, place.sleeper, place.seen
-            node.pieces = place.pieces
+            node.pieces, node.hoped = place.pieces, place.hoped
             self._nodes.append(node)
         self._fixed = max(len(self._nodes) - 1, 0)
         self._floor = frontier.floor
@@ -87,6 +89,7 @@ class Subtree(Dpor):
                 node.sleeper,
                 node.seen,
                 node.pieces,
+                node.hoped,
             )
             for node, step in zip(nodes, [*steps, None], strict=False)
         ]
@@ -99,6 +102,7 @@ class Subtree(Dpor):
             self._begun,
             list(self._unsure),
             self.flaw,
+            self.world.grounds,
         )
 
     @property
@@ -118,11 +122,15 @@ class Subtree(Dpor):
         self._start = None
         verdict = super().end(machine)
         if verdict is Verdict.RESTART:
-            self.restarted = True
-            self.spoiled = self._floor > 0
+            self.restarted = self.learned = True
         elif self._leading:
             self._check_trunk()
+        self.spoiled |= self.learned and self._floor > 0
         return verdict
+
+    def _take_in(self, machine: Machine) -> None:
+        self.learned = True
+        super()._take_in(machine)
 
     def _check_trunk(self) -> None:
         """Look at how the first execution came to the floor, if it did."""

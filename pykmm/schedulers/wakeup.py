@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from .steps import depends
 
 if TYPE_CHECKING:
+    from .grounds import Grounds
     from .steps import Step
 
 __all__ = [
@@ -67,8 +68,10 @@ class Fork(Protocol):
     pieces: dict[int, int]
 
 
-def initial(step: Step, sequence: list[Step]) -> int:
+def initial(step: Step, sequence: list[Step], grounds: Grounds | None = None) -> int:
     """Tell whether *step* can come first in an equivalent of *sequence*.
+
+    What that rests on is noted in *grounds*.
 
     Return: its place in the sequence; the sequence's length if it is not in there
         and commutes with all of it; -1 if it cannot come first.
@@ -79,10 +82,14 @@ def initial(step: Step, sequence: list[Step]) -> int:
             return place
         if depends(step, other):
             return -1
+        if grounds is not None and (step.guessed or other.guessed):
+            grounds.commute(step, other)
     return len(sequence)
 
 
-def insert(branches: list[Branch], sequence: list[Step]) -> None:
+def insert(
+    branches: list[Branch], sequence: list[Step], grounds: Grounds | None = None
+) -> None:
     """Add *sequence* below *branches* unless some leaf covers it.
 
     A leaf behind a step of which it is not known what it does covers nothing longer:
@@ -92,7 +99,7 @@ def insert(branches: list[Branch], sequence: list[Step]) -> None:
     sure = True
     while True:
         for branch in branches:
-            place = initial(branch.step, sequence)
+            place = initial(branch.step, sequence, grounds)
             if place >= 0:
                 break
         else:
@@ -109,7 +116,7 @@ def insert(branches: list[Branch], sequence: list[Step]) -> None:
         branches = added.branches
 
 
-def settle(known: Branch, others: list[Branch]) -> None:
+def settle(known: Branch, others: list[Branch], grounds: Grounds) -> None:
     """Take out of *others* what *known* leads to, now that its steps are known.
 
     What is left over of it then is added below *known*, unless it is covered there.
@@ -120,9 +127,9 @@ def settle(known: Branch, others: list[Branch]) -> None:
         if branch.branches:
             branch.branches[:] = [b for b in branch.branches if stays(b, sequence)]
             return bool(branch.branches)
-        if initial(known.step, sequence) < 0:
+        if initial(known.step, sequence, grounds) < 0:
             return True
-        insert([known], sequence)
+        insert([known], sequence, grounds)
         return False
 
     others[:] = [branch for branch in others if stays(branch, [])]
@@ -136,26 +143,28 @@ def explored(fork: Fork, step: Step) -> None:
         fork.seen.append(step.tid)
 
 
-def plan(fork: Fork, sequence: list[Step]) -> None:
+def plan(fork: Fork, sequence: list[Step], grounds: Grounds) -> None:
     """Leave *sequence* to do unless a sleeper was seen to lead there."""
     for asleep in fork.sleep.values():
-        if not asleep.fatal and initial(asleep, sequence) >= 0:
+        if not asleep.fatal and initial(asleep, sequence, grounds) >= 0:
             return
-    insert(fork.branches, sequence)
+    insert(fork.branches, sequence, grounds)
 
 
-def go_on(fork: Fork, steps: list[Step]) -> None:
+def go_on(fork: Fork, steps: list[Step], grounds: Grounds) -> None:
     """Leave the first of *steps* to do whose thread is awake, if nothing else is."""
+    del grounds
     if not fork.branches:
         awake = (step for step in steps if step.tid not in fork.sleep)
         fork.branches.extend(Branch(step) for step in islice(awake, 1))
 
 
-def offer(fork: Fork, steps: list[Step]) -> None:
+def offer(fork: Fork, steps: list[Step], grounds: Grounds) -> None:
     """Leave the first of *steps* to do, or all others if it is asleep.
 
     All of them if it may be: if a piece that it begins may turn out to come too late.
     """
+    del grounds
     first, *others = steps
     if first.tid not in fork.sleep:
         others = steps if first.tid in fork.pieces else [first]
@@ -166,7 +175,7 @@ def offer(fork: Fork, steps: list[Step]) -> None:
 
 
 #: The ways to leave something to do, by name.
-PLANS: Final[dict[str, Callable[[Fork, list[Step]], None]]] = {
+PLANS: Final[dict[str, Callable[[Fork, list[Step], Grounds], None]]] = {
     "plan": plan,
     "go on": go_on,
     "offer": offer,

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What an explorer knows of kinds of steps, from one execution to the next.
 
-Where it has to reason about a step that it has not seen in that place, it takes all
-classes together that steps of this kind have ever shown. A kind that shows a new class
-after decisions were based on the old ones is *news*.
+Where it has to reason about a step that it has not seen in that place, it guesses: it
+takes all classes together that steps of this kind have ever shown. When a kind shows a
+new class there is something *learned*, and steps are read again. It is *news* if a
+decision was based on there being no such class (:mod:`.grounds`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .grounds import Grounds
 from .known import Known
 from .steps import ANY, BARRIER, LOCKING, READ, WAIT, WRITE, Step, Touched
 
@@ -47,9 +49,10 @@ class World:
         #: Objects that have ended with another structure than they had been in.
         self._strays: set[int] = set()
         self._barriers = False
-        #: Whether decisions rest on the classes, and whether there was news.
+        #: Whether there were decisions, and what they rest on.
         self.relied = False
-        self.news = False
+        self.grounds = Grounds()
+        self.learned = self.news = False
 
     def oid(self, obj: Named) -> int:
         """Number *obj*, the same in every execution."""
@@ -78,24 +81,37 @@ class World:
 
     # -- learning ------------------------------------------------------------
 
+    def forget_decisions(self) -> None:
+        """Begin anew with all that is known."""
+        self.relied = self.learned = self.news = False
+        self.grounds = Grounds()
+
+    def _learn(self, *, spoils: bool = True) -> None:
+        """Note that there is more to know; if it *spoils* decisions, news."""
+        self.learned = True
+        self.news |= self.relied and spoils
+
     def saw(self, kind: str, bits: int) -> None:
         """Note that a step of *kind* had the class in *bits*."""
         if bits == BARRIER and not self._barriers:
-            self._barriers = self.news = True
+            self._barriers = True
+            self._learn()
         known = self.classes.get(kind, 0)
         if bits & ~known:
             self.classes[kind] = known | bits
-            if known:
-                self.news |= self.relied
+            if known and self.relied:
+                self._learn(spoils=self.grounds.rest_on_classes(kind, known, bits))
 
     def saw_death(self, kind: str, oid: int, struct: int) -> int:
         """Note that a step ended the life of *struct*; return the life's number."""
         life = struct + 1
         known = self._kills.get((kind, oid), ())
         if life not in known:
+            mortal = struct in self._mortal
             self._mortal[struct] = life
             self._kills[kind, oid] = (*known, life)
-            self.news = True
+            spoils = self.grounds.rest_on_life(kind, oid, life, mortal=mortal)
+            self._learn(spoils=spoils)
         return life
 
     def strayed(self, oid: int, struct: int) -> bool:
@@ -109,7 +125,7 @@ class World:
         if oid not in self._strays:
             self._strays.add(oid)
             self._struct[oid] = oid
-            self.news = True
+            self._learn()
         return True
 
     def saw_gate(self, tid: int, kind: str, oid: int, other: int) -> None:
@@ -117,7 +133,7 @@ class World:
         known = self._gates.get((tid, kind, oid), ())
         if other not in known and other != oid:
             self._gates[tid, kind, oid] = (*known, other)
-            self.news = True
+            self._learn(spoils=(tid, kind) in self.grounds.met)
 
     def saw_guard(self, kind: str, doors: Iterable[Door | None]) -> None:
         """Note what guards a step of *kind*; None is what cannot be asked."""
@@ -138,7 +154,7 @@ class World:
         waiters = self.waits.get(oid, ())
         if not self.relied and tid not in waiters:
             self.waits[oid] = (*waiters, tid)
-            self.news = True
+            self.learned = self.news = True
 
     @property
     def doors(self) -> dict[object, tuple[Door, ...]]:
@@ -164,6 +180,7 @@ class World:
             strays=tuple(sorted(self._strays)),
             barriers=self._barriers,
             relied=self.relied,
+            learned=self.learned,
         )
 
     @known.setter
@@ -179,7 +196,7 @@ class World:
         self._mortal = {life - 1: life for life in lives}
         self._barriers = known.barriers
         self.relied = known.relied
-        self.news = False
+        self.learned, self.news = known.learned, False
 
     # -- knowing -------------------------------------------------------------
 
@@ -204,11 +221,44 @@ class World:
 
     def guess(self, step: Step) -> Step:
         """Widen *step* to all that it might do in another place."""
-        bits = step.bits | self.may(step.kind)
         lives = self._kills.get((step.kind, step.oid), ())
-        more = step.more + tuple(
-            (life, WRITE) for life in lives if (life, WRITE) not in step.more
+        found = Step(
+            step.tid,
+            step.kind,
+            step.oid,
+            step.bits | self.may(step.kind),
+            step.gated,
+            step.more
+            + tuple((life, WRITE) for life in lives if (life, WRITE) not in step.more),
         )
-        if bits == step.bits and more == step.more:
-            return step
-        return Step(step.tid, step.kind, step.oid, bits, step.gated, more)
+        found.guessed = True
+        if found.same(step):
+            found.left, found.fatal = step.left, step.fatal
+        return found
+
+    def again(self, step: Step) -> Step:
+        """Return *step* with what has been learned since it was made."""
+        kills = step.kills
+        ended = [life for life, _ in kills]
+        touched = self.more(step.tid, step.kind, step.oid, step.bits)
+        more = tuple(pair for pair in touched if pair[0] not in ended) + kills
+        found = Step(
+            step.tid, step.kind, step.oid, step.bits, step.gated, more, step.left
+        )
+        found.fatal = step.fatal
+        if step.guessed:
+            hoped = step.hoped
+            found = self.guess(found)
+            found.hope = 0 if hoped is None else hoped.bits
+        return found
+
+    def pending_again(self, step: Step) -> Step:
+        """Return the same of a step that was not taken."""
+        found = self.again(step)
+        if not self.is_lock(step.kind):
+            bits = step.bits | self.may(step.kind)
+            found = Step(
+                step.tid, step.kind, step.oid, bits, step.gated, found.more, step.left
+            )
+        found.guard = step.guard
+        return found

@@ -54,7 +54,7 @@ def explore_all(program: Program, explorer: Explorer, at_most: int = 20_000) -> 
                 seen = Seen(restarts=seen.restarts + 1)
             elif verdict is Verdict.REDUNDANT:
                 seen.redundant += 1
-            else:
+            elif verdict is Verdict.NEW:
                 seen.outcomes.add(execution.label)
                 if execution.report is None or execution.report.kind == "deadlock":
                     seen.orders[order(execution.machine)] += 1
