@@ -6,7 +6,7 @@ circle of dependencies is reported although nobody got stuck in it this time. Al
 locks that are the same field of the same kind of structure are one class; a lock
 that stands alone is one of its own. Taking two locks of one class is a circle, too,
 unless it is done with a primitive whose name says ``nested``: that makes the inner
-one's class another.
+one's class another, for each subclass that it is told.
 
 How a lock is held matters: a reader keeps out writers only, and some readers get in
 although a writer waits (*recursive* ones, in lockdep's words). A dependency that
@@ -220,7 +220,7 @@ class Lockdep:
         t, lock = event.thread, event.obj
         taken = self._class(lock)
         if "nested" in event.kind:
-            taken = LockClass(f"{taken.name}/1", (taken.key, 1))
+            taken = LockClass(f"{taken.name}/{t.subclass}", (taken.key, t.subclass))
             self._nested[lock] = taken
         shared = not _exclusive(lock, t)
         recursive = shared and bool(getattr(lock, "recursive", False))

@@ -117,6 +117,7 @@ class Thread:
         "result",
         "sleep",
         "state",
+        "subclass",
         "task",
         "unwinding",
         "waiting_on",
@@ -176,6 +177,8 @@ class Thread:
         self.masked = 0
         self.interrupt: Interrupt | None = None
         self.rcu_depth = self.rcu_section = 0
+        #: The subclass of the nested lock that it takes, or took last.
+        self.subclass = 0
         #: The functions in which it announced its next step, where that is recorded.
         self.where: tuple[str, ...] = ()
         #: The task that runs here; the engine does not look inside.

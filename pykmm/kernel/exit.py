@@ -56,6 +56,7 @@ from .cgroup.cgroup import css_task_hide
 from .exit_notify import exit_notify
 from .fork import mmput
 from .fork_task import exit_mm_release
+from .locking.lockdep import debug_check_no_locks_held
 from .sched.core import do_task_dead
 from .signal_deliver import exit_signals, zap_other_threads
 
@@ -161,6 +162,7 @@ def do_exit(code: int) -> None:
     exit_mm()
     _exit_files(tsk)
     exit_notify(tsk, group_dead)
+    debug_check_no_locks_held()
     do_task_dead(tsk)
 
 

@@ -17,7 +17,7 @@ from ..engine.statics import MachineLocal
 from ..engine.step import enter, leave
 from .bitops import test_bit
 from .kernel import might_sleep
-from .sched import TASK_FROZEN, current, task_struct
+from .sched import PF_NOFREEZE, TASK_FROZEN, current, task_struct
 from .spinlock import spinlock_t
 
 __all__ = [
@@ -31,6 +31,9 @@ __all__ = [
 
 _freezing_slow_path: Callable[[task_struct], bool] = extern(
     "pykmm.kernel.freezer", "freezing_slow_path"
+)
+_debug_check_no_locks_held: Callable[[], None] = extern(
+    "pykmm.kernel.locking.lockdep", "debug_check_no_locks_held"
 )
 _refrigerator: Callable[[bool], bool] = extern("pykmm.kernel.freezer", "__refrigerator")
 
@@ -87,4 +90,6 @@ def try_to_freeze() -> bool:
     might_sleep()
     if not freezing(current()):
         return False
+    if not current().flags & PF_NOFREEZE:
+        _debug_check_no_locks_held()
     return _refrigerator(False)

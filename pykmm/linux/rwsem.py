@@ -15,7 +15,7 @@ from functools import partial
 from ..engine.annotate import mirrors
 from ..engine.events import Access
 from ..engine.step import enter, leave
-from ..engine.thread import Sleep, Thread
+from ..engine.thread import Sleep, Thread, current_thread
 from ..errno import EINTR
 from ._primitive import let_go
 from ._rwsem import (
@@ -206,6 +206,7 @@ def down_write_nested(sem: rw_semaphore, subclass: int) -> None:
     Context: As :func:`down_write`. That somebody orders the two locks is the caller's
         promise; a *subclass* of 0 promises nothing.
     """
+    current_thread().subclass = subclass
     kind = "down_write_nested" if subclass else "down_write"
     _down_write(sem, kind, Sleep.UNINTERRUPTIBLE)
 

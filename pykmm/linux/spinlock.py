@@ -99,6 +99,7 @@ def spin_lock_nested(lock: spinlock_t, subclass: int) -> None:
     Context: As :func:`spin_lock`. The order of the two is the caller's promise; a
         *subclass* of 0 promises nothing.
     """
+    current_thread().subclass = subclass
     _spin(lock, "spin_lock_nested" if subclass else "spin_lock")
 
 

@@ -24,6 +24,7 @@ from pykmm.linux.rwsem import (
 from pykmm.linux.spinlock import (
     rwlock_t,
     spin_lock,
+    spin_lock_nested,
     spin_unlock,
 )
 from tests.detect.locks import nest, node
@@ -97,6 +98,30 @@ def test_nesting_is_promised_with_a_subclass(subclass: int, clean: bool) -> None
         return [fork]
 
     assert (found(setup, detectors="lockdep") is None) is clean
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 2), (2, 1)])
+def test_each_subclass_nests_in_the_others(first: int, second: int) -> None:
+    def setup(_: Machine) -> Sequence[Body]:
+        outer, one, two = node(), node(), node()
+
+        def work() -> None:
+            spin_lock(outer.lock)
+            spin_lock_nested(one.lock, first)
+            spin_lock_nested(two.lock, second)
+            for it in (two, one, outer):
+                spin_unlock(it.lock)
+
+        return [work]
+
+    report = found(setup, detectors="lockdep")
+    if first != second:
+        assert report is None
+    else:
+        assert report is not None
+        assert report.summary == (
+            "possible recursive locking: node.lock/1 -> node.lock/1"
+        )
 
 
 def test_a_reader_that_queues_must_not_nest_and_one_that_does_not_may() -> None:
