@@ -90,10 +90,13 @@ class Walk:
     plans: list[tuple[int, ...]] = field(factory=lambda: [()])
     path: list[int] = field(factory=list)
     plan: tuple[int, ...] = ()
+    over: bool = False
 
     def choose(self, enabled: Sequence[Thread], running: Thread | None) -> Thread:
         """Follow the plan, then go on as long as that leads to a new class."""
         del running
+        if self.over:
+            raise Redundant  # again: this is a finally clause on the way down
         place = len(self.path)
         unborn = next((i for i, t in enumerate(enabled) if _is_unborn(t)), None)
         if place < len(self.plan):
@@ -105,6 +108,7 @@ class Walk:
             may = frozenset(t.key for t in enabled)
             if state in self.seen:
                 assert self.seen[state] == may, "one class, one state"
+                self.over = True
                 raise Redundant
             self.seen[state] = may
             choice = 0
@@ -143,7 +147,7 @@ def classes(program: Program, commute: Rule = by_name, at_most: int = 50_000) ->
         for _ in range(at_most):
             if not walk.plans:
                 return found
-            walk.plan, walk.path = walk.plans.pop(), []
+            walk.plan, walk.path, walk.over = walk.plans.pop(), [], False
             execution = execute(litmus(program), walk, pool=pool)
             if not isinstance(execution.machine.failure, Redundant):
                 found.add(execution)
