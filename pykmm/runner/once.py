@@ -23,7 +23,7 @@ from ..errors import (
 )
 from ..scenario import Scenario
 from ..schedulers import RandomWalk, Redundant, Replay
-from ..trace.record import Trace
+from ..trace import Trace, complete
 
 if TYPE_CHECKING:
     from ..engine.events import Event
@@ -76,6 +76,8 @@ class Execution:
     def __str__(self) -> str:
         found = "".join(f"\n{finding.render()}" for finding in self.findings)
         if self.report is not None:
+            if not self.report.drawing:
+                complete(self.report, self.trace)
             return self.report.render() + found
         return f"{self.trace}outcome: {self.label}\n{found}"
 

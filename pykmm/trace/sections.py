@@ -112,19 +112,23 @@ class _Cutter:
         for call in calls:
             if self._weight(call) < _LIGHT:
                 light += call.steps
-                if groups and any(step.answer for step in light):
-                    last = groups.pop()
-                    groups.append(Group(last.steps + light, last.call))
+                if any(step.answer for step in call.steps):
+                    self._fold_back(groups, light)
                     light = ()
             else:
                 groups.append(Group(light + call.steps, call))
                 light = ()
-        if light and groups:
+        if light:
+            self._fold_back(groups, light)
+        return groups
+
+    def _fold_back(self, groups: list[Group], light: tuple[Step, ...]) -> None:
+        """Give *light* to the last of *groups*, or make it the first."""
+        if groups:
             last = groups.pop()
             groups.append(Group(last.steps + light, last.call))
-        elif light:
+        else:
             groups.append(Group(light, self.calls.tree(light)))
-        return groups
 
 
 def _without_starts(groups: Sequence[Group]) -> list[Group]:

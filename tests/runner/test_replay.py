@@ -75,6 +75,9 @@ def test_an_execution_on_paper() -> None:
 def test_a_bug_on_paper() -> None:
     text = str(replay(litmus(abba(1)), "t0*2 t1*2"))
     assert text.startswith("BUG: deadlock")
+    assert "end" in [line.split()[0] for line in text.splitlines() if line], (
+        "no drawing"
+    )
     assert text.endswith("replay: t0*2 t1*2\n")
 
 

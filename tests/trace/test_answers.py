@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pykmm import Machine, replay
+from pykmm.patches.bugs import BUGS
 from pykmm.scenarios import SCENARIOS
 from pykmm.syscalls import getpid, kill, mmap, open, read
 from pykmm.trace import Trace, draw
@@ -74,6 +75,12 @@ def test_a_row_tells_the_answer_of_a_call_that_ends_in_it(late: Trace) -> None:
 def test_the_way_back_from_a_call_is_in_a_row_of_that_call() -> None:
     drawing = draw(replay(SCENARIOS["mrelease-vs-exit"], "").trace, watch=COUNTS)
     assert re.search(r" do_send_sig_info,\n  19-29 .* kill = 0 …\n", drawing)
+
+
+def test_what_comes_back_before_anything_else_matters_has_a_row_of_its_own() -> None:
+    broken = SCENARIOS["mrelease-vs-exit"].but(patches=(BUGS["mrelease-no-mmgrab"],))
+    text = str(replay(broken, "lmkd*46 app*88 lmkd*2 mmdrop lmkd"))
+    assert re.search(r"^ +0-15 .* user_mode: pidfd_open = 3 …$", text, re.MULTILINE)
 
 
 def test_each_answer_stands_at_its_step_in_a_full_drawing(late: Trace) -> None:
