@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from copy import deepcopy
 from functools import partial
 from time import perf_counter
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
+from ..engine.collector import set_aside
 from ..engine.pool import Pool
 from ..engine.scheduler import Schedule
 from ..scenario import Scenario
@@ -35,6 +37,9 @@ __all__ = ["Campaign", "Part", "Progress", "Tally"]
 _CANDIDATES = 3
 #: How many executions to spend on making a bug's schedule small.
 _SHRINKING = 200
+#: After how many executions Python's garbage collector passes over what was there
+#: before, such as all of pykmm: each machine leaves enough for it to walk that again.
+_MANY = 200
 _PROGRESS_SECONDS = 0.1
 
 
@@ -151,17 +156,24 @@ class Campaign:
         until = None if pause is None else perf_counter() + pause
         search = self.search
         watching = [*(d.execution for d in self.detectors), *self.observers]
-        while True:
-            scheduler = search.begin()
-            if scheduler is None:
-                return search.claim
-            reason = self.reason()
-            if reason:
-                return reason
-            execution = execute(self.scenario, scheduler, pool=pool, observers=watching)
-            self._count(execution, search.end(execution.machine))
-            if until is not None and perf_counter() >= until:
-                return ""
+        done = 0
+        with ExitStack() as block:
+            while True:
+                scheduler = search.begin()
+                if scheduler is None:
+                    return search.claim
+                reason = self.reason()
+                if reason:
+                    return reason
+                execution = execute(
+                    self.scenario, scheduler, pool=pool, observers=watching
+                )
+                self._count(execution, search.end(execution.machine))
+                if until is not None and perf_counter() >= until:
+                    return ""
+                done += 1
+                if done == _MANY:
+                    block.enter_context(set_aside())
 
     def reason(self) -> str:
         """Say why to stop here; empty if there is no reason."""

@@ -131,8 +131,7 @@ class Walk:
         if len(enabled) == len(machine.live):
             past.held_up.append(())
         else:
-            able = {*enabled}
-            held_up = [past.tids[t] for t in machine.live if t not in able]
+            held_up = [past.tids[t] for t in machine.live if t not in enabled]
             past.held_up.append(tuple(held_up))
         if len(machine.cuts) != self._cuts:
             self._cuts = len(machine.cuts)

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from pykmm.engine.collector import uncollected
+from pykmm.engine.collector import set_aside, uncollected
 
 MUCH = 10_000
 
@@ -17,6 +18,13 @@ MUCH = 10_000
 def thawed() -> Iterator[None]:
     yield
     gc.unfreeze()
+
+
+class _Ring:
+    """Nobody but the collector finds out that it is not needed."""
+
+    def __init__(self) -> None:
+        self.me = self
 
 
 def _is_old(made: object) -> bool:
@@ -57,3 +65,22 @@ def test_what_somebody_else_froze_stays_frozen() -> None:
         made: list[list[int]] = [[] for _ in range(MUCH)]
     assert gc.get_freeze_count() == frozen
     assert not _is_old(made)
+
+
+def test_what_is_set_aside_is_not_walked_until_the_end() -> None:
+    gone = weakref.ref(_Ring())
+    with pytest.raises(LookupError), set_aside():
+        gc.collect()
+        assert gone() is not None
+        raise LookupError
+    assert not gc.get_freeze_count()
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.usefixtures("thawed")
+def test_what_is_set_aside_already_is_left_to_who_did_it() -> None:
+    gc.freeze()
+    with set_aside():
+        pass
+    assert gc.get_freeze_count()
