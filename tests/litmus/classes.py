@@ -165,7 +165,7 @@ def explored(program: Program, commute: Rule = by_name) -> Found:
                 found = Found(commute)
             elif verdict is Verdict.REDUNDANT:
                 found.in_vain += 1
-            else:
+            elif verdict is Verdict.NEW:
                 found.add(execution)
     return found
 

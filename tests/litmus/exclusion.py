@@ -179,6 +179,49 @@ def peterson(n: int) -> Program:
     return program
 
 
+def lamport(n: int) -> Program:
+    """Lamport's fast algorithm, twice each, of two threads that look n times."""
+
+    def program(m: Machine) -> object:
+        x, y, inside, busy = Cell(0), Cell(0), Cell(0), numbers(2)
+
+        def is_free() -> bool:
+            return tries(n, lambda: y.get() == 0)
+
+        def enters(me: int) -> bool:
+            mine, other = busy[me], busy[1 - me]
+            for _ in range(n):
+                mine.set(1)
+                x.set(me + 1)
+                if y.get() == 0:
+                    y.set(me + 1)
+                    if x.get() == me + 1:
+                        return True
+                    mine.set(0)
+                    if not tries(n, lambda: other.get() == 0):
+                        return False
+                    if y.get() == me + 1:
+                        return True
+                else:
+                    mine.set(0)
+                if not is_free():
+                    return False
+            return False
+
+        def once(me: int) -> bool:
+            if not enters(me):
+                return False
+            inside.set(me)
+            assert inside.get() == me
+            y.set(0)
+            busy[me].set(0)
+            return True
+
+        return run(m, *[lambda me=me: once(me) and once(me) for me in range(2)])
+
+    return program
+
+
 def burns(n: int) -> Program:
     """Burns and Lynch: one bit a process, and the lower number goes first."""
 

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pykmm.engine import Cell, Machine, Mutex
 from tests.litmus.awaited import Awaited
 from tests.litmus.harness import Body, Program, run
 from tests.litmus.published import Number, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # -- GenMC's tests ----------------------------------------------------------------
 
@@ -221,5 +226,48 @@ def dispatcher(n: int) -> Program:
 
         run(m, main)
         return [cell.peek() for cell in sent]
+
+    return program
+
+
+def poke(n: int) -> Program:
+    """n workers mark that they are done; four times somebody looks at one of them."""
+
+    def program(m: Machine) -> object:
+        marks, locks = numbers(n), [Mutex() for _ in range(n)]
+        chosen, choosing, count = Cell(0), Mutex(), Cell(0)
+
+        def begin(body: Callable[[], None]) -> Awaited:
+            ended = Awaited(0)
+            m.thread("t", lambda: (body(), ended.set(1)))
+            return ended
+
+        def work(me: int) -> None:
+            with locks[me]:
+                marks[me].set(1)
+
+        def choose() -> None:
+            for worker in range(1, n):
+                with choosing:
+                    chosen.set(worker)
+
+        def look() -> None:
+            with choosing:
+                whom = chosen.get()
+            with locks[whom]:
+                if marks[whom].get():
+                    count.set(count.get() + 1)
+                    marks[whom].set(0)
+
+        def main() -> None:
+            workers = [begin(lambda i=i: work(i)) for i in range(n)]
+            for _ in range(4):
+                for ended in [begin(choose), begin(look)]:
+                    ended.wait_for(1)
+            for ended in workers:
+                ended.wait_for(1)
+
+        run(m, main)
+        return count.peek() + sum(mark.peek() for mark in marks)
 
     return program
