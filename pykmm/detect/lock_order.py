@@ -158,7 +158,7 @@ def _rotated(circle: Sequence[Dependency]) -> list[Dependency]:
 
 
 def _is_irq(circle: Sequence[Dependency]) -> bool:
-    """Tell whether *circle*, which is rotated, comes from one kind of interrupts."""
+    """Tell whether *circle* is one because of one kind of interrupts."""
     return sum(step.after.interrupts for step in circle) == 1
 
 

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from pykmm.detect import DETECTORS, Kcsan, Lockdep, Serialized, campaigns
+from pykmm.detect import DETECTORS, Kcsan, Lockdep, LockGraph, Serialized, campaigns
 from pykmm.engine import Backend, Machine, Mutex, PlainCell
 from pykmm.errors import DataRace, LockInversion, UsageError
+from pykmm.linux.rcupdate import call_rcu
+from pykmm.linux.spinlock import spinlock_t
 from pykmm.runner import explore, replay
 from pykmm.scenario import Scenario
 from tests.detect.programs import Body, explored
@@ -79,6 +82,29 @@ def test_a_finding_stops_free_running_threads() -> None:
             m.thread(f"t{number}", body)
         with pytest.raises(DataRace):
             m.run()
+
+
+def test_interrupts_are_known_in_what_others_have_seen() -> None:
+    """One has seen who lets softirqs in, another one what they take."""
+
+    def seen_by(program: Callable[[spinlock_t], None]) -> object:
+        graph = LockGraph()
+        with Machine(observers=[graph.execution()]) as m:
+            lock = spinlock_t()
+            m.thread("t", lambda: program(lock))
+            m.run()
+        return json.loads(json.dumps(graph.state()))
+
+    def take(lock: spinlock_t) -> None:
+        with lock:
+            pass
+
+    graph = LockGraph()
+    graph.add(seen_by(take))
+    assert graph.reports() == []
+    graph.add(seen_by(lambda lock: call_rcu(lambda: take(lock))))
+    (report,) = graph.reports()
+    assert report.summary.startswith("inconsistent lock state: spinlock_t#1 ")
 
 
 def test_inversions_are_found_on_free_running_threads() -> None:

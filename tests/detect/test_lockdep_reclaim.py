@@ -10,6 +10,8 @@ import pytest
 from pykmm.detect import Lockdep
 from pykmm.engine import Config, Machine, Timers
 from pykmm.errors import ContextError, LockInversion
+from pykmm.kernel.fork import mm_alloc
+from pykmm.kernel.pid_alloc import alloc_pid
 from pykmm.linux.gfp_types import GFP_ATOMIC, GFP_KERNEL, GFP_NOFS, GFP_NOIO
 from pykmm.linux.mm import for_each_vma
 from pykmm.linux.mm_types import VMA_ITERATOR
@@ -20,6 +22,7 @@ from pykmm.linux.mmu_notifier import (
 )
 from pykmm.linux.mmzone import NODE_DATA
 from pykmm.linux.mutex import mutex
+from pykmm.linux.pid_namespace import init_pid_ns
 from pykmm.linux.rmap import anon_vma
 from pykmm.linux.sched import current
 from pykmm.linux.sched.mm import (
@@ -32,21 +35,32 @@ from pykmm.linux.sched.mm import (
     might_alloc,
 )
 from pykmm.linux.spinlock import spinlock_t
+from pykmm.linux.uapi import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ
 from pykmm.linux.uapi_mman import MADV_DONTNEED
 from pykmm.mm.internal import anon_vma_lock_write, anon_vma_unlock_write
+from pykmm.mm.mempolicy_alloc import alloc_pages
 from pykmm.mm.mmu_notifier import mmu_notifier_register
 from pykmm.mm.page_alloc_reclaim import (
     __perform_reclaim,
     fs_reclaim_acquire,
     fs_reclaim_release,
 )
+from pykmm.mm.rmap import anon_vma_alloc
 from pykmm.mm.swapfile import nr_swap_pages
 from pykmm.mm.vmscan_kswapd import balance_pgdat
-from pykmm.syscalls import madvise
+from pykmm.syscalls import fork, madvise, mmap
 from pykmm.workbench import Machine as Workbench
 from tests.detect.programs import Body, Setup, explored, found
 
 MIB = 1 << 20
+
+
+def shrink(lock: mutex, gfp: int = GFP_KERNEL) -> None:
+    """Reclaim for an allocation, as somebody does who needs a lock for that."""
+    fs_reclaim_acquire(gfp)
+    with lock:
+        pass
+    fs_reclaim_release(gfp)
 
 
 def shrinking(allocate: Body, *, reclaims: int = GFP_KERNEL) -> Setup:
@@ -55,17 +69,11 @@ def shrinking(allocate: Body, *, reclaims: int = GFP_KERNEL) -> Setup:
     def setup(_: Machine) -> Sequence[Body]:
         lock = mutex()
 
-        def shrink() -> None:
-            fs_reclaim_acquire(reclaims)
-            with lock:
-                pass
-            fs_reclaim_release(reclaims)
-
         def grow() -> None:
             with lock:
                 allocate()
 
-        return [shrink, grow]
+        return [lambda: shrink(lock, reclaims), grow]
 
     return setup
 
@@ -217,3 +225,30 @@ def test_who_is_told_of_changes_must_not_reclaim() -> None:
         with pytest.raises(LockInversion, match="possible recursive locking") as caught:
             m.run()
     assert "mmu_notifier_invalidate_range_start" in caught.value.summary
+
+
+#: What makes structures, which take memory in Linux, and nothing else.
+SITES: dict[str, Body] = {
+    "mm": mm_alloc,
+    "anon_vma": anon_vma_alloc,
+    "pid": lambda: alloc_pid(init_pid_ns()),
+    "mapping": lambda: mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS),
+    "process": fork,
+    "page": lambda: alloc_pages(GFP_KERNEL, 0),
+}
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_what_makes_structures_allocates(site: str) -> None:
+    with Workbench(observers=[Lockdep()]) as m:
+        lock = mutex()
+
+        def grow() -> None:
+            with lock:
+                SITES[site]()
+
+        m.spawn("shrink").runs(lambda: shrink(lock))
+        m.run()
+        m.spawn("grow").runs(grow)
+        with pytest.raises(LockInversion, match="fs_reclaim -> mutex#1 -> fs_reclaim"):
+            m.run()
