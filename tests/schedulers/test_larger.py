@@ -2,7 +2,8 @@
 """Reduction loses and repeats nothing of programs too large for brute force.
 
 A walk over the classes of prefixes takes its place, with the engine's own word for
-what commutes. Nothing is run in vain either, but where it is guessed what a waker does.
+what commutes. Nothing is run in vain either, but where it is guessed what a waker does,
+or who tries for a semaphore.
 """
 
 from __future__ import annotations
@@ -53,4 +54,4 @@ def test_nothing_is_lost_repeated_or_run_in_vain(names: str, data: Any) -> None:
         found = check(made, by_class, at_most=3000)
     except TooMany:
         assume(False)
-    assert found.in_vain == 0 or "wake_up" in names
+    assert found.in_vain == 0 or "wake_up" in names or "down_try" in names
