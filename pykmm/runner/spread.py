@@ -41,6 +41,9 @@ _SECONDS: Final = 0.3
 _PATHS: Final = 32
 #: How many parts to hand out before the first of them is done.
 _AHEAD: Final = 32
+#: The same where time ends it all, and nobody knows how many workers there are: a part
+#: that waits for one would take as long as was left when it was handed out.
+_AT_ONCE: Final = 2
 
 
 @define
@@ -85,9 +88,12 @@ class Spread:
 
     def _merge(self, campaign: Campaign, tasks: Iterator[Task]) -> str:
         flying: deque[tuple[Task, Future[bytes]]] = deque()
+        ahead = _AHEAD
+        if campaign.seconds is not None:
+            ahead = getattr(self.executor, "_max_workers", _AT_ONCE)
         try:
             while True:
-                for task in islice(tasks, _AHEAD - len(flying)):
+                for task in islice(tasks, ahead - len(flying)):
                     part = self._limited(campaign, task)
                     flying.append((part, self.executor.submit(run_task, part)))
                 if not flying:
@@ -153,7 +159,7 @@ class Spread:
 
 
 def _prefixes(campaign: Campaign, task: Task, pool: Pool) -> list[Task]:
-    """Split all paths level by level, until there are parts enough.
+    """Split all paths, one choice after the other, until there are parts enough.
 
     The executions that this takes are watched like all others, because a report can
     end one, and its path.
@@ -161,22 +167,23 @@ def _prefixes(campaign: Campaign, task: Task, pool: Pool) -> list[Task]:
     detectors = campaigns(task.detectors)  # what they find here is found again
     watching = [*(d.execution for d in detectors), *campaign.observers]
 
-    def branches_of(prefix: tuple[int, ...]) -> int:
+    def fork_behind(prefix: tuple[int, ...]) -> list[tuple[int, ...]]:
         search = Dfs(task.wanted.bound)
         search.under(prefix)
         scheduler = search.begin()
         assert scheduler is not None  # the first execution is always there
         execute(campaign.scenario, scheduler, pool=pool, observers=watching)
-        return search.branches
+        return search.fork
 
     prefixes: list[tuple[int, ...]] = [()]
     ended: set[tuple[int, ...]] = set()
     while len(prefixes) < _PATHS and len(ended) < len(prefixes):
         longer: list[tuple[int, ...]] = []
         for prefix in prefixes:
-            branches = 0 if prefix in ended else branches_of(prefix)
-            longer += [(*prefix, n) for n in range(branches)]
-            if not branches:
+            done = prefix in ended or campaign.is_late
+            fork = [] if done else fork_behind(prefix)
+            longer += [(*prefix, *more) for more in fork]
+            if not fork:
                 ended.add(prefix)
                 longer.append(prefix)
         prefixes = longer

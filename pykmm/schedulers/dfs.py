@@ -62,10 +62,13 @@ class Dfs:
         self._width = [width for _, width in path or ()]
 
     @property
-    def branches(self) -> int:
-        """How many choices there are behind the prefix; 0 if a path ends there."""
-        width = self._width[self._floor : self._floor + 1]
-        return width[0] if width else 0
+    def fork(self) -> list[tuple[int, ...]]:
+        """What can follow on the prefix up to the first choice; empty if none comes."""
+        widths = self._width[self._floor :]
+        for alone, width in enumerate(widths):
+            if width > 1:
+                return [(*(0,) * alone, choice) for choice in range(width)]
+        return []
 
     def begin(self) -> Scheduler | None:
         """Go to the next path; None after the last one."""

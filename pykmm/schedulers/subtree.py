@@ -121,6 +121,7 @@ class Subtree(Dpor):
         """Plan reversals; those above the floor are for others."""
         self._start = None
         verdict = super().end(machine)
+        self.learned |= self.world.learned  # what is taken in next time counts as well
         if verdict is Verdict.RESTART:
             self.restarted = self.learned = True
         elif self._leading:

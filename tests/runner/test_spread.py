@@ -257,6 +257,69 @@ class Counting(Here):
         return future
 
 
+def long_way(m: Machine) -> int:
+    """Two threads, of which the second comes late."""
+    x = Counter(0)
+
+    def add() -> None:
+        for _ in range(60):
+            x.set(x.get() + 1)
+        m.thread("late", x.get)
+        x.set(0)
+
+    run(m, add)
+    return x.peek()
+
+
+def test_paths_are_split_where_there_is_a_choice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    splits: list[object] = []
+    execute = spread.execute
+
+    def counted(*args: object, **kwargs: object) -> object:
+        splits.append(args)
+        return execute(*args, **kwargs)
+
+    monkeypatch.setattr(spread, "execute", counted)
+    what = scenario(long_way)
+    result = explore(what, scheduler="dfs", executor=Here())
+    assert facts(result) == facts(explore(what, scheduler="dfs"))
+    assert 0 < len(splits) < 10
+
+
+class Late(Executor):
+    """Runs a task when its result is asked for, and counts those that wait."""
+
+    _max_workers = 2
+
+    def __init__(self) -> None:
+        self.waiting = self.most = 0
+
+    def submit(self, fn: object, /, *args: object, **kwargs: object) -> Future[object]:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        executor = self
+
+        class Asked(Future[object]):
+            def result(self, timeout: float | None = None) -> object:
+                executor.waiting -= 1
+                return fn(*args, **kwargs)
+
+        return Asked()
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(60.0, 2), (None, 6)])
+def test_no_part_waits_for_a_worker_while_time_runs_out(
+    seconds: float | None, most: int
+) -> None:
+    executor = Late()
+    what = scenario(early_bug)
+    result = explore(what, scheduler="dfs", executor=executor, seconds=seconds)
+    assert facts(result) == facts(explore(what, scheduler="dfs"))
+    assert executor.most <= most if seconds else executor.most >= most
+
+
 def test_no_part_of_all_paths_goes_beyond_the_budget() -> None:
     executor = Counting()
     what = scenario(lost_update)
