@@ -46,18 +46,18 @@ def _hog(m: Machine, pages: int, **facts: object) -> Process:
 
 
 def _told(m: Machine, *processes: Process) -> object:
-    """Run to rest, and return who was killed or reaped, in order, and what hog has."""
+    """Run to rest, and return who was killed, who was reaped, and what hog has.
+
+    Kills are in order, and so are reaps. Which of the two is printed first is chance.
+    """
     m.run()
     wrong = _books()
     assert wrong == [], wrong
     names = {str(p.pid): p.name for p in processes}
     story: list[str] = []
-    for line in console().verdicts():
-        words = line.split()
-        if "Killed process" in line:
-            story.append(f"{names[words[words.index('process') + 1]]} killed")
-        elif "oom_reaper: reaped" in line:
-            story.append(f"{names[words[words.index('process') + 1]]} reaped")
+    for said, end in (("Killed process", "killed"), ("oom_reaper: reaped", "reaped")):
+        for words in [line.split() for line in console().verdicts() if said in line]:
+            story.append(f"{names[words[words.index('process') + 1]]} {end}")
     story += [f"{p.name} {p.result}" for p in processes if p.result is not None]
     return ", ".join(story)
 

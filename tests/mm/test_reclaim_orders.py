@@ -34,8 +34,7 @@ from pykmm.syscalls import (
     touch,
 )
 from pykmm.workbench import Machine
-
-from .commuting import what_swapping_shows
+from tests.equivalence import what_equivalents_show
 
 PAGE = 4096
 SIZE: Final = 4 * PAGE
@@ -178,7 +177,7 @@ def test_steps_that_do_not_conflict_can_be_swapped(
     names: tuple[str, ...], kind: str, seed: int
 ) -> None:
     swapped = seed % 2 if kind == "anon" else 0
-    assert what_swapping_shows(meeting(names, kind, swapped), seed, 5) == []
+    assert what_equivalents_show(meeting(names, kind, swapped), seed, 5) == []
 
 
 def shortage(m: Machine) -> tuple[object, ...]:
@@ -204,4 +203,4 @@ def test_so_can_those_of_programs_that_are_short_of_memory(
 ) -> None:
     config = Config(node_pages=(256,), total_swap_pages=slots, timers=Timers.IDLE)
     scenario = Scenario(name="shortage", function=shortage, config=config)
-    assert what_swapping_shows(scenario, seed, 10) == []
+    assert what_equivalents_show(scenario, seed, 10) == []

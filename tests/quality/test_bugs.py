@@ -9,6 +9,7 @@ from pykmm.patches.bugs import BUGS
 from pykmm.runner import Result, explore, replay
 from pykmm.scenario import Scenario
 from pykmm.scenarios import SCENARIOS
+from tests.equivalence import what_equivalents_show
 
 #: How many executions may pass before a bug is found.
 BUDGET = {
@@ -65,3 +66,29 @@ def test_report_names_both_sides_and_replays(name: str) -> None:
 def test_the_baseline_is_clean_under_the_same_budget(name: str) -> None:
     result = explore(SCENARIOS[name], executions=max(BUDGET.values()))
     assert result.reports == ()
+
+
+@pytest.mark.parametrize("where", ["mrelease-vs-exit", "mrelease-pinned", "oom-kill"])
+@pytest.mark.parametrize("name", BUGS)
+def test_a_bug_is_the_same_in_every_order_of_steps_that_commute(
+    name: str, where: str
+) -> None:
+    scenario = SCENARIOS[where].but(patches=(BUGS[name],))
+    for seed in range(8):
+        assert what_equivalents_show(scenario, seed, tries=2) == []
+
+
+def test_whether_a_kill_or_a_reap_is_printed_first_is_no_outcome() -> None:
+    queued_twice = BUGS["reaper-queues-twice"]
+    scenario = SCENARIOS["memcg-oom-group"].but(patches=(queued_twice,))
+    for seed in (35, 42):  # two that show it if outcomes say so
+        assert what_equivalents_show(scenario, seed, tries=3) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_ends_the_same_in_every_order_of_steps_that_commute(
+    name: str,
+) -> None:
+    for seed in range(8):
+        assert what_equivalents_show(SCENARIOS[name], seed, tries=2) == []
