@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 from inspect import isfunction, ismethod
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from .thread import Thread
 
@@ -30,10 +30,10 @@ __all__ = [
     "AllOf",
     "AnyOf",
     "Door",
-    "Key",
     "Outcome",
     "Question",
     "answer",
+    "is_thread",
     "one_way",
     "place_of",
     "questions",
@@ -43,13 +43,9 @@ __all__ = [
 #: the class it is in and the field), the name of the method, or the function's with its
 #: module, and the arguments, a thread being its key.
 Door = tuple[object, ...]
+#: Nothing that a program would use, and plain: doors are written to files.
+_THREAD: Final = "\0thread"
 _Asking = TypeVar("_Asking", bound="Callable[..., object]")
-
-
-class Key(NamedTuple):
-    """A thread in a question, by its key."""
-
-    key: Hashable
 
 
 class AnyOf:
@@ -154,7 +150,16 @@ def _door(obj: Named, ask: Callable[[], object]) -> Door | None:
     place = type(obj).__name__ if asked is obj else place_of(obj)
     if not all(isinstance(a, Thread) or _is_plain(a) for a in args):
         return None
-    return (place, name, *[Key(a.key) if isinstance(a, Thread) else a for a in args])
+    return (place, name, *map(_named, args))
+
+
+def _named(arg: object) -> object:
+    return (_THREAD, arg.key) if isinstance(arg, Thread) else arg
+
+
+def is_thread(arg: object) -> bool:
+    """Tell whether it stands for a thread in a door, by its key."""
+    return isinstance(arg, tuple) and arg[:1] == (_THREAD,)
 
 
 def _is_plain(value: object) -> bool:
@@ -171,11 +176,12 @@ def place_of(obj: Named) -> str:
 
 def answer(obj: Named, door: Door, thread: Callable[[Hashable], Thread | None]) -> bool:
     """Ask *obj* now; *thread* finds one by its key. Nothing holds for one to come."""
-    place, name, *args = door
+    place, name = door[:2]
+    args: Sequence[Any] = door[2:]
     asked = obj if place == type(obj).__name__ else obj.owner
-    if any(isinstance(a, Key) and thread(a.key) is None for a in args):
+    if any(is_thread(a) and thread(a[1]) is None for a in args):
         return False
-    found = [thread(a.key) if isinstance(a, Key) else a for a in args]
+    found = [thread(a[1]) if is_thread(a) else a for a in args]
     module, _, function = str(name).rpartition(":")
     if module:
         return bool(getattr(sys.modules[module], function)(asked, *found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..engine.guards import Key
+from ..engine.guards import is_thread
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,7 +37,7 @@ class Asked(NamedTuple):
     @property
     def is_own(self) -> bool:
         """Whether the answer may depend on which thread waits."""
-        return any(isinstance(arg, Key) for _, door in self.parts for arg in door or ())
+        return any(is_thread(arg) for _, door in self.parts for arg in door or ())
 
 
 class Decided(NamedTuple):

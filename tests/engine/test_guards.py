@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 
 from pykmm.engine import AllOf, AnyOf, Cell, Field, Machine, Root, Thread
-from pykmm.engine.guards import Key, answer, one_way, questions
+from pykmm.engine.guards import answer, is_thread, one_way, questions
+from pykmm.schedulers.frontier import _hashable
 
 
 class Flags(Root):
@@ -57,7 +59,9 @@ def test_what_is_asked_of_a_structure_is_asked_of_its_field(
 def test_a_thread_is_found_by_its_key(m: Machine) -> None:
     flags, a = Flags(), m.thread("a", lambda: None)
     (question,) = questions(partial(flags.is_for, a), flags)
-    assert question.door == ("Flags", "is_for", Key(a.key))
+    assert question.door is not None
+    place, name, arg = question.door
+    assert (place, name, is_thread(arg)) == ("Flags", "is_for", True)
     assert answer(flags, question.door, {a.key: a}.get)
     assert not answer(flags, question.door, lambda _: None)
     m.run()
@@ -107,3 +111,14 @@ def test_a_guard_says_whether_others_can_shut_it(m: Machine) -> None:
     (asked,) = questions(partial(flags.is_for, m.boot), flags)
     (other,) = questions(partial(flags.is_up, 0), flags)
     assert (asked.one_way, other.one_way) == (True, False)
+
+
+def test_a_door_is_the_same_when_it_has_been_written_down(m: Machine) -> None:
+    """Explorations are continued elsewhere, from text, with all that they know."""
+    flags, a = Flags(), m.thread("a", lambda: None)
+    (question,) = questions(partial(flags.is_for, a), flags)
+    assert question.door is not None
+    door = _hashable(json.loads(json.dumps(question.door)))
+    assert door == question.door
+    assert answer(flags, door, {a.key: a}.get)
+    m.run()
