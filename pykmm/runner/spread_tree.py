@@ -227,7 +227,7 @@ class SpreadTree:
         walk.going = None
         if walk.number not in self.walks:
             return  # it was called back
-        if walk is not self.first and part.stand["learned"]:
+        if walk is not self.first and part.stand["taught"]:
             walk.stopped = True  # who comes there learns it in its turn
             return
         reader = Reader(part.stand, self.world)
@@ -247,7 +247,7 @@ class SpreadTree:
         if walk is not self.first:
             walk.parts.append(part)
             return
-        if part.stand["learned"]:  # the others went on without knowing that
+        if part.stand["taught"]:  # the others went on without knowing that
             self._call_back({n for n in self.walks if n != walk.number})
             for branch in _all(walk.frontier):
                 branch.away = 0

@@ -165,11 +165,13 @@ def _stand(search: Subtree) -> Plain:
         outward[how, index, tuple(writer.steps(steps))] = None
     more = {
         "spoiled": search.spoiled,
-        "learned": search.learned,
+        "taught": search.learned,
         "outward": list(outward),
         "trunk": [
             (writer.step(step), writer.steps(sleep.values()))
             for step, sleep in search.trunk
         ],
     }
-    return write(search.leave(), search.world, writer) | more
+    stand = write(search.leave(), search.world, writer)
+    assert not stand.keys() & more.keys()
+    return stand | more
