@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 from attrs import define
@@ -13,9 +14,6 @@ from attrs import define
 from pykmm.engine import Cell, Machine, ThreadState, baton
 from pykmm.engine.standing import Point
 from pykmm.runner import explore
-
-if TYPE_CHECKING:
-    pass
 
 
 @define
@@ -109,7 +107,15 @@ def test_who_takes_no_steps_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> N
     here[0].join()
 
 
-def test_a_signal_ends_an_exploration() -> None:
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Have Ctrl-C do what it does, also where a shell began this in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_ends_an_exploration(heard: None) -> None:
     def scenario(m: Machine) -> None:
         cell = Cell(0)
         m.thread("a", lambda: (_thread.interrupt_main(), cell.set(1)))
